@@ -1,0 +1,239 @@
+import { toCniResult } from '../contracts/cni-result.ts';
+import { ProvisionError } from '../contracts/failures.ts';
+import type { ClaimHolder } from '../contracts/ip-claim.ts';
+import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
+import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam/address.ts';
+import { poolExhausted } from '../ipam/failures.ts';
+import { pickAddress } from '../ipam/pick-address.ts';
+import { type PoolSnapshot, toPoolSnapshot } from '../ipam/pool-snapshot.ts';
+import { routesOf } from '../ipam/pool-routes.ts';
+import { type FamilyCandidates, selectPools } from '../ipam/select-pools.ts';
+import { callerGone, detachWanted } from './interruptions.ts';
+import type {
+  AttachmentRecords,
+  ClaimStore,
+  Kernel,
+  Log,
+  NodeIdentity,
+  OpenCalls,
+  OwnClaim,
+  Pod,
+  PodReader,
+  PoolReader,
+} from './node-ports.ts';
+
+export interface ClaimPorts {
+  readonly calls: OpenCalls;
+  readonly records: AttachmentRecords;
+  readonly claims: ClaimStore;
+  readonly pools: PoolReader;
+  readonly pods: PodReader;
+  readonly kernel: Pick<Kernel, 'namespaceState'>;
+  readonly node: NodeIdentity;
+  readonly log: Log;
+}
+
+/** After so many taken addresses, reading the pool's taken names once costs less than meeting the next one. */
+const missesBeforeListing = 3;
+
+/** Claims an address of every family that the pod's selection rules ask for. */
+export const createClaimAddresses =
+  (ports: ClaimPorts) =>
+  async (request: AddRequest): Promise<readonly ClaimedAddress[]> => {
+    const { attachment, network, nonce } = request;
+    const record = await ports.records.read(attachment);
+    if (record?.doneResult !== undefined) {
+      if (network.provides === 'addresses') ports.calls.succeed(nonce, record.doneResult);
+      return record.addresses;
+    }
+    if (!ports.calls.isWaiting(nonce)) throw callerGone(attachment);
+    ports.calls.noteStep(nonce);
+
+    const fresh = {
+      attachment,
+      pod: request.pod,
+      netns: request.netns,
+      netnsCookie: request.netnsCookie,
+      provides: network.provides,
+      ...(network.link === undefined ? {} : { link: network.link }),
+      addedAtMs: request.arrivedAtMs,
+    };
+    await ports.records.write({ ...fresh, addresses: [] });
+    const pod = await findLivePod(ports, request);
+    const { pools, reserved } = await ports.pools.recent();
+    const selection = selectPools({
+      pools,
+      reserved,
+      podAnnotations: pod.annotations,
+      defaultIPv4Pools: network.defaultIPv4Pools,
+      defaultIPv6Pools: network.defaultIPv6Pools,
+    });
+    if (selection.outcome === 'refused') throw new ProvisionError(selection.failure);
+    for (const warning of selection.warnings) ports.log.warn({ warning }, 'pool skipped');
+
+    const addresses: ClaimedAddress[] = [];
+    for (const candidates of selection.families) {
+      addresses.push(await new FamilyClaim(ports, request, pod, candidates).claim());
+    }
+    const doneResult = network.provides === 'addresses' ? toCniResult(addresses) : undefined;
+    await ports.records.write({ ...fresh, addresses, ...(doneResult === undefined ? {} : { doneResult }) });
+    if (doneResult !== undefined) ports.calls.succeed(nonce, doneResult);
+    return addresses;
+  };
+
+async function findLivePod({ pods }: ClaimPorts, { pod: identity }: AddRequest): Promise<Pod> {
+  const pod = await pods.find(identity);
+  const name = `${identity.namespace}/${identity.name}`;
+  if (pod === undefined) {
+    throw new ProvisionError({
+      type: 'PodNotFound',
+      message: `Cannot claim addresses for pod ${name}: the API server knows no pod of that name with UID "${identity.uid}"`,
+      remedy: 'None is needed when the pod was just deleted; otherwise compare: kubectl get pod -o yaml',
+    });
+  }
+  if (!pod.isAlive) {
+    throw new ProvisionError({
+      type: 'PodNotAlive',
+      message: `Cannot claim addresses for pod ${name}: it is finished or being deleted`,
+    });
+  }
+  return pod;
+}
+
+/** The search for one family's address: what this pod already holds first, then each candidate pool in order. */
+class FamilyClaim {
+  readonly #ports: ClaimPorts;
+  readonly #request: AddRequest;
+  readonly #uid: string;
+  readonly #candidates: FamilyCandidates;
+  readonly #startedAtMs = performance.now();
+
+  constructor(ports: ClaimPorts, request: AddRequest, pod: Pod, candidates: FamilyCandidates) {
+    this.#ports = ports;
+    this.#request = request;
+    this.#uid = pod.uid;
+    this.#candidates = candidates;
+  }
+
+  async claim(): Promise<ClaimedAddress> {
+    const held = await this.#claimOwn();
+    if (held !== undefined) return held;
+    const exhausted: PoolSnapshot[] = [];
+    for (const pool of this.#candidates.pools) {
+      const claimed = await this.#claimFrom(pool);
+      if (claimed !== undefined) return claimed;
+      exhausted.push(pool);
+    }
+    throw poolExhausted(this.#candidates.family, exhausted);
+  }
+
+  /**
+   * An ADD first takes or releases the claims of its (pod UID, NIC, family) and only then creates. One that is Bound to
+   * another sandbox of the pod is taken over only when that sandbox is proven gone: until then its DEL is still to come.
+   */
+  async #claimOwn(): Promise<ClaimedAddress | undefined> {
+    const { claims } = this.#ports;
+    for (const own of claims.ownOf(this.#uid, this.#request.attachment.ifName)) {
+      const address = fromClaimName(own.name);
+      if (address.family !== this.#candidates.family) continue;
+      const pool = this.#candidates.pools.find((candidate) => candidate.free.contains(address.value));
+      if (pool === undefined) {
+        if (own.phase === 'Held') await claims.releaseHeld(own.name, this.#uid);
+      } else if ((await this.#takeOver(own)) && (await this.#isStillOffered(pool, address))) {
+        return this.#claimed(pool, address, 'kept');
+      }
+    }
+    return undefined;
+  }
+
+  async #takeOver(own: OwnClaim): Promise<boolean> {
+    const { claims, kernel } = this.#ports;
+    const claim = await claims.read(own.name);
+    if (claim === undefined || claim.holder.podUID !== this.#uid) return false;
+    const previous = claim.holder.containerID;
+    const isOurs = previous === this.#request.attachment.containerID && claim.phase === 'Bound';
+    if (isOurs) return true; // a write of ours put this container ID there, and only such a write can
+    const isFree =
+      claim.phase === 'Held' ||
+      (claim.phase === 'Bound' && (await kernel.namespaceState(claim.holder.netns, claim.holder.netnsCookie)) === 'gone');
+    return isFree && (await claims.adopt(own.name, this.#holder(), previous)) === 'ours';
+  }
+
+  async #claimFrom(pool: PoolSnapshot): Promise<ClaimedAddress | undefined> {
+    const { calls, claims } = this.#ports;
+    const { attachment, arrivedAtMs } = this.#request;
+    const seed = { podUID: this.#uid, ifName: attachment.ifName };
+    let taken = new Set<bigint>();
+    let misses = 0;
+    let isListed = false;
+    for (;;) {
+      if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
+      const pick = pickAddress(pool, taken, seed);
+      if (!isListed && (pick.outcome === 'exhausted' || misses >= missesBeforeListing)) {
+        const { names } = await claims.takenNames(pool.name, { notBeforeMs: arrivedAtMs });
+        taken = new Set([...names].map((name) => fromClaimName(name).value));
+        isListed = true;
+        continue;
+      }
+      if (pick.outcome === 'exhausted') return undefined;
+      const { address } = pick;
+      const outcome = await claims.take({
+        name: toClaimName(address),
+        address: `${formatAddress(address)}/${pool.prefixLength}`,
+        pool: pool.name,
+        holder: this.#holder(),
+      });
+      if (outcome === 'taken') {
+        misses += 1;
+        taken.add(address.value);
+      } else if (await this.#isStillOffered(pool, address)) {
+        return this.#claimed(pool, address, 'created');
+      } else {
+        return undefined; // the pool is going: its next candidate would go the same way
+      }
+    }
+  }
+
+  /** A pool may have been disabled, deleted or cut since it was read; nothing is configured before this says yes. */
+  async #isStillOffered(pool: PoolSnapshot, address: Address): Promise<boolean> {
+    const object = await this.#ports.pools.fresh(pool.name);
+    const now = object === undefined ? undefined : toPoolSnapshot(object, []);
+    if (now?.outcome === 'usable' && !now.pool.isDisabled && !now.pool.isTerminating && now.pool.free.contains(address.value)) {
+      return true;
+    }
+    const { containerID, ifName, network } = this.#request.attachment;
+    await this.#ports.claims.release({ containerID, interface: ifName, network, disposition: 'delete' });
+    return false;
+  }
+
+  #claimed(pool: PoolSnapshot, address: Address, how: 'created' | 'kept'): ClaimedAddress {
+    const text = `${formatAddress(address)}/${pool.prefixLength}`;
+    const durationMs = Math.round(performance.now() - this.#startedAtMs);
+    this.#ports.log.info({ address: text, pool: pool.name, how, durationMs }, 'address claimed');
+    return {
+      family: address.family,
+      address: text,
+      pool: pool.name,
+      ...(pool.gateway === undefined ? {} : { gateway: formatAddress(pool.gateway) }),
+      routes: routesOf(pool, { cleanGateway: this.#request.network.cleanGateway }),
+    };
+  }
+
+  #holder(): ClaimHolder {
+    const { attachment, pod, netns, netnsCookie } = this.#request;
+    const { name, machineID, bootID } = this.#ports.node;
+    return {
+      namespace: pod.namespace,
+      pod: pod.name,
+      podUID: this.#uid,
+      interface: attachment.ifName,
+      network: attachment.network,
+      containerID: attachment.containerID,
+      netns,
+      netnsCookie,
+      node: name,
+      machineID,
+      bootID,
+    };
+  }
+}

@@ -1,0 +1,43 @@
+import type { DetachRequest } from '../contracts/pod-network.ts';
+import type { AttachmentRecords, ClaimStore, Kernel, Log, OpenCalls, PodReader } from './node-ports.ts';
+
+export interface DetachPorts {
+  readonly calls: OpenCalls;
+  readonly records: AttachmentRecords;
+  readonly claims: Pick<ClaimStore, 'release'>;
+  readonly pods: PodReader;
+  readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses'>;
+  readonly log: Log;
+}
+
+/** Removes what we made in the sandbox's namespace for this attachment; success when nothing, or no namespace, is there. */
+export const createRemoveLink =
+  ({ records, kernel, log }: DetachPorts) =>
+  async ({ attachment, netns: netnsOfCall }: DetachRequest): Promise<void> => {
+    const { containerID, ifName } = attachment;
+    const record = await records.read(attachment);
+    const netns = record?.netns ?? netnsOfCall;
+    if (netns === undefined || netns === '') return;
+    const place = { netns, ...(record === undefined ? {} : { netnsCookie: record.netnsCookie }) };
+    if (record?.provides === 'addresses') {
+      // The plugin that made the link calls its IPAM before it deletes it: the address must not answer once it is free.
+      const addresses = record.addresses.map(({ address }) => address);
+      await kernel.removeAddresses({ ...place, ifName, addresses });
+      log.info({ addresses }, 'addresses removed from the interface');
+      return;
+    }
+    const { removed, commands } = await kernel.unplumb({ containerID, ifName, ...place });
+    if (removed) log.info({ commands }, 'interface removed');
+  };
+
+/** Releases the claims of this attachment, forgets its record and answers the DEL that waits. */
+export const createReleaseAddresses =
+  ({ calls, records, claims, pods, log }: DetachPorts) =>
+  async ({ attachment, pod, nonce, reason }: DetachRequest): Promise<void> => {
+    const { containerID, ifName, network } = attachment;
+    const disposition = reason === 'failed-add' ? 'undo' : (await pods.find(pod))?.isAlive === true ? 'hold' : 'delete';
+    const released = await claims.release({ containerID, interface: ifName, network, disposition });
+    await records.remove(attachment);
+    if (released.length > 0) log.info({ claims: released, disposition, reason }, 'addresses released');
+    if (reason !== 'failed-add') calls.succeed(nonce);
+  };

@@ -1,0 +1,49 @@
+import { toCniResult } from '../contracts/cni-result.ts';
+import type { CniResult } from '../contracts/cni.ts';
+import { ProvisionError } from '../contracts/failures.ts';
+import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
+import { callerGone, detachWanted } from './interruptions.ts';
+import type { AttachmentRecords, Kernel, Log, OpenCalls } from './node-ports.ts';
+
+export interface PlumbPorts {
+  readonly calls: OpenCalls;
+  readonly records: AttachmentRecords;
+  readonly kernel: Pick<Kernel, 'plumb' | 'announce'>;
+  readonly log: Log;
+}
+
+/** Makes the pod's interface with its addresses and routes: the last operation of a whole attachment, so it answers. */
+export const createPlumbLink =
+  ({ calls, records, kernel, log }: PlumbPorts) =>
+  async (request: AddRequest, addresses: readonly ClaimedAddress[]): Promise<CniResult> => {
+    const { attachment, netns, netnsCookie, nonce, network } = request;
+    const { containerID, ifName } = attachment;
+    const record = await records.read(attachment);
+    if (record?.doneResult !== undefined) {
+      calls.succeed(nonce, record.doneResult);
+      return record.doneResult;
+    }
+    if (!calls.isWaiting(nonce)) throw callerGone(attachment);
+    // Without its record the attachment was undone meanwhile, and its addresses may be someone else's by now.
+    if (record === undefined || calls.isDetachWanted(attachment)) throw detachWanted(attachment);
+    if (network.link === undefined) {
+      throw new ProvisionError({ type: 'Internal', message: `Cannot make ${ifName}: its network asks for no interface` });
+    }
+    calls.noteStep(nonce);
+    const { mac, mtuBytes, commands } = await kernel.plumb({ containerID, ifName, netns, netnsCookie, link: network.link, addresses });
+    log.debug({ commands }, 'link made');
+    const result = toCniResult(addresses, { name: ifName, mac, mtu: mtuBytes, sandbox: netns });
+    await records.write({ ...record, addresses, doneResult: result });
+    calls.succeed(nonce, result);
+    log.info({ mac, addresses: addresses.map(({ address }) => address) }, 'interface attached');
+    announce();
+    return result;
+
+    // A neighbour that remembers the address's last owner learns its new MAC now. arp_notify would announce only on link
+    // up (ip-sysctl.rst). The answer does not wait: closing a packet socket takes the kernel 15 ms.
+    function announce(): void {
+      kernel.announce({ netns, ifName, mac, addresses: addresses.map(({ address }) => address) }).catch((err: unknown) => {
+        log.warn({ err }, 'addresses not announced');
+      });
+    }
+  };

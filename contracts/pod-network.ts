@@ -1,0 +1,93 @@
+import type { Attachment, PodIdentity } from './attachment.ts';
+import type { CniResult } from './cni.ts';
+import type { Failure } from './failures.ts';
+
+/** Name of the workflow that owns one sandbox's network, and of its messages. */
+export const podNetworkMessages = {
+  workflow: 'podNetwork',
+  add: 'add',
+  detach: 'detach',
+  describe: 'describe',
+} as const;
+
+/** One ADD: the argument of `podNetwork` and of its update `add`. Everything in it was checked when the request arrived. */
+export interface AddRequest {
+  readonly attachment: Attachment;
+  readonly pod: PodIdentity;
+  readonly node: string;
+  /** Path of the sandbox's network namespace, proven to be one. */
+  readonly netns: string;
+  /** The kernel's name of that namespace until reboot (SO_NETNS_COOKIE, decimal); a path can be reused, a cookie cannot. */
+  readonly netnsCookie: string;
+  /** Names the call over reconnections of its caller; 32 hexadecimal digits. */
+  readonly nonce: string;
+  /** Unix time of arrival: "exhausted" may only be said from a list that began later. */
+  readonly arrivedAtMs: number;
+  readonly network: NetworkConf;
+}
+
+/** What the network configuration asks for, parsed and with defaults filled in. */
+export interface NetworkConf {
+  /** `interface`: we make the pod's interface, everything in one call. `addresses`: another plugin makes it, we are its IPAM. */
+  readonly provides: 'interface' | 'addresses';
+  /** Present when we make the interface. */
+  readonly link?: LinkConf;
+  readonly defaultIPv4Pools: readonly string[];
+  readonly defaultIPv6Pools: readonly string[];
+  /** No default route through this interface. */
+  readonly cleanGateway: boolean;
+}
+
+export interface LinkConf {
+  readonly kind: 'macvlan';
+  /** Name of the parent on the node. */
+  readonly master: string;
+  readonly mode: MacvlanMode;
+  /** Absent: the parent's. */
+  readonly mtuBytes?: number;
+}
+
+export const macvlanModes = ['bridge', 'private', 'vepa', 'passthru'] as const;
+export type MacvlanMode = (typeof macvlanModes)[number];
+
+/** One DEL, or the undo of one failed ADD: identity only, so it can be made from a record, a mark or a repeated call. */
+export interface DetachRequest {
+  readonly attachment: Attachment;
+  readonly pod: PodIdentity;
+  readonly nonce: string;
+  /** CNI_NETNS of the call, where it came with one; the attachment's record knows better. */
+  readonly netns?: string;
+  /** `failed-add`: the sandbox never ran. `detach`: the runtime took it down. `proven-gone`: found without a call, with proof. */
+  readonly reason: 'failed-add' | 'detach' | 'proven-gone';
+}
+
+/** An address that is ours for this attachment: a claim with this container ID in it was written. */
+export interface ClaimedAddress {
+  readonly family: 4 | 6;
+  /** With the pool's prefix length, for example "10.70.8.20/22". */
+  readonly address: string;
+  readonly pool: string;
+  readonly gateway?: string;
+  /** Routes of the pool, and the default route unless cleaned. */
+  readonly routes: readonly { readonly dst: string; readonly gw: string }[];
+}
+
+/** What `describe` answers, what current details print, and what `orb explain` shows first. */
+export interface PodNetworkState {
+  readonly pod: PodIdentity;
+  readonly node: string;
+  readonly containerID: string;
+  readonly interfaces: readonly InterfaceState[];
+}
+
+export interface InterfaceState {
+  readonly network: string;
+  readonly ifName: string;
+  readonly kind: Attachment['kind'];
+  readonly phase: InterfacePhase;
+  readonly addresses: readonly ClaimedAddress[];
+  readonly result?: CniResult;
+  readonly failure?: Failure;
+}
+
+export type InterfacePhase = 'Attaching' | 'Attached' | 'Unwinding' | 'Failed' | 'Detaching' | 'UnwindStuck';

@@ -1,0 +1,135 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { type Authority, apiServerNames, createAuthority, createSigningKey, kubeconfigText } from './certificates.ts';
+import type { Sighting } from './eventually.ts';
+import { flags } from './flags.ts';
+import { management, ports, type StackLayout } from './layout.ts';
+import type { Place } from './place.ts';
+import { runCommand } from './run-command.ts';
+import { type StackProcess, untilReady } from './stack-process.ts';
+import { tool } from './tool.ts';
+
+/** The API server of a stack with its authority, ready for requests. */
+export interface ControlPlane {
+  readonly authority: Authority;
+  readonly parts: readonly StackProcess[];
+  /** For people and tests on the host: through the relay, cluster administrator. */
+  readonly adminKubeconfig: string;
+  /** Runs kubectl as administrator and gives its output. */
+  kubectl(args: readonly string[], input?: string): Promise<string>;
+}
+
+/** URL of the API server for everybody on the management network. */
+export const insideApiServer = `https://${management.control}:${ports.apiServer}`;
+
+/** Starts etcd and kube-apiserver, with `controllers` also the controller-manager and the scheduler, and waits until /readyz says ok. */
+export async function startControlPlane(layout: StackLayout, control: Place, hostPort: number, controllers: boolean): Promise<ControlPlane> {
+  const etcd = startEtcd(layout, control);
+  const authority = await createAuthority(layout.pki);
+  const signingKey = await createSigningKey(layout.pki);
+  const [serving, kubeletClient, admin] = await Promise.all([
+    authority.issue('kube-apiserver', '/CN=kube-apiserver', 'serverAuth', apiServerNames),
+    authority.issue('kubelet-client', '/O=system:masters/CN=kube-apiserver-kubelet-client', 'clientAuth'),
+    authority.issue('admin', '/O=system:masters/CN=admin', 'clientAuth'),
+  ]);
+  const adminKubeconfig = join(layout.directory, 'kubeconfig');
+  await writeFile(adminKubeconfig, await kubeconfigText(`https://127.0.0.1:${hostPort}`, authority, { certificate: admin }), { mode: 0o600 });
+
+  const apiServer = control.spawn('kube-apiserver', [
+    tool('kube-apiserver'),
+    ...flags({
+      'etcd-servers': `http://127.0.0.1:${ports.etcd}`,
+      'bind-address': '0.0.0.0',
+      'secure-port': ports.apiServer,
+      'advertise-address': management.control,
+      'endpoint-reconciler-type': 'none',
+      'tls-cert-file': serving.certificateFile,
+      'tls-private-key-file': serving.keyFile,
+      'client-ca-file': authority.certificateFile,
+      'kubelet-client-certificate': kubeletClient.certificateFile,
+      'kubelet-client-key': kubeletClient.keyFile,
+      'kubelet-certificate-authority': authority.certificateFile,
+      'kubelet-preferred-address-types': 'InternalIP',
+      'service-account-issuer': 'https://kubernetes.default.svc',
+      'service-account-key-file': signingKey.publicFile,
+      'service-account-signing-key-file': signingKey.privateFile,
+      'service-cluster-ip-range': '10.96.0.0/16',
+      'authorization-mode': 'Node,RBAC',
+      'enable-admission-plugins': 'NodeRestriction',
+      'allow-privileged': true,
+      profiling: false,
+    }),
+  ]);
+  const started = controllers ? await startControllers(layout, control, authority, signingKey.privateFile) : [];
+  const certificate = await readFile(authority.certificateFile, 'utf8');
+  await untilReady(apiServer, 60, () => readyz(hostPort, certificate));
+  return {
+    authority,
+    parts: [etcd, apiServer, ...started],
+    adminKubeconfig,
+    kubectl: (args, input) => runCommand([tool('kubectl'), '--kubeconfig', adminKubeconfig, ...args], input === undefined ? {} : { input }),
+  };
+}
+
+function startEtcd(layout: StackLayout, control: Place): StackProcess {
+  const client = `http://127.0.0.1:${ports.etcd}`;
+  const peer = `http://127.0.0.1:${ports.etcdPeer}`;
+  return control.spawn('etcd', [
+    tool('etcd'),
+    ...flags({
+      name: 'dev',
+      'data-dir': join(layout.directory, 'etcd'),
+      'log-level': 'warn',
+      'listen-client-urls': client,
+      'advertise-client-urls': client,
+      'listen-peer-urls': peer,
+      'initial-advertise-peer-urls': peer,
+      'initial-cluster': `dev=${peer}`,
+      'unsafe-no-fsync': true, // a stack does not outlive the machine's next boot
+    }),
+  ]);
+}
+
+async function startControllers(layout: StackLayout, control: Place, authority: Authority, signingKeyFile: string): Promise<StackProcess[]> {
+  const local = { 'bind-address': '127.0.0.1', 'leader-elect': false };
+  const kubeconfigOf = async (name: string): Promise<string> => {
+    const certificate = await authority.issue(name, `/CN=system:${name}`, 'clientAuth');
+    const file = join(layout.pki, `${name}.kubeconfig`);
+    await writeFile(file, await kubeconfigText(insideApiServer, authority, { certificate }), { mode: 0o600 });
+    return file;
+  };
+  const [managerConfig, schedulerConfig] = await Promise.all([kubeconfigOf('kube-controller-manager'), kubeconfigOf('kube-scheduler')]);
+  return [
+    control.spawn('kube-controller-manager', [
+      tool('kube-controller-manager'),
+      ...flags({
+        ...local,
+        'secure-port': ports.controllerManager,
+        kubeconfig: managerConfig,
+        'use-service-account-credentials': true,
+        'service-account-private-key-file': signingKeyFile,
+        'root-ca-file': authority.certificateFile,
+        'cluster-signing-cert-file': authority.certificateFile,
+        'cluster-signing-key-file': authority.keyFile,
+        'cert-dir': join(layout.pki, 'kube-controller-manager'),
+      }),
+    ]),
+    control.spawn('kube-scheduler', [
+      tool('kube-scheduler'),
+      ...flags({ ...local, 'secure-port': ports.scheduler, kubeconfig: schedulerConfig, 'cert-dir': join(layout.pki, 'kube-scheduler') }),
+    ]),
+  ];
+}
+
+/** Asks /readyz, which answers anybody once the built-in roles are there. */
+function readyz(hostPort: number, ca: string): Promise<Sighting<true>> {
+  return new Promise((resolve, reject) => {
+    const question = get({ host: '127.0.0.1', port: hostPort, path: '/readyz', ca, agent: false, timeout: 5000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200 ? { value: true } : { state: `/readyz answers ${answer.statusCode}` });
+    });
+    question.on('timeout', () => question.destroy(new Error('/readyz does not answer')));
+    question.on('error', reject);
+  });
+}

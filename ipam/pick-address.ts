@@ -1,0 +1,45 @@
+import type { Address } from './address.ts';
+import { hash64 } from './hash64.ts';
+import { contains, valuesFrom } from './interval-set.ts';
+import type { PoolSnapshot } from './pool-snapshot.ts';
+
+export type AddressPick =
+  | { readonly outcome: 'picked'; readonly address: Address }
+  | { readonly outcome: 'exhausted'; readonly capacity: bigint };
+
+/** For whom an address is picked. */
+export interface Claimant {
+  readonly podUID: string;
+  readonly ifName: string;
+  /** Addresses whose claims already name this pod and interface: met before any other. */
+  readonly own?: readonly Address[];
+}
+
+/**
+ * Picks the first free address from the hash of (pod UID, NIC, family) on, wrapping around; the claimant's own ones first.
+ *
+ * Two requests rarely race for one address, a retry meets its own claim first, and a released address is rarely met next:
+ * a neighbour's stale ARP entry (RFC 826) rarely meets the next owner. `taken` holds what is known to be someone else's, so
+ * own addresses stay out of it until they prove lost. Time is O(taken + intervals), whatever the size; nothing is changed.
+ */
+export function pickAddress(pool: PoolSnapshot, { podUID, ifName, own = [] }: Claimant, taken: ReadonlySet<bigint>): AddressPick {
+  const { family, candidates } = pool;
+  const kept = own.find((address) => isCandidate(pool, address) && !taken.has(address.value));
+  if (kept) return { outcome: 'picked', address: kept };
+  if (candidates.size > 0n) {
+    const start = hash64(`${podUID}/${ifName}/${family}`) % candidates.size;
+    for (const value of valuesFrom(candidates, start)) {
+      if (!taken.has(value)) return { outcome: 'picked', address: { family, value } };
+    }
+  }
+  return { outcome: 'exhausted', capacity: candidates.size };
+}
+
+/** The pools in the order in which they are tried: those that hold an address of the claimant's own, then as selected. */
+export function poolsInOrder(pools: readonly PoolSnapshot[], own: readonly Address[]): readonly PoolSnapshot[] {
+  const holdsOwn = (pool: PoolSnapshot): boolean => own.some((address) => isCandidate(pool, address));
+  return [...pools.filter(holdsOwn), ...pools.filter((pool) => !holdsOwn(pool))];
+}
+
+const isCandidate = (pool: PoolSnapshot, { family, value }: Address): boolean =>
+  family === pool.family && contains(pool.candidates, value);

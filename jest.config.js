@@ -1,0 +1,29 @@
+/** Unit and property tests stand beside the code; each later tier is a project of its own with its folder and its suffix. */
+const typescript = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' }, sourceMaps: 'inline' },
+    ],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tools/'],
+};
+const sources = ['contracts', 'ipam', 'network', 'kernel', 'kube', 'workflows', 'activities', 'temporal-config', 'workers', 'plugins', 'cli', 'deploy', 'test/testing'];
+/** @type {import('jest').Config} */
+export default {
+  watchman: false,
+  projects: [
+    {
+      ...typescript,
+      displayName: 'unit',
+      testMatch: sources.map((folder) => `<rootDir>/${folder}/**/*.test.ts`),
+      testPathIgnorePatterns: ['\\.live\\.test\\.ts$'],
+    },
+    { ...typescript, displayName: 'live', testMatch: ['<rootDir>/**/*.live.test.ts'] },
+    { ...typescript, displayName: 'replay', testMatch: ['<rootDir>/test/replay/**/*.test.ts'] },
+    { ...typescript, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    { ...typescript, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
+  ],
+};

@@ -1,0 +1,43 @@
+import { toCniResult } from '../contracts/cni-result.ts';
+import type { CniResult } from '../contracts/cni.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
+import type { AddRequest, ClaimedAddress, DetachRequest } from '../contracts/pod-network.ts';
+import { type Shield, Unwind } from './unwind.ts';
+
+export interface Attached {
+  readonly addresses: readonly ClaimedAddress[];
+  readonly result: CniResult;
+}
+
+/** Gives one pod interface its addresses and its link. When any step fails, the node is left as it was found. */
+export async function attach(node: NodeActivities, request: AddRequest, shield: Shield): Promise<Attached> {
+  const failed: DetachRequest = { ...identityOf(request), reason: 'failed-add' };
+  const saga = new Unwind(shield);
+  try {
+    const addresses = await saga.step('addresses', {
+      run: () => node.claimAddresses(request),
+      undo: () => node.releaseAddresses(failed),
+    });
+    if (request.network.provides === 'addresses') return { addresses, result: toCniResult(addresses) };
+    const result = await saga.step('link', {
+      run: () => node.plumbLink(request, addresses),
+      undo: () => node.removeLink(failed),
+    });
+    return { addresses, result };
+  } catch (failure) {
+    return await saga.unwind(failure);
+  }
+}
+
+/** Takes one pod interface away: its link first, because an address is free only once no interface can answer for it. */
+export async function detach(node: NodeActivities, request: DetachRequest): Promise<void> {
+  await node.removeLink(request);
+  await node.releaseAddresses(request);
+}
+
+const identityOf = ({ attachment, pod, nonce, netns }: AddRequest): Omit<DetachRequest, 'reason'> => ({
+  attachment,
+  pod,
+  nonce,
+  netns,
+});
