@@ -4,9 +4,10 @@ import type { ClaimHolder } from '../contracts/ip-claim.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
 import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam/address.ts';
 import { poolExhausted } from '../ipam/failures.ts';
+import { contains } from '../ipam/interval-set.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
-import { type PoolSnapshot, toPoolSnapshot } from '../ipam/pool-snapshot.ts';
-import { routesOf } from '../ipam/pool-routes.ts';
+import { offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
+import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { type FamilyCandidates, selectPools } from '../ipam/select-pools.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
 import type {
@@ -60,16 +61,12 @@ export const createClaimAddresses =
     };
     await ports.records.write({ ...fresh, addresses: [] });
     const pod = await findLivePod(ports, request);
-    const { pools, reserved } = await ports.pools.recent();
-    const selection = selectPools({
-      pools,
-      reserved,
-      podAnnotations: pod.annotations,
-      defaultIPv4Pools: network.defaultIPv4Pools,
-      defaultIPv6Pools: network.defaultIPv6Pools,
-    });
+    const catalogue = await ports.pools.recent();
+    const selection = selectPools({ podAnnotations: pod.annotations, network }, catalogue);
     if (selection.outcome === 'refused') throw new ProvisionError(selection.failure);
-    for (const warning of selection.warnings) ports.log.warn({ warning }, 'pool skipped');
+    for (const { skipped } of selection.families) {
+      if (skipped.length > 0) ports.log.warn({ skipped, source: selection.source }, 'pools skipped');
+    }
 
     const addresses: ClaimedAddress[] = [];
     for (const candidates of selection.families) {
@@ -121,10 +118,10 @@ class FamilyClaim {
     const exhausted: PoolSnapshot[] = [];
     for (const pool of this.#candidates.pools) {
       const claimed = await this.#claimFrom(pool);
-      if (claimed !== undefined) return claimed;
-      exhausted.push(pool);
+      if (claimed !== 'exhausted' && claimed !== 'withdrawn') return claimed;
+      if (claimed === 'exhausted') exhausted.push(pool);
     }
-    throw poolExhausted(this.#candidates.family, exhausted);
+    throw exhausted.length > 0 ? poolExhausted(this.#candidates.family, exhausted) : this.#allWithdrawn();
   }
 
   /**
@@ -135,8 +132,8 @@ class FamilyClaim {
     const { claims } = this.#ports;
     for (const own of claims.ownOf(this.#uid, this.#request.attachment.ifName)) {
       const address = fromClaimName(own.name);
-      if (address.family !== this.#candidates.family) continue;
-      const pool = this.#candidates.pools.find((candidate) => candidate.free.contains(address.value));
+      if (address?.family !== this.#candidates.family) continue;
+      const pool = this.#candidates.pools.find((candidate) => contains(candidate.candidates, address.value));
       if (pool === undefined) {
         if (own.phase === 'Held') await claims.releaseHeld(own.name, this.#uid);
       } else if ((await this.#takeOver(own)) && (await this.#isStillOffered(pool, address))) {
@@ -159,64 +156,56 @@ class FamilyClaim {
     return isFree && (await claims.adopt(own.name, this.#holder(), previous)) === 'ours';
   }
 
-  async #claimFrom(pool: PoolSnapshot): Promise<ClaimedAddress | undefined> {
+  async #claimFrom(pool: PoolSnapshot): Promise<ClaimedAddress | 'exhausted' | 'withdrawn'> {
     const { calls, claims } = this.#ports;
     const { attachment, arrivedAtMs } = this.#request;
-    const seed = { podUID: this.#uid, ifName: attachment.ifName };
+    const claimant = { podUID: this.#uid, ifName: attachment.ifName };
     let taken = new Set<bigint>();
     let misses = 0;
     let isListed = false;
     for (;;) {
       if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
-      const pick = pickAddress(pool, taken, seed);
+      const pick = pickAddress(pool, taken, claimant);
       if (!isListed && (pick.outcome === 'exhausted' || misses >= missesBeforeListing)) {
         const { names } = await claims.takenNames(pool.name, { notBeforeMs: arrivedAtMs });
-        taken = new Set([...names].map((name) => fromClaimName(name).value));
+        taken = new Set(Array.from(names, (name) => fromClaimName(name)?.value ?? -1n));
         isListed = true;
         continue;
       }
-      if (pick.outcome === 'exhausted') return undefined;
+      if (pick.outcome === 'exhausted') return 'exhausted';
       const { address } = pick;
-      const outcome = await claims.take({
-        name: toClaimName(address),
-        address: `${formatAddress(address)}/${pool.prefixLength}`,
-        pool: pool.name,
-        holder: this.#holder(),
-      });
-      if (outcome === 'taken') {
+      const claimed = toClaimedAddress(pool, address, this.#request.network);
+      const want = { name: toClaimName(address), address: claimed.address, pool: pool.name, holder: this.#holder() };
+      if ((await claims.take(want)) === 'taken') {
         misses += 1;
         taken.add(address.value);
-      } else if (await this.#isStillOffered(pool, address)) {
-        return this.#claimed(pool, address, 'created');
       } else {
-        return undefined; // the pool is going: its next candidate would go the same way
+        return (await this.#isStillOffered(pool, address)) ? this.#claimed(pool, address, 'created') : 'withdrawn';
       }
     }
   }
 
   /** A pool may have been disabled, deleted or cut since it was read; nothing is configured before this says yes. */
   async #isStillOffered(pool: PoolSnapshot, address: Address): Promise<boolean> {
-    const object = await this.#ports.pools.fresh(pool.name);
-    const now = object === undefined ? undefined : toPoolSnapshot(object, []);
-    if (now?.outcome === 'usable' && !now.pool.isDisabled && !now.pool.isTerminating && now.pool.free.contains(address.value)) {
-      return true;
-    }
-    const { containerID, ifName, network } = this.#request.attachment;
-    await this.#ports.claims.release({ containerID, interface: ifName, network, disposition: 'delete' });
+    const now = await this.#ports.pools.fresh(pool.name);
+    if (now !== undefined && offers(now, address)) return true;
+    await this.#ports.claims.giveBack(toClaimName(address), this.#request.attachment.containerID);
     return false;
   }
 
   #claimed(pool: PoolSnapshot, address: Address, how: 'created' | 'kept'): ClaimedAddress {
-    const text = `${formatAddress(address)}/${pool.prefixLength}`;
     const durationMs = Math.round(performance.now() - this.#startedAtMs);
-    this.#ports.log.info({ address: text, pool: pool.name, how, durationMs }, 'address claimed');
-    return {
-      family: address.family,
-      address: text,
-      pool: pool.name,
-      ...(pool.gateway === undefined ? {} : { gateway: formatAddress(pool.gateway) }),
-      routes: routesOf(pool, { cleanGateway: this.#request.network.cleanGateway }),
-    };
+    this.#ports.log.info({ address: formatAddress(address), pool: pool.name, how, durationMs }, 'address claimed');
+    return toClaimedAddress(pool, address, this.#request.network);
+  }
+
+  #allWithdrawn(): ProvisionError {
+    const names = this.#candidates.pools.map(({ name }) => `"${name}"`).join(', ');
+    return new ProvisionError({
+      type: 'NoPool',
+      message: `Cannot claim an IPv${this.#candidates.family} address: pool ${names} was disabled, deleted or cut just now`,
+      remedy: 'None when this was meant: the runtime repeats the ADD. See kubectl get spiderippools',
+    });
   }
 
   #holder(): ClaimHolder {

@@ -1,4 +1,5 @@
 import { type Attachment, attachmentKey } from '../contracts/attachment.ts';
+import { type Failure, toFailure } from '../contracts/failures.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
 import { createAnswerFailure } from './answer-failure.ts';
 import { type ClaimPorts, createClaimAddresses } from './claim-addresses.ts';
@@ -48,12 +49,37 @@ export function createNodeActivities(steps: NodeActivities, locks: SandboxLocks,
     }
   }
 
+  /** Why an ADD failed, until its caller knows: an undo that has to wait for the world must not keep the caller waiting. */
+  const reasons = new Map<string, Failure>();
+
+  async function forward<T>(name: string, request: Named, work: () => Promise<T>): Promise<T> {
+    try {
+      return await step(name, request, work);
+    } catch (error) {
+      reasons.set(request.nonce, toFailure(error));
+      throw error;
+    }
+  }
+
+  async function undo(name: string, request: Named, work: () => Promise<void>): Promise<void> {
+    try {
+      await step(name, request, work);
+    } catch (error) {
+      const reason = reasons.get(request.nonce);
+      if (reason !== undefined) calls.fail(request.nonce, reason);
+      throw error;
+    }
+  }
+
   return {
-    claimAddresses: (request) => step('claimAddresses', request, () => steps.claimAddresses(request)),
-    plumbLink: (request, addresses) => step('plumbLink', request, () => steps.plumbLink(request, addresses)),
-    removeLink: (request) => step('removeLink', request, () => steps.removeLink(request)),
-    releaseAddresses: (request) => step('releaseAddresses', request, () => steps.releaseAddresses(request)),
-    answerFailure: (nonce, failure) => steps.answerFailure(nonce, failure),
+    claimAddresses: (request) => forward('claimAddresses', request, () => steps.claimAddresses(request)),
+    plumbLink: (request, addresses) => forward('plumbLink', request, () => steps.plumbLink(request, addresses)),
+    removeLink: (request) => undo('removeLink', request, () => steps.removeLink(request)),
+    releaseAddresses: (request) => undo('releaseAddresses', request, () => steps.releaseAddresses(request)),
+    async answerFailure(nonce, failure) {
+      reasons.delete(nonce);
+      await steps.answerFailure(nonce, failure);
+    },
   };
 }
 

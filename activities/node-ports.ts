@@ -3,7 +3,8 @@ import type { CniResult } from '../contracts/cni.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
-import type { PoolObject, ReservedIPObject } from '../ipam/pool-snapshot.ts';
+import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
+import type { Pool } from '../ipam/pool-snapshot.ts';
 
 /** The CNI calls that are open in this process, named by nonce. */
 export interface OpenCalls {
@@ -62,15 +63,19 @@ export interface ClaimStore {
     network: string;
     disposition: 'delete' | 'hold' | 'undo';
   }): Promise<readonly string[]>;
+  /** Deletes one claim if it still names this sandbox. */
+  giveBack(name: string, containerID: string): Promise<void>;
+  /** Deletes a claim that is Held for this pod and nothing else. */
   releaseHeld(name: string, podUID: string): Promise<void>;
-  takenNames(pool: string, want: { notBeforeMs: number }): Promise<{ readonly names: ReadonlySet<string> }>;
+  /** Names of all claims of the pool, from a list that began at this Unix time or later. */
+  takenNames(pool: string, want: { readonly notBeforeMs: number }): Promise<{ readonly names: ReadonlySet<string> }>;
 }
 
 export interface PoolReader {
   /** Read at most 2 s ago. */
-  recent(): Promise<{ readonly pools: readonly PoolObject[]; readonly reserved: readonly ReservedIPObject[] }>;
+  recent(): Promise<PoolCatalogue>;
   /** Read after this call began; undefined when the pool is gone. */
-  fresh(name: string): Promise<PoolObject | undefined>;
+  fresh(name: string): Promise<Pool | undefined>;
 }
 
 export interface Pod {

@@ -1,6 +1,6 @@
 /**
  * Every way in which a call can fail. The key is the Temporal failure type, the metric label and the heading of the
- * operations page; `cniCode` is what the runtime sees; `retry` says whether the same step may succeed when repeated at once.
+ * operations page; `cniCode` is what the runtime sees; `retry` says whether an undo that failed so is worth repeating (a step of an ADD never is: kubelet repeats the whole of it).
  *
  * Codes below 100 are those of CNI spec 1.1.0, "Error"; 8 is libcni's for an invalid namespace; 100 and up are ours.
  */
@@ -19,23 +19,23 @@ export const failures = {
   PoolExhausted: { cniCode: 11, retry: false }, // 11, "try again later": kubelet repeats the ADD, waiting inside it helps no one
   PodNotFound: { cniCode: 11, retry: false },
   PodNotAlive: { cniCode: 7, retry: false },
-  ClaimConflict: { cniCode: 11, retry: false },
+  ClaimConflict: { cniCode: 11, retry: true },
   // The node
   InterfaceExists: { cniCode: 7, retry: false },
   ParentLinkMissing: { cniCode: 7, retry: false },
-  KernelRefused: { cniCode: 101, retry: false },
+  KernelRefused: { cniCode: 101, retry: true },
   NotAsAdded: { cniCode: 103, retry: false }, // CHECK found the attachment missing or changed
-  RecordUnwritable: { cniCode: 5, retry: false },
+  RecordUnwritable: { cniCode: 5, retry: true },
   // Other parts
-  ApiServerUnavailable: { cniCode: 11, retry: false },
-  TemporalUnavailable: { cniCode: 11, retry: false },
-  WorkerBusy: { cniCode: 11, retry: false },
+  ApiServerUnavailable: { cniCode: 11, retry: true },
+  TemporalUnavailable: { cniCode: 11, retry: true },
+  WorkerBusy: { cniCode: 11, retry: true },
   // The run
   CallerGone: { cniCode: 11, retry: false },
   Cancelled: { cniCode: 11, retry: false },
   Superseded: { cniCode: 11, retry: false },
   UnwindStuck: { cniCode: 102, retry: false },
-  Internal: { cniCode: 100, retry: false },
+  Internal: { cniCode: 100, retry: true },
 } as const satisfies Record<string, { cniCode: number; retry: boolean }>;
 
 export type FailureType = keyof typeof failures;

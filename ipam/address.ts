@@ -32,12 +32,12 @@ export function formatAddress({ family, value }: Address): string {
 }
 
 /** Name of the `IPClaim` that takes this address: "10.70.8.20", or all 8 groups of an IPv6 address joined by "-". */
-export function claimName(address: Address): string {
+export function toClaimName(address: Address): string {
   return address.family === 4 ? formatAddress(address) : (toHex(address).match(/.{4}/g) ?? []).join('-');
 }
 
-/** The address that a claim's name stands for; `undefined` for a name that `claimName` does not give. */
-export function addressOfClaim(name: string): Address | undefined {
+/** The address that a claim's name stands for; `undefined` for a name that `toClaimName` does not give. */
+export function fromClaimName(name: string): Address | undefined {
   if (/^[0-9a-f]{4}(-[0-9a-f]{4}){7}$/.test(name)) return { family: 6, value: BigInt(`0x${name.replaceAll('-', '')}`) };
   const address = parseAddress(name);
   return address?.family === 4 ? address : undefined;

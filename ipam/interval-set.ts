@@ -16,7 +16,10 @@ export function intervalSet(intervals: Iterable<Interval>): IntervalSet {
   for (const next of [...intervals].sort((a, b) => compare(a.first, b.first))) {
     const previous = merged.at(-1);
     if (previous && next.first <= previous.last + 1n) {
-      merged[merged.length - 1] = { first: previous.first, last: next.last > previous.last ? next.last : previous.last };
+      merged[merged.length - 1] = {
+        first: previous.first,
+        last: next.last > previous.last ? next.last : previous.last,
+      };
     } else {
       merged.push(next);
     }
@@ -24,7 +27,8 @@ export function intervalSet(intervals: Iterable<Interval>): IntervalSet {
   return fromSorted(merged);
 }
 
-export const union = (...sets: readonly IntervalSet[]): IntervalSet => intervalSet(sets.flatMap((set) => set.intervals));
+export const union = (...sets: readonly IntervalSet[]): IntervalSet =>
+  intervalSet(sets.flatMap((set) => set.intervals));
 
 /** What is in `set` and not in `removed`. */
 export function subtract(set: IntervalSet, removed: IntervalSet): IntervalSet {

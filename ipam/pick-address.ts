@@ -22,7 +22,11 @@ export interface Claimant {
  * a neighbour's stale ARP entry (RFC 826) rarely meets the next owner. `taken` holds what is known to be someone else's, so
  * own addresses stay out of it until they prove lost. Time is O(taken + intervals), whatever the size; nothing is changed.
  */
-export function pickAddress(pool: PoolSnapshot, { podUID, ifName, own = [] }: Claimant, taken: ReadonlySet<bigint>): AddressPick {
+export function pickAddress(
+  pool: PoolSnapshot,
+  taken: ReadonlySet<bigint>,
+  { podUID, ifName, own = [] }: Claimant,
+): AddressPick {
   const { family, candidates } = pool;
   const kept = own.find((address) => isCandidate(pool, address) && !taken.has(address.value));
   if (kept) return { outcome: 'picked', address: kept };
@@ -33,12 +37,6 @@ export function pickAddress(pool: PoolSnapshot, { podUID, ifName, own = [] }: Cl
     }
   }
   return { outcome: 'exhausted', capacity: candidates.size };
-}
-
-/** The pools in the order in which they are tried: those that hold an address of the claimant's own, then as selected. */
-export function poolsInOrder(pools: readonly PoolSnapshot[], own: readonly Address[]): readonly PoolSnapshot[] {
-  const holdsOwn = (pool: PoolSnapshot): boolean => own.some((address) => isCandidate(pool, address));
-  return [...pools.filter(holdsOwn), ...pools.filter((pool) => !holdsOwn(pool))];
 }
 
 const isCandidate = (pool: PoolSnapshot, { family, value }: Address): boolean =>

@@ -14,7 +14,8 @@ export function whyNotAlive(pod: PodLife | undefined): string | undefined {
   if (pod.metadata?.deletionTimestamp != null) return 'it is being deleted';
   const { phase, reason } = pod.status ?? {};
   const restartPolicy = pod.spec?.restartPolicy ?? 'Always'; // the API server's default
-  if (phase === 'Succeeded' && restartPolicy !== 'Always') return `it succeeded, and its restartPolicy is ${restartPolicy}`;
+  if (phase === 'Succeeded' && restartPolicy !== 'Always')
+    return `it succeeded, and its restartPolicy is ${restartPolicy}`;
   if (phase === 'Failed' && reason === 'Evicted') return 'it was evicted';
   if (phase === 'Failed' && restartPolicy === 'Never') return 'it failed, and its restartPolicy is Never';
   return undefined;

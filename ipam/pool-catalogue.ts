@@ -1,6 +1,6 @@
 import type { Family } from './address.ts';
-import { type Interval, type IntervalSet, intervalSet } from './interval-set.ts';
-import { type Pool, type PoolObject, readPool } from './pool-snapshot.ts';
+import { type Interval, intervalSet } from './interval-set.ts';
+import { type Pool, type PoolObject, type ReservedAddresses, readPool } from './pool-snapshot.ts';
 import { parseRange } from './range-grammar.ts';
 
 /** What we read of a `SpiderReservedIP`; the generated CR type fits by structure. */
@@ -16,17 +16,21 @@ export interface PoolCatalogue {
   readonly warnings: readonly string[];
 }
 
-export function readPoolCatalogue(pools: readonly PoolObject[], reservations: readonly ReservedIPObject[]): PoolCatalogue {
+/** Reads every pool and reservation; never throws. O(entries), so do it once per view and not once per request. */
+export function readPoolCatalogue(
+  pools: readonly PoolObject[],
+  reservations: readonly ReservedIPObject[],
+): PoolCatalogue {
   const reserved = readReservations(reservations);
   return {
-    pools: new Map(pools.map((pool) => [pool.metadata.name, readPool(pool, (family) => reserved.byFamily[family])])),
+    pools: new Map(pools.map((pool) => [pool.metadata.name, readPool(pool, reserved.addresses)])),
     warnings: reserved.warnings,
   };
 }
 
 /** Entries that can be read hold, each in its own family, even where `ipVersion` or a neighbour is wrong: reserving is safe. */
 export function readReservations(reservations: readonly ReservedIPObject[]): {
-  readonly byFamily: Readonly<Record<Family, IntervalSet>>;
+  readonly addresses: ReservedAddresses;
   readonly warnings: readonly string[];
 } {
   const intervals: Record<Family, Interval[]> = { 4: [], 6: [] };
@@ -41,9 +45,11 @@ export function readReservations(reservations: readonly ReservedIPObject[]): {
       }
       intervals[reading.family].push(reading.interval);
       if (spec.ipVersion !== undefined && spec.ipVersion !== reading.family) {
-        warnings.push(`SpiderReservedIP "${metadata.name}": "${entry}" is not of its ipVersion ${spec.ipVersion}; it is reserved all the same`);
+        warnings.push(
+          `SpiderReservedIP "${metadata.name}": "${entry}" is not of its ipVersion ${spec.ipVersion}; it is reserved all the same`,
+        );
       }
     }
   }
-  return { byFamily: { 4: intervalSet(intervals[4]), 6: intervalSet(intervals[6]) }, warnings };
+  return { addresses: { 4: intervalSet(intervals[4]), 6: intervalSet(intervals[6]) }, warnings };
 }

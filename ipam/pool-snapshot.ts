@@ -1,6 +1,6 @@
 import { type Address, type Family, familyName, parseAddress } from './address.ts';
 import { type Cidr, cidrContains, intervalOf, networkOf, parseCidr } from './cidr.ts';
-import { type Interval, type IntervalSet, intervalSet, subtract } from './interval-set.ts';
+import { contains, type Interval, type IntervalSet, intervalSet, subtract } from './interval-set.ts';
 import { parseRange } from './range-grammar.ts';
 
 /** What we read of a `SpiderIPPool`; the generated CR type fits by structure. */
@@ -18,57 +18,65 @@ export interface PoolObject {
   };
 }
 
-/** A pool as a value: either everything that choosing an address needs, or why it cannot be used. */
+/** A pool as a value: everything that choosing an address needs, or why it cannot be used. */
 export type Pool = PoolSnapshot | MalformedPool;
 
-interface PoolStanding {
+export interface PoolSnapshot {
   readonly name: string;
-  readonly isDefault: boolean;
-  readonly isDisabled: boolean;
-  readonly isTerminating: boolean;
-}
-
-export interface PoolSnapshot extends PoolStanding {
   readonly family: Family;
   readonly subnet: Cidr;
   readonly gateway?: Address;
   readonly routes: readonly PoolRoute[];
   /** `ips` less `excludeIPs`: what `status.totalIPCount` counts. */
   readonly total: bigint;
-  /** What may be handed out: `ips` less `excludeIPs`, reserved addresses and the gateway. Its size is the pool's capacity. */
+  /** What may be handed out: `total` less reserved addresses and the gateway. Its size is the pool's capacity. */
   readonly candidates: IntervalSet;
-}
-
-export interface MalformedPool extends PoolStanding {
-  /** Absent when not even `subnet` can be read. */
-  readonly family?: Family;
-  /** Every entry that is wrong, in one sentence. */
-  readonly problem: string;
+  readonly isDefault: boolean;
+  readonly isDisabled: boolean;
+  readonly isTerminating: boolean;
 }
 
 export interface PoolRoute {
+  /** Host bits are zero: the kernel takes no other destination. */
   readonly dst: Cidr;
   readonly gw: Address;
 }
 
+export interface MalformedPool {
+  readonly name: string;
+  /** Absent when not even `subnet` can be read. */
+  readonly family?: Family;
+  readonly isDefault: boolean;
+  /** Every entry that is wrong, in one sentence. */
+  readonly problem: string;
+}
+
+export const isMalformed = (pool: Pool): pool is MalformedPool => 'problem' in pool;
+
+/** Whether the pool would still give this address; asked again after a claim was written, before anything is configured. */
+export const offers = (pool: Pool, { family, value }: Address): boolean =>
+  !isMalformed(pool) &&
+  !pool.isDisabled &&
+  !pool.isTerminating &&
+  family === pool.family &&
+  contains(pool.candidates, value);
+
+/** What no pool may give, per family. */
+export type ReservedAddresses = Readonly<Record<Family, IntervalSet>>;
+
 /**
- * Reads a pool. `reserved` holds the reserved addresses of the family that is asked for. Format rules: spec/ipam.md §1.1;
- * `ipVersion` is derived from `subnet` when absent.
+ * Reads a pool by the rules of spec/ipam.md §1.1; `ipVersion` is derived from `subnet` when absent. One wrong entry makes the
+ * whole pool malformed: a pool that gives fewer or other addresses than its text says would surprise later.
  */
-export function readPool(object: PoolObject, reserved: (family: Family) => IntervalSet): Pool {
-  const { spec } = object;
-  const standing: PoolStanding = {
-    name: object.metadata.name,
-    isDefault: spec.default === true,
-    isDisabled: spec.disable === true,
-    isTerminating: object.metadata.deletionTimestamp != null,
-  };
+export function readPool({ metadata, spec }: PoolObject, reserved: ReservedAddresses): Pool {
+  const identity = { name: metadata.name, isDefault: spec.default === true };
   const subnet = parseCidr(spec.subnet);
-  if (!subnet) return { ...standing, problem: `spec.subnet "${spec.subnet}" is not a CIDR` };
+  if (!subnet) return { ...identity, problem: `spec.subnet "${spec.subnet}" is not a CIDR` };
 
   const { family } = subnet.address;
   const problems: string[] = [];
-  if (networkOf(subnet).address.value !== subnet.address.value) problems.push(`spec.subnet "${spec.subnet}" has host bits set`);
+  if (networkOf(subnet).address.value !== subnet.address.value)
+    problems.push(`spec.subnet "${spec.subnet}" has host bits set`);
   if (spec.ipVersion !== undefined && spec.ipVersion !== family) {
     problems.push(`spec.ipVersion ${spec.ipVersion} contradicts spec.subnet "${spec.subnet}"`);
   }
@@ -76,30 +84,39 @@ export function readPool(object: PoolObject, reserved: (family: Family) => Inter
   const excluded = readRanges('spec.excludeIPs', spec.excludeIPs, subnet, problems);
   const gateway = readGateway(spec.gateway, subnet, problems);
   const routes = readRoutes(spec.routes, subnet, problems);
-  if (problems.length > 0) return { ...standing, family, problem: problems.join('; ') };
+  if (problems.length > 0) return { ...identity, family, problem: problems.join('; ') };
 
   const configured = subtract(ips, excluded);
-  const neverGiven = gateway ? [single(gateway)] : [];
+  const gatewayItself = intervalSet(gateway ? [{ first: gateway.value, last: gateway.value }] : []);
   return {
-    ...standing,
+    ...identity,
     family,
     subnet,
     ...(gateway && { gateway }),
     routes,
     total: configured.size,
-    candidates: subtract(subtract(configured, reserved(family)), intervalSet(neverGiven)),
+    candidates: subtract(subtract(configured, reserved[family]), gatewayItself),
+    isDisabled: spec.disable === true,
+    isTerminating: metadata.deletionTimestamp != null,
   };
 }
 
 function readRanges(field: string, entries: readonly string[] = [], subnet: Cidr, problems: string[]): IntervalSet {
-  const { first, last } = intervalOf(subnet);
+  const bounds = intervalOf(subnet);
   const intervals: Interval[] = [];
   for (const entry of entries) {
     const reading = parseRange(entry);
-    if (reading.outcome === 'invalid') problems.push(`${field}: ${reading.problem}`);
-    else if (reading.family !== subnet.address.family || reading.interval.first < first || reading.interval.last > last) {
-      problems.push(`${field}: "${entry}" is outside spec.subnet`);
-    } else intervals.push(reading.interval);
+    if (reading.outcome === 'invalid') {
+      problems.push(`${field}: ${reading.problem}`);
+    } else if (
+      reading.family !== subnet.address.family ||
+      reading.interval.first < bounds.first ||
+      reading.interval.last > bounds.last
+    ) {
+      problems.push(`${field}: "${entry}" is not inside spec.subnet`);
+    } else {
+      intervals.push(reading.interval);
+    }
   }
   return intervalSet(intervals);
 }
@@ -112,22 +129,24 @@ function readGateway(text: string | undefined, subnet: Cidr, problems: string[])
   return undefined;
 }
 
-function readRoutes(routes: PoolObject['spec']['routes'] = [], subnet: Cidr, problems: string[]): readonly PoolRoute[] {
+function readRoutes(
+  entries: PoolObject['spec']['routes'] = [],
+  subnet: Cidr,
+  problems: string[],
+): readonly PoolRoute[] {
   const { family } = subnet.address;
-  return routes.flatMap((route) => {
-    const [dst, gw] = [parseCidr(route.dst), parseAddress(route.gw)];
-    const problem = !dst
-      ? `dst "${route.dst}" is not a CIDR`
-      : dst.address.family !== family
-        ? `dst "${route.dst}" is not ${familyName(family)}`
-        : dst.prefixLength === 0
-          ? `dst "${route.dst}" is the default route: set spec.gateway instead`
-          : !gw || !cidrContains(subnet, gw)
-            ? `gw "${route.gw}" is not an address of spec.subnet`
-            : undefined;
-    if (problem !== undefined) problems.push(`spec.routes: ${problem}`);
-    return dst && gw ? [{ dst: networkOf(dst), gw }] : [];
-  });
+  const routes: PoolRoute[] = [];
+  for (const entry of entries) {
+    const [dst, gw] = [parseCidr(entry.dst), parseAddress(entry.gw)];
+    if (dst?.address.family !== family) {
+      problems.push(`spec.routes: dst "${entry.dst}" is not an ${familyName(family)} CIDR`);
+    } else if (dst.prefixLength === 0) {
+      problems.push(`spec.routes: dst "${entry.dst}" is the default route, which is spec.gateway's`);
+    } else if (!gw || !cidrContains(subnet, gw)) {
+      problems.push(`spec.routes: gw "${entry.gw}" is not an address of spec.subnet`);
+    } else {
+      routes.push({ dst: networkOf(dst), gw });
+    }
+  }
+  return routes;
 }
-
-const single = ({ value }: Address): Interval => ({ first: value, last: value });

@@ -1,4 +1,4 @@
-import { type Address, type Family, familyName, parseAddress } from './address.ts';
+import { type Family, familyName, parseAddress } from './address.ts';
 import type { Interval } from './interval-set.ts';
 
 export type RangeReading =
@@ -7,18 +7,17 @@ export type RangeReading =
 
 /**
  * Reads one entry of `spec.ips` or `spec.excludeIPs`: "10.70.8.20" or "10.70.8.20-10.70.8.90". One dash, no blanks, no
- * prefix length, both ends of one family, start not after end. The problem names the entry.
+ * prefix length, both ends of one family, start not after end (spec/ipam.md §1.5). A problem names the entry.
  */
 export function parseRange(entry: string): RangeReading {
   const invalid = (problem: string): RangeReading => ({ outcome: 'invalid', problem: `"${entry}" ${problem}` });
   if (/\s/.test(entry)) return invalid('contains blanks');
-  if (entry.includes('/')) return invalid('is in CIDR notation: write it as start-end');
+  if (entry.includes('/')) return invalid('has a prefix length: write it as start-end');
   const ends = entry.split('-');
   const [start, end] = [parseAddress(ends[0] ?? ''), parseAddress(ends.at(-1) ?? '')];
   if (ends.length > 2 || !start || !end) return invalid('is neither an address nor a range start-end');
-  if (start.family !== end.family) return invalid(`starts in ${familyName(start.family)} and ends in ${familyName(end.family)}`);
+  if (start.family !== end.family)
+    return invalid(`starts as ${familyName(start.family)} and ends as ${familyName(end.family)}`);
   if (start.value > end.value) return invalid('ends before it starts');
-  return { outcome: 'range', family: start.family, interval: toInterval(start, end) };
+  return { outcome: 'range', family: start.family, interval: { first: start.value, last: end.value } };
 }
-
-const toInterval = (start: Address, end: Address): Interval => ({ first: start.value, last: end.value });

@@ -6,7 +6,10 @@ import { searchAttributes } from '../contracts/search-attributes.ts';
 export const temporalNamespaces = { pods: 'orbweaver', control: 'orbweaver-control' } as const;
 
 /** One setting of the server's dynamic configuration: one value, or one value per task queue and one for all others. */
-export type DynamicValue = number | boolean | { readonly queues: Readonly<Record<string, number>>; readonly others: number };
+export type DynamicValue =
+  | number
+  | boolean
+  | { readonly queues: Readonly<Record<string, number>>; readonly others: number };
 
 /** Everything that a Temporal server must know before a worker of ours starts. `deploy/` turns it into flags, jobs or YAML. */
 export interface ServerSettings {

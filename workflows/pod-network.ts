@@ -82,9 +82,16 @@ export async function podNetwork(first: AddRequest): Promise<void> {
     return uncancelled(() =>
       turn.runExclusive(async () => {
         sandbox.enter(request.attachment, 'Detaching');
-        await detach(node, request);
-        sandbox.remove(request.attachment);
-        wf.setCurrentDetails(toMarkdown(sandbox.describe()));
+        try {
+          await detach(node, request);
+          sandbox.remove(request.attachment);
+        } catch (error) {
+          const failure = fromTemporal(error);
+          if (failure.type === 'Superseded') sandbox.remove(request.attachment); // the node undoes it without this run
+          throw toApplicationFailure(failure);
+        } finally {
+          wf.setCurrentDetails(toMarkdown(sandbox.describe()));
+        }
       }),
     );
   });

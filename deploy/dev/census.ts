@@ -13,17 +13,23 @@ export interface Member extends ProcStat {
 /** Directory of network namespaces that `ip netns` keeps. */
 const netnsDirectory = '/run/netns';
 
-/** Names of the stack's network namespaces that exist. */
-export async function findNetns(id: string): Promise<string[]> {
+/** Names of the network namespaces that begin with `prefix`. */
+export async function findNetns(prefix: string): Promise<string[]> {
   const names = await readdir(netnsDirectory).catch(() => []);
-  return names.filter((name) => name.startsWith(namePrefix(id)));
+  return names.filter((name) => name.startsWith(prefix));
 }
 
 /** Every process that belongs to the stack, whoever started it. Zombies do not count: nothing of theirs is left but their exit code. */
 export async function findProcesses(id: string, directory: string): Promise<Member[]> {
   const recorded = await readRecords(join(directory, 'processes'));
-  const netns = new Set(await Promise.all((await findNetns(id)).map(async (name) => `net:[${(await stat(join(netnsDirectory, name))).ino}]`)));
-  const members = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => look(pid)));
+  const netns = new Set(
+    await Promise.all(
+      (await findNetns(namePrefix(id))).map(async (name) => `net:[${(await stat(join(netnsDirectory, name))).ino}]`),
+    ),
+  );
+  const members = await Promise.all(
+    (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => look(pid)),
+  );
   return members.filter((member) => member !== undefined);
 
   async function look(pid: string): Promise<Member | undefined> {
@@ -41,7 +47,9 @@ export async function findProcesses(id: string, directory: string): Promise<Memb
       ['working directory', cwd === directory || cwd.startsWith(`${directory}/`)],
     ];
     const reason = reasons.find(([, holds]) => holds)?.[0];
-    return reason === undefined ? undefined : { ...seen, reason, command: (await read('cmdline')).replaceAll('\0', ' ').trim() };
+    return reason === undefined
+      ? undefined
+      : { ...seen, reason, command: (await read('cmdline')).replaceAll('\0', ' ').trim() };
   }
 }
 
@@ -49,12 +57,14 @@ const identity = ({ pid, startTicks }: ProcStat): string => `${pid}@${startTicks
 
 async function readRecords(directory: string): Promise<Set<string>> {
   const files = await readdir(directory).catch(() => []);
-  const records = await Promise.all(files.map(async (file) => parseProcStat(await readFile(join(directory, file), 'utf8').catch(() => ''))));
+  const records = await Promise.all(
+    files.map(async (file) => parseProcStat(await readFile(join(directory, file), 'utf8').catch(() => ''))),
+  );
   return new Set(records.filter((record) => record !== undefined).map((record) => identity(record)));
 }
 
 /** Mount points below `directory` in this mount namespace, the deepest first. */
 export async function findMounts(directory: string): Promise<string[]> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
-  return mounts.filter((mount) => mount === directory || mount.startsWith(`${directory}/`)).reverse();
+  return mounts.filter((mount) => mount === directory || mount.startsWith(`${directory}/`)).toReversed();
 }

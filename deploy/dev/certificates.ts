@@ -12,7 +12,12 @@ export interface Certificate {
 
 /** The authority of one stack, valid for ten years and trusted by nobody else. */
 export interface Authority extends Certificate {
-  issue(name: string, subject: string, usage: 'serverAuth' | 'clientAuth', alternativeNames?: readonly string[]): Promise<Certificate>;
+  issue(
+    name: string,
+    subject: string,
+    usage: 'serverAuth' | 'clientAuth',
+    alternativeNames?: readonly string[],
+  ): Promise<Certificate>;
 }
 
 const validDays = '3650';
@@ -21,11 +26,13 @@ const validDays = '3650';
 export async function createAuthority(directory: string): Promise<Authority> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const root = await keyPair(directory, 'ca');
-  const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
-  await runCommand([
-    ...['openssl', 'req', '-x509', '-new', '-key', root.keyFile, '-subj', '/CN=orbweaver-dev', '-days', validDays, '-out', root.certificateFile],
-    ...extensions.flatMap((extension) => ['-addext', extension]),
-  ]);
+  await openssl('req', ['-x509', '-new'], {
+    key: root.keyFile,
+    subj: '/CN=orbweaver-dev',
+    days: validDays,
+    addext: ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'],
+    out: root.certificateFile,
+  });
   return {
     ...root,
     async issue(name, subject, usage, alternativeNames = []) {
@@ -34,13 +41,18 @@ export async function createAuthority(directory: string): Promise<Authority> {
       if (alternativeNames.length > 0) wanted.push(`subjectAltName=${alternativeNames.join(',')}`);
       const extensionsFile = join(directory, `${name}.ext`);
       await writeFile(extensionsFile, wanted.join('\n'));
-      const request = await runCommand(['openssl', 'req', '-new', '-key', issued.keyFile, '-subj', subject]);
-      await runCommand(
-        [
-          ...['openssl', 'x509', '-req', '-CA', root.certificateFile, '-CAkey', root.keyFile, '-days', validDays],
-          ...['-extfile', extensionsFile, '-out', issued.certificateFile],
-        ],
-        { input: request },
+      const request = await openssl('req', ['-new'], { key: issued.keyFile, subj: subject });
+      await openssl(
+        'x509',
+        ['-req'],
+        {
+          CA: root.certificateFile,
+          CAkey: root.keyFile,
+          days: validDays,
+          extfile: extensionsFile,
+          out: issued.certificateFile,
+        },
+        request,
       );
       return issued;
     },
@@ -48,8 +60,13 @@ export async function createAuthority(directory: string): Promise<Authority> {
 }
 
 /** Makes the key that signs service account tokens, and the file by which they are checked. */
-export async function createSigningKey(directory: string): Promise<{ readonly privateFile: string; readonly publicFile: string }> {
-  const files = { privateFile: join(directory, 'service-accounts.key'), publicFile: join(directory, 'service-accounts.pub') };
+export async function createSigningKey(
+  directory: string,
+): Promise<{ readonly privateFile: string; readonly publicFile: string }> {
+  const files = {
+    privateFile: join(directory, 'service-accounts.key'),
+    publicFile: join(directory, 'service-accounts.pub'),
+  };
   const { privateKey, publicKey } = newKey();
   await writeFile(files.privateFile, privateKey, { mode: 0o600 });
   await writeFile(files.publicFile, publicKey);
@@ -72,7 +89,9 @@ export async function kubeconfigText(server: string, authority: Certificate, cre
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'dev', cluster: { server, 'certificate-authority-data': await base64(authority.certificateFile) } }],
+    clusters: [
+      { name: 'dev', cluster: { server, 'certificate-authority-data': await base64(authority.certificateFile) } },
+    ],
     users: [{ name: 'me', user }],
     contexts: [{ name: 'dev', context: { cluster: 'dev', user: 'me' } }],
     'current-context': 'dev',
@@ -87,6 +106,18 @@ export const apiServerNames = [
   'IP:10.96.0.1',
   ...['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'].map((name) => `DNS:${name}`),
 ];
+
+function openssl(
+  command: string,
+  switches: readonly string[],
+  options: Readonly<Record<string, string | readonly string[]>>,
+  input?: string,
+): Promise<string> {
+  const valued = Object.entries(options).flatMap(([name, values]) =>
+    [values].flat().flatMap((value) => [`-${name}`, value]),
+  );
+  return runCommand(['openssl', command, ...switches, ...valued], input === undefined ? {} : { input });
+}
 
 async function keyPair(directory: string, name: string): Promise<Certificate> {
   const keyFile = join(directory, `${name}.key`);

@@ -18,7 +18,8 @@ export async function createCgroup(path: string): Promise<void> {
     await mkdir(directory, { recursive: true });
     // cgroup v1: a new cpuset is empty, and nothing can run in an empty one.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      if (!isUnified && existsSync(join(hierarchy, file))) await writeFile(join(directory, file), await readFile(join(hierarchy, file)));
+      if (!isUnified && existsSync(join(hierarchy, file)))
+        await writeFile(join(directory, file), await readFile(join(hierarchy, file)));
     }
   }
 }
@@ -26,7 +27,9 @@ export async function createCgroup(path: string): Promise<void> {
 /** Directories of all cgroups whose name begins with `prefix`, in every hierarchy. */
 export async function findCgroups(prefix: string): Promise<string[]> {
   const found = await Promise.all(
-    (await hierarchies()).map(async (hierarchy) => (await readdir(hierarchy)).filter((name) => name.startsWith(prefix)).map((name) => join(hierarchy, name))),
+    (await hierarchies()).map(async (hierarchy) =>
+      (await readdir(hierarchy)).filter((name) => name.startsWith(prefix)).map((name) => join(hierarchy, name)),
+    ),
   );
   return found.flat();
 }

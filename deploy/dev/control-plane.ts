@@ -1,14 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { get } from 'node:https';
 import { join } from 'node:path';
+import { toolPath } from '../toolchain/parts.ts';
 import { type Authority, apiServerNames, createAuthority, createSigningKey, kubeconfigText } from './certificates.ts';
 import type { Sighting } from './eventually.ts';
 import { flags } from './flags.ts';
 import { management, ports, type StackLayout } from './layout.ts';
 import type { Place } from './place.ts';
 import { runCommand } from './run-command.ts';
-import { type StackProcess, untilReady } from './stack-process.ts';
-import { tool } from './tool.ts';
+import { environment, type StackProcess, untilReady } from './stack-process.ts';
 
 /** The API server of a stack with its authority, ready for requests. */
 export interface ControlPlane {
@@ -17,14 +17,19 @@ export interface ControlPlane {
   /** For people and tests on the host: through the relay, cluster administrator. */
   readonly adminKubeconfig: string;
   /** Runs kubectl as administrator and gives its output. */
-  kubectl(args: readonly string[], input?: string): Promise<string>;
+  readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
 }
 
 /** URL of the API server for everybody on the management network. */
 export const insideApiServer = `https://${management.control}:${ports.apiServer}`;
 
 /** Starts etcd and kube-apiserver, with `controllers` also the controller-manager and the scheduler, and waits until /readyz says ok. */
-export async function startControlPlane(layout: StackLayout, control: Place, hostPort: number, controllers: boolean): Promise<ControlPlane> {
+export async function startControlPlane(
+  layout: StackLayout,
+  control: Place,
+  hostPort: number,
+  controllers: boolean,
+): Promise<ControlPlane> {
   const etcd = startEtcd(layout, control);
   const authority = await createAuthority(layout.pki);
   const signingKey = await createSigningKey(layout.pki);
@@ -34,10 +39,14 @@ export async function startControlPlane(layout: StackLayout, control: Place, hos
     authority.issue('admin', '/O=system:masters/CN=admin', 'clientAuth'),
   ]);
   const adminKubeconfig = join(layout.directory, 'kubeconfig');
-  await writeFile(adminKubeconfig, await kubeconfigText(`https://127.0.0.1:${hostPort}`, authority, { certificate: admin }), { mode: 0o600 });
+  await writeFile(
+    adminKubeconfig,
+    await kubeconfigText(`https://127.0.0.1:${hostPort}`, authority, { certificate: admin }),
+    { mode: 0o600 },
+  );
 
   const apiServer = control.spawn('kube-apiserver', [
-    tool('kube-apiserver'),
+    toolPath('kube-apiserver'),
     ...flags({
       'etcd-servers': `http://127.0.0.1:${ports.etcd}`,
       'bind-address': '0.0.0.0',
@@ -68,7 +77,11 @@ export async function startControlPlane(layout: StackLayout, control: Place, hos
     authority,
     parts: [etcd, apiServer, ...started],
     adminKubeconfig,
-    kubectl: (args, input) => runCommand([tool('kubectl'), '--kubeconfig', adminKubeconfig, ...args], input === undefined ? {} : { input }),
+    kubectl: (args, input) =>
+      runCommand([toolPath('kubectl'), '--kubeconfig', adminKubeconfig, ...args], {
+        env: environment(layout),
+        ...(input === undefined ? {} : { input }),
+      }),
   };
 }
 
@@ -76,7 +89,7 @@ function startEtcd(layout: StackLayout, control: Place): StackProcess {
   const client = `http://127.0.0.1:${ports.etcd}`;
   const peer = `http://127.0.0.1:${ports.etcdPeer}`;
   return control.spawn('etcd', [
-    tool('etcd'),
+    toolPath('etcd'),
     ...flags({
       name: 'dev',
       'data-dir': join(layout.directory, 'etcd'),
@@ -91,7 +104,12 @@ function startEtcd(layout: StackLayout, control: Place): StackProcess {
   ]);
 }
 
-async function startControllers(layout: StackLayout, control: Place, authority: Authority, signingKeyFile: string): Promise<StackProcess[]> {
+async function startControllers(
+  layout: StackLayout,
+  control: Place,
+  authority: Authority,
+  signingKeyFile: string,
+): Promise<StackProcess[]> {
   const local = { 'bind-address': '127.0.0.1', 'leader-elect': false };
   const kubeconfigOf = async (name: string): Promise<string> => {
     const certificate = await authority.issue(name, `/CN=system:${name}`, 'clientAuth');
@@ -99,10 +117,13 @@ async function startControllers(layout: StackLayout, control: Place, authority: 
     await writeFile(file, await kubeconfigText(insideApiServer, authority, { certificate }), { mode: 0o600 });
     return file;
   };
-  const [managerConfig, schedulerConfig] = await Promise.all([kubeconfigOf('kube-controller-manager'), kubeconfigOf('kube-scheduler')]);
+  const [managerConfig, schedulerConfig] = await Promise.all([
+    kubeconfigOf('kube-controller-manager'),
+    kubeconfigOf('kube-scheduler'),
+  ]);
   return [
     control.spawn('kube-controller-manager', [
-      tool('kube-controller-manager'),
+      toolPath('kube-controller-manager'),
       ...flags({
         ...local,
         'secure-port': ports.controllerManager,
@@ -116,8 +137,13 @@ async function startControllers(layout: StackLayout, control: Place, authority: 
       }),
     ]),
     control.spawn('kube-scheduler', [
-      tool('kube-scheduler'),
-      ...flags({ ...local, 'secure-port': ports.scheduler, kubeconfig: schedulerConfig, 'cert-dir': join(layout.pki, 'kube-scheduler') }),
+      toolPath('kube-scheduler'),
+      ...flags({
+        ...local,
+        'secure-port': ports.scheduler,
+        kubeconfig: schedulerConfig,
+        'cert-dir': join(layout.pki, 'kube-scheduler'),
+      }),
     ]),
   ];
 }
@@ -125,10 +151,13 @@ async function startControllers(layout: StackLayout, control: Place, authority: 
 /** Asks /readyz, which answers anybody once the built-in roles are there. */
 function readyz(hostPort: number, ca: string): Promise<Sighting<true>> {
   return new Promise((resolve, reject) => {
-    const question = get({ host: '127.0.0.1', port: hostPort, path: '/readyz', ca, agent: false, timeout: 5000 }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode === 200 ? { value: true } : { state: `/readyz answers ${answer.statusCode}` });
-    });
+    const question = get(
+      { host: '127.0.0.1', port: hostPort, path: '/readyz', ca, agent: false, timeout: 5000 },
+      (answer) => {
+        answer.resume();
+        resolve(answer.statusCode === 200 ? { value: true } : { state: `/readyz answers ${answer.statusCode}` });
+      },
+    );
     question.on('timeout', () => question.destroy(new Error('/readyz does not answer')));
     question.on('error', reject);
   });

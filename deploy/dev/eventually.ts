@@ -7,7 +7,11 @@ export type Sighting<T> = { readonly value: T } | { readonly state: string };
  * Asks again and again until the probe has a value. A probe that throws counts as not yet, except for `GivenUp`.
  * @throws {Error} after `seconds`, with the last state that was seen.
  */
-export async function eventually<T>(what: string, seconds: number, probe: () => Promise<Sighting<T>> | Sighting<T>): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  seconds: number,
+  probe: () => Promise<Sighting<T>> | Sighting<T>,
+): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.5, 200)) {
     let state: string;

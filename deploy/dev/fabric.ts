@@ -18,7 +18,11 @@ export function planFabric({ netns, nodes }: StackLayout): IpBatch[] {
   ];
   const { v4, v6 } = underlay;
   return [
-    { lines: [netns.control, netns.fabric, netns.outside, ...nodes.map((node) => node.netns)].map((name) => `netns add ${name}`) },
+    {
+      lines: [netns.control, netns.fabric, netns.outside, ...nodes.map((node) => node.netns)].map(
+        (name) => `netns add ${name}`,
+      ),
+    },
     {
       netns: netns.fabric,
       lines: [
@@ -40,7 +44,11 @@ export function planFabric({ netns, nodes }: StackLayout): IpBatch[] {
     },
     {
       netns: netns.control,
-      lines: ['link set lo up', `address add ${management.control}/${management.prefixLength} dev eth0`, 'link set eth0 up'],
+      lines: [
+        'link set lo up',
+        `address add ${management.control}/${management.prefixLength} dev eth0`,
+        'link set eth0 up',
+      ],
     },
     {
       netns: netns.outside,

@@ -45,7 +45,11 @@ export interface NodePaths {
 }
 
 /** Management network: control, then the nodes in order. It ends at the fabric's bridge. */
-export const management = { prefixLength: 24, control: '10.222.0.254', node: (index: number) => `10.222.0.${index + 1}` } as const;
+export const management = {
+  prefixLength: 24,
+  control: '10.222.0.254',
+  node: (index: number) => `10.222.0.${index + 1}`,
+} as const;
 
 /** Underlay network, where pods get their addresses. The gateway is the fabric, `outside` is a machine without Kubernetes. */
 export const underlay = {
@@ -54,13 +58,22 @@ export const underlay = {
 } as const;
 
 /** Ports inside the `control` namespace: the same in every stack. */
-export const ports = { etcd: 2379, etcdPeer: 2380, apiServer: 6443, controllerManager: 10257, scheduler: 10259, kubelet: 10250, temporal: 7233, temporalUi: 8233 } as const;
+export const ports = {
+  etcd: 2379,
+  etcdPeer: 2380,
+  apiServer: 6443,
+  controllerManager: 10257,
+  scheduler: 10259,
+  kubelet: 10250,
+  temporal: 7233,
+  temporalUi: 8233,
+} as const;
 
 const directoryName = 'orbweaver-';
 const longestUnixSocketPath = 99; // containerd refuses more; the kernel's own limit is 107 (sun_path, unix(7))
 
-/** Where a stack lives when nobody says otherwise: `/tmp/orbweaver-<id>`, or below $TMPDIR. */
-export const defaultDirectory = (id: string): string => join(tmpdir(), `${directoryName}${id}`);
+/** A stack's directory: `/tmp/orbweaver-<id>`, or below $TMPDIR, unless another place is named. */
+export const stackDirectory = (id: string, under = tmpdir()): string => join(under, `${directoryName}${id}`);
 
 /** The id in a directory's name, or undefined if it is not named like a stack's. */
 export function idOfDirectory(path: string): string | undefined {
@@ -79,10 +92,12 @@ export function layoutOf(id: string, directory: string, nodeNames: readonly stri
   if (!isStackId(id)) throw new RangeError(`Stack id "${id}" is not 1 to 12 lower-case letters and digits`);
   // A node has its own /run, /var/lib and /var/log: a stack below them would be invisible inside its own nodes.
   const hidden = overlaid.find((path) => directory === path || directory.startsWith(`${path}/`));
-  if (hidden !== undefined) throw new RangeError(`Stack directory ${directory} is below ${hidden}, which every node replaces by its own`);
+  if (hidden !== undefined)
+    throw new RangeError(`Stack directory ${directory} is below ${hidden}, which every node replaces by its own`);
   const names = new Set(['control', 'fabric', 'outside']);
   for (const name of nodeNames) {
-    if (!/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(name)) throw new RangeError(`Node name "${name}" is not a DNS label of up to 32 characters`);
+    if (!/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(name))
+      throw new RangeError(`Node name "${name}" is not a DNS label of up to 32 characters`);
     if (names.has(name)) throw new RangeError(`Node name "${name}" is taken`);
     names.add(name);
   }
@@ -104,7 +119,9 @@ export const overlaid = ['/run', '/var/lib', '/var/log'] as const;
 function nodeLayout(name: string, index: number, prefix: string, root: string): NodeLayout {
   const criSocket = join(root, 'containerd.sock');
   if (criSocket.length > longestUnixSocketPath) {
-    throw new RangeError(`Socket path ${criSocket} has ${criSocket.length} characters, at most ${longestUnixSocketPath} work`);
+    throw new RangeError(
+      `Socket path ${criSocket} has ${criSocket.length} characters, at most ${longestUnixSocketPath} work`,
+    );
   }
   return {
     name,

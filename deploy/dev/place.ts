@@ -33,4 +33,3 @@ export class Place {
     return ['nsenter', `--net=/proc/${pid}/ns/net`, `--mount=/proc/${pid}/ns/mnt`];
   }
 }
-

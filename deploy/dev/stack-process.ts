@@ -67,9 +67,11 @@ export class StackProcess {
 
   /** Ends the process with `signal`, after 5 s with SIGKILL, and waits for its end. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (!this.isRunning) return;
+    this.#child.ref(); // who waits for it must not end before it
     this.signal(signal);
     const force = setTimeout(() => this.signal('SIGKILL'), 5000);
-    if (this.isRunning) await this.#ended;
+    await this.#ended;
     clearTimeout(force);
   }
 
@@ -105,7 +107,11 @@ const recordThenBecome = 'cat /proc/$$/stat >"$0" && exec "$@"';
 
 /** What a process of a stack sees of our environment: little, so that no proxy or Node option of the caller changes a part. */
 export function environment(layout: StackLayout, more: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const kept = Object.fromEntries(['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])));
+  const kept = Object.fromEntries(
+    ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((key) =>
+      process.env[key] === undefined ? [] : [[key, process.env[key]]],
+    ),
+  );
   return { ...kept, [stackVariable]: layout.id, ...more };
 }
 
@@ -115,7 +121,8 @@ const recordFile = (layout: StackLayout, name: string): string => join(layout.pr
 /** Waits for a part to be ready; says at once, with the end of its log, if it ended instead. */
 export function untilReady<T>(part: StackProcess, seconds: number, probe: () => Promise<Sighting<T>>): Promise<T> {
   return eventually(`${part.name} ready`, seconds, () => {
-    if (!part.isRunning) throw new GivenUp(`${part.name} ended before it was ready; ${part.logFile} ends with:\n${part.tail()}`);
+    if (!part.isRunning)
+      throw new GivenUp(`${part.name} ended before it was ready; ${part.logFile} ends with:\n${part.tail()}`);
     return probe();
   });
 }

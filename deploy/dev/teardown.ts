@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { findMounts, findNetns, findProcesses } from './census.ts';
 import { findCgroups, removeCgroup } from './cgroups.ts';
 import { eventually } from './eventually.ts';
-import { defaultDirectory, idOfDirectory, namePrefix } from './layout.ts';
+import { idOfDirectory, namePrefix, stackDirectory } from './layout.ts';
 import { parseProcStat } from './proc-stat.ts';
 import { runCommand } from './run-command.ts';
 
@@ -16,7 +15,7 @@ import { runCommand } from './run-command.ts';
  * Pods are not stopped one by one: their network namespaces and mounts lie in the mount namespaces of the nodes and go with their last
  * process, and their addresses were claimed in an etcd that goes too.
  */
-export async function teardown(id: string, directory = defaultDirectory(id)): Promise<void> {
+export async function teardown(id: string, directory = stackDirectory(id)): Promise<void> {
   await eventually(`Processes of stack ${id} ended`, 20, async () => {
     const left = (await findProcesses(id, directory)).filter(({ reason }) => reason !== 'working directory'); // that may be a person's shell
     if (left.length === 0) return { value: true };
@@ -24,7 +23,7 @@ export async function teardown(id: string, directory = defaultDirectory(id)): Pr
     return { state: left.map(({ pid, command }) => `${pid} ${command}`).join('\n') };
   });
   for (const mount of await findMounts(directory)) await runCommand(['umount', '--lazy', mount]);
-  for (const netns of await findNetns(id)) await runCommand(['ip', 'netns', 'delete', netns]);
+  for (const netns of await findNetns(namePrefix(id))) await runCommand(['ip', 'netns', 'delete', netns]);
   // A cgroup is busy for a moment after its last process.
   await eventually(`Cgroups of stack ${id} removed`, 10, async () => {
     for (const cgroup of await findCgroups(namePrefix(id))) await removeCgroup(cgroup);
@@ -36,7 +35,8 @@ export async function teardown(id: string, directory = defaultDirectory(id)): Pr
 /** Ends a process by its id, unless that id belongs to another process by now. */
 async function kill(pid: number, startTicks: string): Promise<void> {
   try {
-    if (parseProcStat(await readFile(`/proc/${pid}/stat`, 'utf8'))?.startTicks === startTicks) process.kill(pid, 'SIGKILL');
+    if (parseProcStat(await readFile(`/proc/${pid}/stat`, 'utf8'))?.startTicks === startTicks)
+      process.kill(pid, 'SIGKILL');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ESRCH') throw error; // it has just ended
@@ -44,10 +44,10 @@ async function kill(pid: number, startTicks: string): Promise<void> {
 }
 
 /** All that is still there of a stack, one line each; empty when nothing is. */
-export async function findLeftovers(id: string, directory = defaultDirectory(id)): Promise<string[]> {
+export async function findLeftovers(id: string, directory = stackDirectory(id)): Promise<string[]> {
   const [processes, netns, mounts, cgroups] = await Promise.all([
     findProcesses(id, directory),
-    findNetns(id),
+    findNetns(namePrefix(id)),
     findMounts(directory),
     findCgroups(namePrefix(id)),
   ]);
@@ -60,9 +60,9 @@ export async function findLeftovers(id: string, directory = defaultDirectory(id)
   ];
 }
 
-/** Ids of the stacks that exist in the default place, found by their directories and, where a directory is gone, by their namespaces. */
+/** Ids of the stacks in the default place, found by their directories and, where a directory is gone, by their namespaces. */
 export async function findStacks(): Promise<string[]> {
-  const byDirectory = (await readdir(dirname(defaultDirectory('x')))).map((name) => idOfDirectory(join(tmpdir(), name)));
-  const byNetns = (await findNetns('')).map((name) => /^ow-([a-z0-9]+)-/.exec(name)?.[1]);
+  const byDirectory = (await readdir(tmpdir())).map((name) => idOfDirectory(name));
+  const byNetns = (await findNetns('ow-')).map((name) => /^ow-([a-z0-9]+)-(control|fabric|outside)$/.exec(name)?.[1]);
   return [...new Set([...byDirectory, ...byNetns].filter((id) => id !== undefined))].sort();
 }

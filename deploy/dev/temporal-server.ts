@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { devServer } from '../../temporal-config/server.ts';
+import { toolPath } from '../toolchain/parts.ts';
+import { flags } from './flags.ts';
 import { management, ports, type StackLayout } from './layout.ts';
 import type { Place } from './place.ts';
 import { type StackProcess, untilReady } from './stack-process.ts';
-import { tool } from './tool.ts';
 
 /** Address of the Temporal frontend for everybody on the management network. */
 export const insideTemporal = `${management.control}:${ports.temporal}`;
@@ -13,9 +14,17 @@ export function startTemporal(layout: StackLayout, control: Place): StackProcess
   const pairs = (flag: string, values: Readonly<Record<string, unknown>>): string[] =>
     Object.entries(values).flatMap(([key, value]) => [flag, `${key}=${String(value)}`]);
   return control.spawn('temporal', [
-    tool('temporal'),
-    ...['server', 'start-dev', '--ip', management.control, '--port', `${ports.temporal}`, '--ui-port', `${ports.temporalUi}`],
-    ...['--db-filename', join(layout.directory, 'temporal.db'), '--log-level', 'warn', '--ui-disable-news-fetch'],
+    toolPath('temporal'),
+    'server',
+    'start-dev',
+    ...flags({
+      ip: management.control,
+      port: ports.temporal,
+      'ui-port': ports.temporalUi,
+      'ui-disable-news-fetch': true,
+      'db-filename': join(layout.directory, 'temporal.db'),
+      'log-level': 'warn',
+    }),
     ...devServer.namespaces.flatMap((name) => ['--namespace', name]),
     ...pairs('--search-attribute', devServer.searchAttributes),
     ...pairs('--dynamic-config-value', devServer.dynamicConfig),
@@ -27,7 +36,9 @@ export function startTemporal(layout: StackLayout, control: Place): StackProcess
 export async function untilTemporalReady(server: StackProcess, uiUrl: string): Promise<void> {
   for (const namespace of devServer.namespaces) {
     await untilReady(server, 30, async () => {
-      const answer = await fetch(`${uiUrl}/api/v1/namespaces/${namespace}/search-attributes`, { signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(`${uiUrl}/api/v1/namespaces/${namespace}/search-attributes`, {
+        signal: AbortSignal.timeout(5000),
+      });
       if (!answer.ok) return { state: `namespace ${namespace}: HTTP ${answer.status}` };
       const { customAttributes } = (await answer.json()) as { customAttributes?: Readonly<Record<string, unknown>> };
       const missing = Object.keys(devServer.searchAttributes).filter((name) => customAttributes?.[name] === undefined);

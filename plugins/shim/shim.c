@@ -228,7 +228,7 @@ static bool is_ready(int fd, short events, int64_t deadline_ms) {
 // Sends the whole request and receives one whole reply; returns NULL, or what went wrong.
 static const char *exchange(int fd, size_t length, int64_t deadline_ms) {
   for (size_t sent = 0; sent < length;) {
-    ssize_t n = send(fd, request + sent, length - sent, MSG_NOSIGNAL);
+    ssize_t n = send(fd, request + sent, length - sent, 0);
     if (n >= 0) sent += (size_t)n;
     else if (errno == EAGAIN && !is_ready(fd, POLLOUT, deadline_ms)) return "it did not take the request in time";
     else if (errno != EAGAIN && errno != EINTR) break; // a worker that refused the frame half-way has answered: read it

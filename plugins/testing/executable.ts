@@ -1,12 +1,18 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const source = join(import.meta.dirname, '../shim/shim.c');
+/** Compiles the CNI executable as a release does, to `output`. `macros` change its times, for example `{ ANSWER_MS: '500' }`. */
+export function compile(output: string, macros: Readonly<Record<string, string>> = {}): void {
+  const source = join(import.meta.dirname, '../shim/shim.c');
+  const defines = Object.entries(macros).map(([name, value]) => `-D${name}=${value}`);
+  const compiler = spawnSync('musl-gcc', ['--version']).error ? 'cc' : 'musl-gcc';
+  execFileSync(compiler, ['-Os', '-static', '-Wall', '-Wextra', '-Werror', ...defines, source, '-o', output]);
+}
 
-/** One compiled CNI executable with its `orbweaver.conf`, run directory and queue, all in one temporary directory. */
+/** One CNI executable with `orbweaver.conf` beside it, its run directory and its queue, all in one temporary directory. */
 export interface Installation extends Disposable {
   readonly directory: string;
   readonly executable: string;
@@ -14,28 +20,24 @@ export interface Installation extends Disposable {
   readonly queueDirectory: string;
 }
 
-/** Compiles the CNI executable as a release does. `macros` change its times, for example `{ ANSWER_MS: '500' }`. */
-export function install(macros: Readonly<Record<string, string>> = {}): Installation {
+/** Installs a compiled executable for one test, under one of its four names. */
+export function install(compiled: string, name = 'orbweaver'): Installation {
   const directory = mkdtempSync(join(tmpdir(), 'orbweaver-cni-'));
-  const executable = join(directory, 'orbweaver');
-  const runDirectory = join(directory, 'run');
-  const queueDirectory = join(directory, 'queue');
-  const defines = Object.entries(macros).map(([name, value]) => `-D${name}=${value}`);
-  const compiler = process.env['PATH']?.split(':').some((path) => isFile(join(path, 'musl-gcc'))) ? 'musl-gcc' : 'cc';
-  execFileSync(compiler, ['-Os', '-static', '-Wall', '-Wextra', '-Werror', ...defines, source, '-o', executable]);
+  const [executable, runDirectory, queueDirectory] = [
+    join(directory, name),
+    join(directory, 'run'),
+    join(directory, 'queue'),
+  ];
+  copyFileSync(compiled, executable);
   for (const path of [runDirectory, queueDirectory]) mkdirSync(path);
   writeFileSync(join(directory, 'orbweaver.conf'), `run = ${runDirectory}\nqueue = ${queueDirectory}\n`);
-  return {
-    directory,
-    executable,
-    runDirectory,
-    queueDirectory,
-    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
-  };
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  return { directory, executable, runDirectory, queueDirectory, [Symbol.dispose]: remove };
 }
 
 export interface Exit {
   readonly code: number | null;
+  /** The signal that ended the process: null for an executable that behaves. */
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
 }
@@ -44,7 +46,7 @@ export interface Exit {
 export interface Call {
   readonly pid: number;
   readonly exit: Promise<Exit>;
-  /** Ends the reading of stdout, as a container runtime does that gave up. */
+  /** Stops reading stdout, as a container runtime does that gave up. */
   readonly hangUp: () => void;
 }
 
@@ -52,10 +54,10 @@ export interface Call {
 export function start(
   executable: string,
   environment: Readonly<Record<string, string>>,
-  stdin: string | Uint8Array = '{"cniVersion":"1.1.0","name":"net"}',
+  stdin: string | Uint8Array = '{"cniVersion":"1.0.0","name":"net"}',
 ): Call {
   const child = spawn(executable, { env: environment, stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin.on('error', () => {}); // it need not read all that we have
+  child.stdin.on('error', () => {}); // an executable that refuses a stdin need not read all of it
   child.stdin.end(stdin);
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -68,19 +70,9 @@ export function start(
   return { pid: child.pid, exit, hangUp: () => child.stdout.destroy() };
 }
 
-/** Whether the process has stopped reading and is sleeping between two attempts (or waiting for an answer). */
-export function isWaiting(pid: number): boolean {
-  const [systemCall] = readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ');
-  return systemCall === POLL[process.arch];
-}
-
-/** Number of poll(2), asm/unistd_64.h; arm64 has ppoll(2) only, asm-generic/unistd.h. */
-const POLL: Partial<Record<NodeJS.Architecture, string>> = { x64: '7', arm64: '73' };
-
-function isFile(path: string): boolean {
-  try {
-    return readFileSync(path).length > 0;
-  } catch {
-    return false;
-  }
+/** Whether the process sleeps in poll(2) without a descriptor: it has found no worker, and will try again. */
+export function isBetweenAttempts(pid: number): boolean {
+  const poll = process.arch === 'arm64' ? '73' : '7'; // ppoll, asm-generic/unistd.h; poll, asm/unistd_64.h
+  const [systemCall, descriptors] = readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ');
+  return systemCall === poll && descriptors === '0x0';
 }

@@ -1,0 +1,64 @@
+# Everything a person or CI runs. The work is done by TypeScript (deploy/, test/): targets only name it.
+.DEFAULT_GOAL := help
+SHELL := bash
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
+
+tests := static unit replay conformance live integration e2e
+
+##@ Start here
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+demo: setup ## the whole stack and the story, line by line; EXIT=1 ends it afterwards
+	@EXIT=$(EXIT) node deploy/dev/demo.ts
+
+test: setup ## every tier; builds what it needs while the quick ones run
+	@node test/run.ts
+
+##@ While you work
+check: setup ## lint, types, format, imports, generated types, unit tests
+	@node test/run.ts static unit
+
+fix: setup ## repairs what a tool can
+	@oxlint --type-aware --fix; biome check --write
+
+generate: setup ## types from the CRDs
+	@node kube/generate-types.ts
+
+golden: setup ## rewrites golden files; review reads the diff
+	@GOLDEN=write node test/run.ts unit replay conformance live
+
+up: setup parts ## a dev stack that stays
+	@node deploy/dev/up.ts
+
+down: setup ## ends the dev stack and leaves nothing
+	@node deploy/dev/down.ts
+
+##@ One tier
+test-unit: setup ## our code alone
+	@node test/run.ts unit
+
+test-replay: setup ## recorded workflow histories
+	@node test/run.ts replay
+
+test-conformance: setup ## the CNI executable against the CNI specification
+	@node test/run.ts conformance
+
+test-live: setup ## the Linux kernel, in fresh network namespaces
+	@node test/run.ts live
+
+test-integration: setup ## a Temporal server and a kube-apiserver
+	@node test/run.ts integration
+
+test-e2e: setup ## the dev stack's cluster
+	@node test/run.ts e2e
+
+##@ The toolchain
+setup: ## Debian packages, the pinned Node, npm packages; only what is missing
+	@deploy/toolchain/bootstrap.sh
+
+parts: setup ## etcd, Kubernetes, containerd, Temporal, the CNI executable and the pod images; only what is missing
+	@node deploy/toolchain/build-parts.ts
+
+.PHONY: help demo test check fix generate golden up down setup parts $(tests:%=test-%)

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { kubeconfigText } from './certificates.ts';
+import { type ControlPlane, insideApiServer, startControlPlane } from './control-plane.ts';
+import { buildFabric } from './fabric.ts';
+import { openHostPorts } from './host-ports.ts';
+import { layoutOf, management, ports, type StackLayout, stackDirectory } from './layout.ts';
+import { applyClusterNetwork, applyDefinitions, type NetworkConfiguration, orbweaverNetwork } from './multus.ts';
+import { type StackNode, startNode } from './node.ts';
+import { Place } from './place.ts';
+import type { StackProcess } from './stack-process.ts';
+import { findLeftovers, teardown } from './teardown.ts';
+import { insideTemporal, startTemporal, untilTemporalReady } from './temporal-server.ts';
+
+export interface StackOptions {
+  /** 1 to 12 lower-case letters and digits; by default 4 hexadecimal digits at random. */
+  readonly id?: string;
+  /** Names of the nodes; default two, none is allowed. */
+  readonly nodes?: readonly string[];
+  /** Default true. */
+  readonly temporal?: boolean;
+  /** Default true. Without it there can be no nodes. */
+  readonly kubernetes?: boolean;
+  /** Where the stack's directory `orbweaver-<id>` is made; default /tmp, or $TMPDIR. */
+  readonly under?: string;
+  /** The network that every pod gets; default macvlan on `underlay0` by our plugin. */
+  readonly defaultNetwork?: NetworkConfiguration;
+  readonly onProgress?: (fact: string) => void;
+}
+
+/** A running stack. */
+export interface Stack {
+  readonly id: string;
+  readonly directory: string;
+  readonly logs: string;
+  /** The namespaces of the control plane and of a machine without Kubernetes on the underlay, which is at `underlay.v4.outside`. */
+  readonly control: Place;
+  readonly outside: Place;
+  readonly fabric: Place;
+  readonly nodes: readonly StackNode[];
+  readonly kubeconfigs: {
+    /** Cluster administrator, for use on the host. */
+    readonly admin: string;
+    /** Node workers by node name, each for use inside its node. */
+    readonly nodes: Readonly<Record<string, string>>;
+  };
+  /** API server, on the host and inside. */
+  readonly apiServerUrl: string;
+  readonly insideApiServerUrl: string;
+  /** Temporal frontend as host:port, on the host and inside. */
+  readonly temporalAddress: string;
+  readonly insideTemporalAddress: string;
+  /** Temporal UI, on the host. */
+  readonly uiUrl: string;
+  /** Runs kubectl as administrator and gives its output. */
+  kubectl(...args: string[]): Promise<string>;
+  /** Creates or changes objects, as `kubectl apply` does. */
+  apply(...objects: object[]): Promise<void>;
+  /** A part by the name of its log: `etcd`, `kube-apiserver`, `temporal`, `relay`, … To stop, freeze and start it again. */
+  part(name: string): StackProcess;
+  /** Ends the stack and removes all of it. */
+  stop(): Promise<void>;
+}
+
+/** Brings up a stack. It runs until `stop` or `down.ts`, also when the caller ends. After a failure nothing of it is left. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const id = options.id ?? randomBytes(2).toString('hex');
+  const layout = layoutOf(
+    id,
+    stackDirectory(id, options.under),
+    options.kubernetes === false ? [] : (options.nodes ?? ['node-a', 'node-b']),
+  );
+  const others = await findLeftovers(id, layout.directory);
+  if (others.length > 0)
+    throw new Error(
+      `Stack id ${id} is taken:\n  ${others.join('\n  ')}\nEnd it with: node deploy/dev/down.ts ${layout.directory}`,
+    );
+  await mkdir(layout.directory);
+  try {
+    return await start(layout, options);
+  } catch (error) {
+    await teardown(id, layout.directory);
+    throw error;
+  }
+}
+
+async function start(layout: StackLayout, options: StackOptions): Promise<Stack> {
+  const { kubernetes = true, temporal = true, onProgress = () => undefined } = options;
+  for (const directory of [layout.logs, layout.processes]) await mkdir(directory);
+  await buildFabric(layout);
+  const control = new Place(layout, layout.netns.control);
+  onProgress(`stack ${layout.id}: network namespaces made`);
+
+  const inside = (port: number) => ({ host: management.control, port });
+  const { relay, ports: hostPorts } = await openHostPorts(control, [
+    inside(ports.apiServer),
+    inside(ports.temporal),
+    inside(ports.temporalUi),
+  ]);
+  const [apiPort = 0, temporalPort = 0, uiPort = 0] = hostPorts;
+  const uiUrl = `http://127.0.0.1:${uiPort}`;
+  const parts = [relay];
+
+  const bringTemporal = async (): Promise<void> => {
+    const server = startTemporal(layout, control);
+    parts.push(server);
+    await untilTemporalReady(server, uiUrl);
+    onProgress(`Temporal answers at ${uiUrl}`);
+  };
+  const bringKubernetes = async (): Promise<{ controlPlane: ControlPlane; nodes: StackNode[] }> => {
+    const controlPlane = await startControlPlane(layout, control, apiPort, layout.nodes.length > 0);
+    parts.push(...controlPlane.parts);
+    await applyDefinitions(controlPlane);
+    onProgress('API server is ready and knows our resources');
+    const nodes =
+      layout.nodes.length > 0 ? await startNodes(layout, controlPlane, options.defaultNetwork ?? orbweaverNetwork) : [];
+    for (const node of nodes) onProgress(`${node.name} is registered`);
+    return { controlPlane, nodes };
+  };
+  const [cluster] = await Promise.all([
+    kubernetes ? bringKubernetes() : undefined,
+    temporal ? bringTemporal() : undefined,
+  ]);
+  const kubectl: ControlPlane['kubectl'] = (...args) => {
+    if (cluster === undefined) throw new Error('This stack runs without Kubernetes');
+    return cluster.controlPlane.kubectl(...args);
+  };
+  const nodes = cluster?.nodes ?? [];
+  parts.push(...nodes.flatMap((node) => [node.containerd, node.kubelet]));
+
+  return {
+    id: layout.id,
+    directory: layout.directory,
+    logs: layout.logs,
+    control,
+    outside: new Place(layout, layout.netns.outside),
+    fabric: new Place(layout, layout.netns.fabric),
+    nodes,
+    kubeconfigs: {
+      admin: cluster?.controlPlane.adminKubeconfig ?? '',
+      nodes: Object.fromEntries(nodes.map((node) => [node.name, node.paths.workerKubeconfig])),
+    },
+    apiServerUrl: `https://127.0.0.1:${apiPort}`,
+    insideApiServerUrl: insideApiServer,
+    temporalAddress: `127.0.0.1:${temporalPort}`,
+    insideTemporalAddress: insideTemporal,
+    uiUrl,
+    kubectl: (...args) => kubectl(args),
+    apply: async (...items) => {
+      await kubectl(
+        ['apply', '--server-side', '--filename', '-'],
+        JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+      );
+    },
+    part(name) {
+      const found = parts.find((part) => part.name === name);
+      if (found === undefined)
+        throw new RangeError(`No part ${name}; there are ${parts.map((part) => part.name).join(', ')}`);
+      return found;
+    },
+    stop: () => teardown(layout.id, layout.directory),
+  };
+}
+
+async function startNodes(
+  layout: StackLayout,
+  controlPlane: ControlPlane,
+  network: NetworkConfiguration,
+): Promise<StackNode[]> {
+  const [token] = await Promise.all([
+    controlPlane.kubectl(['create', 'token', 'multus', '--namespace', 'orbweaver-system', '--duration', '8760h']),
+    applyClusterNetwork(controlPlane, network),
+  ]);
+  const multusKubeconfig = await kubeconfigText(insideApiServer, controlPlane.authority, { token: token.trim() });
+  return Promise.all(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig }, node)));
+}

@@ -1,0 +1,154 @@
+import { fstatSync } from 'node:fs';
+import { ProvisionError } from '../contracts/failures.ts';
+import {
+  AF_NETLINK,
+  CLONE_NEWNET,
+  NETLINK_ROUTE,
+  NS_GET_NSTYPE,
+  NSFS_MAGIC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  SO_NETNS_COOKIE,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from './netlink-constants.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
+import { SystemCallError, type SystemCalls } from './system-calls.ts';
+
+/** The calling thread's own; /proc/self would be the main thread's. */
+const ownNamespace = '/proc/thread-self/ns/net';
+
+/** An open network namespace. Held open it stays alive with all its links, so it is closed at the end of every operation. */
+export class NetworkNamespace implements Disposable {
+  readonly fd: number;
+  readonly #calls: SystemCalls;
+
+  constructor(calls: SystemCalls, fd: number) {
+    this.#calls = calls;
+    this.fd = fd;
+  }
+
+  /** The kernel's number of this namespace, never given twice until reboot (SO_NETNS_COOKIE, Linux 5.14). Decimal. */
+  get cookie(): string {
+    const socket = this.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    try {
+      return this.#calls.getsockoptU64(socket, SOL_SOCKET, SO_NETNS_COOKIE).toString();
+    } finally {
+      this.#calls.close(socket);
+    }
+  }
+
+  /** Its inode in nsfs: what /proc/PID/ns/net names. Given again after the namespace is gone. Decimal. */
+  get inode(): string {
+    return fstatSync(this.fd, { bigint: true }).ino.toString();
+  }
+
+  netlink(): NetlinkSocket {
+    return new NetlinkSocket(this.#calls, this.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  }
+
+  /**
+   * A socket that belongs to this namespace for its whole life, whichever thread uses it.
+   *
+   * Between the two setns the thread is in the pod: nothing is awaited, started or loaded there, because threads inherit the
+   * namespace of the one that starts them. A thread that could not come back would do all its later work in the wrong
+   * namespace; then ending the process is the only safe answer.
+   */
+  socket(domain: number, type: number, protocol: number): number {
+    const calls = this.#calls;
+    const own = calls.open(ownNamespace, O_RDONLY | O_CLOEXEC);
+    try {
+      calls.setns(this.fd, CLONE_NEWNET);
+      try {
+        return calls.socket(domain, type | SOCK_CLOEXEC, protocol);
+      } finally {
+        try {
+          calls.setns(own, CLONE_NEWNET);
+        } catch {
+          process.abort();
+        }
+      }
+    } finally {
+      calls.close(own);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#calls.close(this.fd);
+  }
+}
+
+export type NamespaceOpening =
+  | { readonly outcome: 'opened'; readonly namespace: NetworkNamespace }
+  | { readonly outcome: 'absent' }
+  | { readonly outcome: 'not-a-namespace'; readonly found: string };
+
+/**
+ * Opens what a path names, if it is a network namespace. The path comes from a request, so it is first opened with O_PATH,
+ * which touches no device, takes no side of a FIFO and waits for nobody; only what proves to be a namespace is opened for use.
+ * Throws when the world prevents the answer (permissions, no descriptors left): that is no proof of absence.
+ */
+export function openNamespace(calls: SystemCalls, path: string): NamespaceOpening {
+  if (!path.startsWith('/') || path.includes('\0')) return { outcome: 'not-a-namespace', found: 'no absolute path' };
+  let place: number;
+  try {
+    place = calls.open(path, O_PATH | O_CLOEXEC);
+  } catch (error) {
+    if (error instanceof SystemCallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return { outcome: 'absent' };
+    if (error instanceof SystemCallError && (error.code === 'ELOOP' || error.code === 'ENAMETOOLONG')) {
+      return { outcome: 'not-a-namespace', found: error.code };
+    }
+    throw error;
+  }
+  try {
+    if (calls.fileSystemType(place) !== NSFS_MAGIC) return { outcome: 'not-a-namespace', found: fileKind(place) };
+    const fd = calls.open(`/proc/thread-self/fd/${place}`, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (calls.ioctl(fd, NS_GET_NSTYPE) !== CLONE_NEWNET) {
+      calls.close(fd);
+      return { outcome: 'not-a-namespace', found: 'a namespace of another type' };
+    }
+    return { outcome: 'opened', namespace: new NetworkNamespace(calls, fd) };
+  } finally {
+    calls.close(place);
+  }
+}
+
+function fileKind(fd: number): string {
+  const stat = fstatSync(fd);
+  if (stat.isFile()) return 'a regular file';
+  if (stat.isDirectory()) return 'a directory';
+  if (stat.isFIFO()) return 'a FIFO';
+  return 'a device or socket';
+}
+
+/** The namespace of the node: the one that the process runs in, or for tests the one of `hostNetns`. */
+export const openNodeNamespace = (calls: SystemCalls, hostNetns: string | undefined): NetworkNamespace =>
+  hostNetns === undefined
+    ? new NetworkNamespace(calls, calls.open(ownNamespace, O_RDONLY | O_CLOEXEC))
+    : openPodNamespace(calls, hostNetns);
+
+/** Opens the namespace of a sandbox. Throws `InvalidNamespace` for what is none, or is another than the one recorded. */
+export function openPodNamespace(calls: SystemCalls, path: string, cookie?: string): NetworkNamespace {
+  const opening = openNamespace(calls, path);
+  if (opening.outcome !== 'opened') {
+    throw invalidNamespace(path, opening.outcome === 'absent' ? 'there is no such file' : `it is ${opening.found}`);
+  }
+  const { namespace } = opening;
+  if (cookie !== undefined && namespace.cookie !== cookie) {
+    const found = namespace.cookie;
+    namespace[Symbol.dispose]();
+    throw invalidNamespace(path, `it is now another namespace (cookie ${found}, the sandbox's was ${cookie})`);
+  }
+  return namespace;
+}
+
+export const invalidNamespace = (path: string, found: string): ProvisionError =>
+  new ProvisionError({
+    type: 'InvalidNamespace',
+    message: `Cannot work in network namespace ${path}: ${found}`,
+    remedy:
+      'The container runtime passes this path in CNI_NETNS. Look whether the sandbox still runs (crictl pods), and whether the node worker sees its directory: it is mounted with mountPropagation HostToContainer',
+  });

@@ -1,0 +1,97 @@
+import koffi from 'koffi';
+import { errnoName } from './netlink-error.ts';
+
+/** A system call that failed. */
+export class SystemCallError extends Error {
+  override readonly name = 'SystemCallError';
+  readonly call: string;
+  readonly errno: number;
+  readonly code: string;
+
+  constructor(call: string, errno: number, about = '') {
+    const code = errnoName(errno);
+    super(`${call}${about === '' ? '' : ` ${about}`}: ${code}`);
+    this.call = call;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+const EINTR = 4;
+
+// The process's own symbols: whatever libc Node was linked with, glibc or musl.
+const libc = koffi.load(null);
+
+/**
+ * A libc function whose result below 0 is a failure. Node runs JavaScript between the call and the reading of errno, so it is
+ * read at once; a call that a signal interrupted is made again.
+ */
+function systemCall<Arguments extends readonly unknown[]>(prototype: string): (...args: Arguments) => number {
+  const call = libc.func(prototype);
+  const name = /(\w+)\(/.exec(prototype)?.[1] ?? prototype;
+  return (...args) => {
+    for (;;) {
+      const result = Number(call(...args));
+      if (result >= 0) return result;
+      const errno = koffi.errno();
+      if (errno !== EINTR) throw new SystemCallError(name, errno, typeof args[0] === 'string' ? args[0] : '');
+    }
+  };
+}
+
+type Descriptor = number;
+
+// open(2) and ioctl(2) are variadic; without a third argument they are called like any other on x86-64 and arm64.
+const open = systemCall<[path: string, flags: number]>('int open(const char *path, int flags)');
+const ioctl = systemCall<[fd: Descriptor, request: number]>('int ioctl(int fd, unsigned long request)');
+const close = systemCall<[fd: Descriptor]>('int close(int fd)');
+const setns = systemCall<[fd: Descriptor, type: number]>('int setns(int fd, int type)');
+const socket = systemCall<[domain: number, type: number, protocol: number]>('int socket(int domain, int type, int protocol)');
+const bind = systemCall<[fd: Descriptor, address: Buffer, length: number]>('int bind(int fd, const void *address, uint32_t length)');
+const setsockopt = systemCall<[fd: Descriptor, level: number, name: number, value: Buffer, length: number]>(
+  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+);
+const getsockopt = systemCall<[fd: Descriptor, level: number, name: number, value: Buffer, length: Buffer]>(
+  'int getsockopt(int fd, int level, int name, void *value, void *length)',
+);
+const sendto = systemCall<[fd: Descriptor, data: Buffer, length: number, flags: number, to: Buffer | null, toLength: number]>(
+  'int64_t sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t toLength)',
+);
+const recv = systemCall<[fd: Descriptor, into: Buffer, length: number, flags: number]>(
+  'int64_t recv(int fd, void *into, size_t length, int flags)',
+);
+const fstatfs = systemCall<[fd: Descriptor, into: Buffer]>('int fstatfs(int fd, void *into)');
+
+/**
+ * The system calls that this folder needs and Node has not. All of them block the thread that calls, so they are for worker
+ * threads and tests. Each throws a `SystemCallError`.
+ */
+export const systemCalls = {
+  open: (path: string, flags: number): Descriptor => open(path, flags),
+  /** A request without an argument. */
+  ioctl: (fd: Descriptor, request: number): number => ioctl(fd, request),
+  close: (fd: Descriptor): void => void close(fd),
+  setns: (fd: Descriptor, type: number): void => void setns(fd, type),
+  socket: (domain: number, type: number, protocol: number): Descriptor => socket(domain, type, protocol),
+  bind: (fd: Descriptor, address: Buffer): void => void bind(fd, address, address.length),
+  setsockopt: (fd: Descriptor, level: number, name: number, value: Buffer): void =>
+    void setsockopt(fd, level, name, value, value.length),
+  getsockoptU64(fd: Descriptor, level: number, name: number): bigint {
+    const value = Buffer.alloc(8);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(value.length);
+    getsockopt(fd, level, name, value, length);
+    return value.readBigUInt64LE();
+  },
+  sendto: (fd: Descriptor, data: Buffer, to?: Buffer): number =>
+    sendto(fd, data, data.length, 0, to ?? null, to?.length ?? 0),
+  recv: (fd: Descriptor, into: Buffer, flags: number): number => recv(fd, into, into.length, flags),
+  /** f_type of the file system that holds the file: struct statfs begins with it on 64-bit machines (statfs(2)). */
+  fileSystemType(fd: Descriptor): number {
+    const result = Buffer.alloc(256); // struct statfs has 120 bytes
+    fstatfs(fd, result);
+    return Number(result.readBigInt64LE(0));
+  },
+};
+
+export type SystemCalls = typeof systemCalls;

@@ -1,0 +1,342 @@
+import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
+import { ProvisionError } from '../contracts/failures.ts';
+import { type ClaimHolder, type ClaimPhase, ipClaimLabels } from '../contracts/ip-claim.ts';
+import { type AfterRelease, afterRelease, type ClaimingAttachment, type Disposition, isHeldBy } from './after-release.ts';
+import type { ApiClient } from './api-client.ts';
+import { hasStatus, leavesDoubt } from './api-error.ts';
+import { inTurn } from './in-turn.ts';
+import { labelHash } from './label-hash.ts';
+import { listTable } from './list.ts';
+import type { Log } from './log.ts';
+import { type OwnClaim, OwnClaims } from './own-claims.ts';
+import { deadlineIn, persist } from './persist.ts';
+import { SharedRead } from './shared-read.ts';
+
+export interface ClaimStoreOptions {
+  readonly api: ApiClient;
+  /** Name of this node's Node object. */
+  readonly node: string;
+  readonly log: Log;
+  /** Unix time; `Date.now` when absent. */
+  readonly now?: () => number;
+  /** How long one operation may take before it fails with `ApiServerUnavailable`. 1,500 ms when absent. */
+  readonly deadlineMs?: number;
+}
+
+export interface TakeRequest {
+  /** Name of the claim: ipam's `claimName`. */
+  readonly name: string;
+  /** With prefix length, for example "10.70.8.20/22". */
+  readonly address: string;
+  readonly pool: string;
+  readonly holder: ClaimHolder;
+  readonly deadlineMs?: number;
+}
+
+export interface TakenNames {
+  /** Every claim of the pool, in whatever phase. */
+  readonly names: ReadonlySet<string>;
+  /** Those of them that may be tried when nothing else is left, after a probe. */
+  readonly suspects: ReadonlySet<string>;
+  /** Unix time at which the list began. */
+  readonly beganAtMs: number;
+}
+
+/** A claim with what a decision about its holder needs. */
+export interface ReadClaim {
+  readonly phase: ClaimPhase;
+  readonly pool: string;
+  readonly holder: ClaimHolder;
+}
+
+const collection = '/apis/orbweaver.io/v1alpha1/ipclaims';
+
+/**
+ * The claims of one node. Creating a claim is the allocation: the API server's create-if-absent is the only lock there is.
+ * An address is ours once a write of ours put our container ID into its claim, and whatever removes that compares the
+ * container ID in the same read whose UID and resourceVersion it sends.
+ *
+ * Every operation may be repeated, ends by its deadline and fails with `ApiServerUnavailable`.
+ */
+export class ClaimStore {
+  readonly #api: ApiClient;
+  readonly #node: string;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #deadlineMs: number;
+  readonly #own: OwnClaims;
+  readonly #oneAtATime = inTurn();
+  readonly #taken = new Map<string, SharedRead<Omit<TakenNames, 'beganAtMs'>>>();
+  #isLoaded = false;
+
+  constructor({ api, node, log, now = Date.now, deadlineMs = 1500 }: ClaimStoreOptions) {
+    this.#api = api;
+    this.#node = node;
+    this.#log = log;
+    this.#now = now;
+    this.#deadlineMs = deadlineMs;
+    this.#own = new OwnClaims(node, now);
+  }
+
+  /** Lists this node's claims. Must have succeeded once before anything asks for own claims. */
+  async loadOwn({ deadlineMs = this.#deadlineMs } = {}): Promise<void> {
+    const labelSelector = `${ipClaimLabels.node}=${labelHash(this.#node)}`;
+    const rows = await persist("list this node's IPClaims", deadlineIn(deadlineMs), (timeoutMs) =>
+      listTable(this.#api, { path: collection, labelSelector }, deadlineIn(timeoutMs)),
+    );
+    for (const row of rows) this.#own.addListed(row);
+    this.#isLoaded = true;
+    this.#log.info({ node: this.#node, claims: rows.length }, 'own claims listed');
+  }
+
+  /** Claims of this node as remembered: a hint, every use of which ends in a write. */
+  own(): readonly OwnClaim[] {
+    if (this.#isLoaded) return this.#own.all();
+    throw new ProvisionError({
+      type: 'ApiServerUnavailable',
+      message: `Cannot tell which addresses node "${this.#node}" holds: its IPClaims are not listed yet`,
+      remedy: 'See whether the API server answers on this node: kubectl get --raw /readyz',
+    });
+  }
+
+  /** What a pod's interface holds: an ADD takes or releases these before it creates anything. Both families unless one is named. */
+  ownOf(podUID: string, interfaceName: string, family?: 4 | 6): readonly OwnClaim[] {
+    return this.own().filter(
+      (claim) =>
+        claim.podUID === podUID &&
+        claim.interface === interfaceName &&
+        (family === undefined || familyOf(claim.name) === family),
+    );
+  }
+
+  ownByContainer(containerID: string): readonly OwnClaim[] {
+    return this.own().filter((claim) => claim.containerID === containerID);
+  }
+
+  /** The claim as it is now; undefined when there is none. */
+  async read(name: string): Promise<ReadClaim | undefined> {
+    const claim = await persist(`read IPClaim "${name}"`, deadlineIn(this.#deadlineMs), (timeoutMs) => this.#get(name, timeoutMs));
+    const [holder] = claim?.spec.holders ?? [];
+    return claim && holder && { phase: claim.spec.phase, pool: claim.spec.pool, holder };
+  }
+
+  /**
+   * Takes an address: creates its claim or, when that names this pod and interface and is Held, takes it over. `taken`: the
+   * address is somebody else's, or Bound to another sandbox of this pod (then `ownOf` shows it from now on).
+   *
+   * A create without an answer is repeated under the same name until there is one. When the deadline comes first, the claim
+   * is remembered as doubtful, so that the release of this sandbox looks for it.
+   */
+  async take({ name, address, pool, holder, deadlineMs = this.#deadlineMs }: TakeRequest): Promise<'ours' | 'taken'> {
+    const deadline = deadlineIn(deadlineMs);
+    const wanted: IPClaim = {
+      apiVersion: 'orbweaver.io/v1alpha1',
+      kind: 'IPClaim',
+      metadata: { name, labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) } },
+      spec: { address, pool, phase: 'Bound', holders: [holder] },
+    };
+    return this.#oneAtATime(turnOf(name, holder), () =>
+      this.#minding(name, holder, (sent) =>
+        persist(`create IPClaim "${name}"`, deadline, async (timeoutMs) => {
+          try {
+            this.#own.see(await sent(this.#api.request<IPClaim>({ method: 'POST', path: collection, body: wanted, timeoutMs })));
+            return 'ours';
+          } catch (refusal) {
+            if (!hasStatus(refusal, 409)) throw refusal;
+            const found = await this.#get(name, timeoutMs);
+            if (found === undefined) throw refusal; // freed between the two: create it again
+            if (isOurs(found, holder)) return 'ours';
+            return isHeldFor(found, holder) ? this.#takeOver(found, holder, sent, timeoutMs) : 'taken';
+          }
+        }),
+      ),
+    );
+  }
+
+  /**
+   * Takes over a claim that is Held for this pod, or Bound to a sandbox of it that the caller proved gone or undone. `lost`:
+   * it is no longer as the caller knows it.
+   *
+   * @param previousContainerID The sandbox that the claim named when the caller looked.
+   */
+  async adopt(name: string, holder: ClaimHolder, previousContainerID: string): Promise<'ours' | 'lost'> {
+    const deadline = deadlineIn(this.#deadlineMs);
+    const isAsKnown = ({ spec: { phase, holders, unproven } }: IPClaim): boolean =>
+      (phase === 'Held' || phase === 'Bound') &&
+      unproven !== true && // its taker must probe first
+      holders.length === 1 &&
+      holders.every(({ podUID, containerID }) => podUID === holder.podUID && containerID === previousContainerID);
+    return this.#oneAtATime(turnOf(name, holder), () =>
+      this.#minding(name, holder, (sent) =>
+        persist(`take over IPClaim "${name}"`, deadline, async (timeoutMs) => {
+          const found = await this.#get(name, timeoutMs);
+          if (found === undefined) return 'lost';
+          if (isOurs(found, holder)) return 'ours';
+          return isAsKnown(found) ? this.#takeOver(found, holder, sent, timeoutMs) : 'lost';
+        }),
+      ),
+    );
+  }
+
+  /**
+   * Gives back what an attachment holds and answers with the names of the claims that this call changed. Compares the
+   * container ID: a successor's claim is nothing to release.
+   */
+  async release({
+    disposition,
+    names = [],
+    ...attachment
+  }: ClaimingAttachment & {
+    readonly disposition: Disposition;
+    /** Claims to look at besides the remembered ones, for example those of the attachment's record. */
+    readonly names?: readonly string[];
+  }): Promise<readonly string[]> {
+    const remembered = this.own().filter((claim) => isHeldBy(claim, attachment));
+    const candidates = new Set([...names, ...remembered.map(({ name }) => name)]);
+    return this.#eachOf(candidates, (name) =>
+      this.#change(name, (spec) => afterRelease(spec, attachment, disposition), `release IPClaim "${name}"`),
+    );
+  }
+
+  /** Frees what is Held, and not sticky, for a pod that is gone. Answers with the names of the freed claims. */
+  async freeHeld(podUID: string): Promise<readonly string[]> {
+    const held = this.own().filter((claim) => claim.podUID === podUID && claim.phase === 'Held' && claim.identity === '');
+    return this.#eachOf(new Set(held.map(({ name }) => name)), (name) => this.#freeHeld(name, podUID));
+  }
+
+  /** Frees one claim that is Held, and not sticky, for this pod: its pool is no longer one of the pod's. */
+  async releaseHeld(name: string, podUID: string): Promise<void> {
+    await this.#freeHeld(name, podUID);
+  }
+
+  /**
+   * The taken addresses of a pool, by the name of their claims, from a list that began after `notBeforeMs` (Unix time). One
+   * list per pool runs at a time and is shared by everybody who waits for it.
+   */
+  async takenNames(pool: string, { notBeforeMs }: { readonly notBeforeMs: number }): Promise<TakenNames> {
+    const read = this.#taken.get(pool) ?? new SharedRead(() => this.#listTaken(pool), this.#now);
+    this.#taken.set(pool, read);
+    const { value, beganAtMs } = await read.begunAfter(notBeforeMs);
+    return { ...value, beganAtMs };
+  }
+
+  async #listTaken(pool: string): Promise<Omit<TakenNames, 'beganAtMs'>> {
+    const labelSelector = `${ipClaimLabels.pool}=${labelHash(pool)}`;
+    const rows = await persist(`list the IPClaims of pool "${pool}"`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
+      listTable(this.#api, { path: collection, labelSelector }, deadlineIn(timeoutMs)),
+    );
+    const namesOf = (some: typeof rows): ReadonlySet<string> => new Set(some.map((row) => row['Name'] ?? ''));
+    return { names: namesOf(rows), suspects: namesOf(rows.filter((row) => row['Phase'] === 'Suspect')) };
+  }
+
+  async #takeOver(found: IPClaim, holder: ClaimHolder, sent: Sent, timeoutMs: number): Promise<'ours'> {
+    const { until: _, ...spec } = found.spec;
+    const labels = { ...found.metadata.labels, [ipClaimLabels.node]: labelHash(holder.node) };
+    const body: IPClaim = {
+      ...found,
+      metadata: { ...found.metadata, labels },
+      spec: { ...spec, phase: 'Bound', holders: [holder], kept: true },
+    };
+    this.#own.see(await sent(this.#put(body, timeoutMs)));
+    this.#log.info({ claim: found.metadata.name, podUID: holder.podUID, containerID: holder.containerID }, 'claim taken over');
+    return 'ours';
+  }
+
+  #freeHeld(name: string, podUID: string): Promise<boolean> {
+    const isFreeable = ({ phase, identity, holders }: IPClaimSpec): boolean =>
+      phase === 'Held' && identity === undefined && holders.every((holder) => holder.podUID === podUID);
+    return this.#change(
+      name,
+      (spec) => (isFreeable(spec) ? { outcome: 'delete' } : { outcome: 'nothing to release' }),
+      `free the held IPClaim "${name}"`,
+    );
+  }
+
+  /** Reads a claim, decides on what was read, and writes on the condition that it still is what was read. */
+  #change(name: string, decide: (spec: IPClaimSpec) => AfterRelease, what: string): Promise<boolean> {
+    let isInDoubt = false; // a write whose answer was lost shows in the next read
+    return persist(what, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
+      const found = await this.#get(name, timeoutMs);
+      const next: AfterRelease = found ? decide(found.spec) : { outcome: 'nothing to release' };
+      if (found === undefined || next.outcome === 'nothing to release') return isInDoubt;
+      try {
+        if (next.outcome === 'delete') await this.#delete(found, timeoutMs);
+        else this.#own.see(await this.#put({ ...found, spec: next.spec }, timeoutMs));
+      } catch (error) {
+        isInDoubt ||= leavesDoubt(error);
+        throw error;
+      }
+      return true;
+    });
+  }
+
+  async #get(name: string, timeoutMs: number): Promise<IPClaim | undefined> {
+    try {
+      const claim = await this.#api.request<IPClaim>({ method: 'GET', path: `${collection}/${name}`, timeoutMs });
+      this.#own.see(claim);
+      return claim;
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+      this.#own.seeAbsent(name);
+      return undefined;
+    }
+  }
+
+  #put(claim: IPClaim, timeoutMs: number): Promise<IPClaim> {
+    return this.#api.request<IPClaim>({ method: 'PUT', path: `${collection}/${claim.metadata.name}`, body: claim, timeoutMs });
+  }
+
+  async #delete({ metadata: { name, uid, resourceVersion } }: IPClaim, timeoutMs: number): Promise<void> {
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } };
+    try {
+      await this.#api.request({ method: 'DELETE', path: `${collection}/${name}`, body, timeoutMs });
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+    this.#own.seeAbsent(name);
+  }
+
+  /** Remembers a claim as doubtful when the operation fails and one of its writes was sent without an answer. */
+  async #minding<Answer>(name: string, holder: ClaimHolder, operation: (sent: Sent) => Promise<Answer>): Promise<Answer> {
+    let isInDoubt = false;
+    const sent: Sent = async (write) => {
+      try {
+        return await write;
+      } catch (error) {
+        isInDoubt ||= leavesDoubt(error);
+        throw error;
+      }
+    };
+    try {
+      return await operation(sent);
+    } catch (err) {
+      if (isInDoubt) {
+        this.#own.doubt(name, holder);
+        this.#log.warn({ claim: name, containerID: holder.containerID, err }, 'claim left in doubt');
+      }
+      throw err;
+    }
+  }
+
+  async #eachOf(names: ReadonlySet<string>, change: (name: string) => Promise<boolean>): Promise<readonly string[]> {
+    const outcomes = await Promise.all([...names].map(async (name) => ((await change(name)) ? [name] : [])));
+    return outcomes.flat();
+  }
+}
+
+/** Watches over a write: without an answer it leaves doubt. */
+type Sent = <Answer>(write: Promise<Answer>) => Promise<Answer>;
+
+/** Two creates of one interface and family at once could both succeed, and one would be forgotten. */
+const turnOf = (name: string, { podUID, interface: nic }: ClaimHolder): string => `${podUID}/${nic}/${familyOf(name)}`;
+
+/** Names of IPv6 claims are groups joined by "-"; those of IPv4 have none. */
+const familyOf = (name: string): 4 | 6 => (name.includes('-') ? 6 : 4);
+
+const isOurs = ({ spec }: IPClaim, holder: ClaimHolder): boolean =>
+  spec.phase === 'Bound' && spec.holders.some((found) => found.podUID === holder.podUID && isHeldBy(found, holder));
+
+const isHeldFor = ({ spec }: IPClaim, { podUID, interface: nic }: ClaimHolder): boolean =>
+  spec.phase === 'Held' &&
+  spec.unproven !== true &&
+  spec.holders.every((holder) => holder.podUID === podUID && holder.interface === nic);

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ProvisionError } from '../contracts/failures.ts';
+import { ApiError, hasStatus, leavesDoubt } from './api-error.ts';
+
+/** The instant by which an operation has its answer or fails. */
+export interface Deadline {
+  remainingMs(): number;
+}
+
+export function deadlineIn(ms: number): Deadline {
+  const end = performance.now() + ms;
+  return { remainingMs: () => end - performance.now() };
+}
+
+/**
+ * Repeats an attempt that may be repeated (doing it twice equals doing it once) while its outcome is unknown or another
+ * writer came first, until the deadline. Each attempt gets half of the time that is left, so that one lost answer never
+ * uses up all of it. Throws `ApiServerUnavailable` with the last cause; any other refusal of the API server as well.
+ *
+ * @param what The operation as a message names it, for example 'create IPClaim "10.70.8.20"'.
+ */
+export async function persist<Answer>(
+  what: string,
+  deadline: Deadline,
+  attempt: (timeoutMs: number) => Promise<Answer>,
+): Promise<Answer> {
+  let lastFailure: unknown = new Error('no time was left to ask');
+  for (let pauseMs = 20; deadline.remainingMs() > 0; pauseMs = Math.min(2 * pauseMs, 320)) {
+    const remainingMs = deadline.remainingMs();
+    try {
+      return await attempt(Math.min(remainingMs, Math.max(shortestTryMs, remainingMs / 2)));
+    } catch (error) {
+      lastFailure = error;
+      if (!leavesDoubt(error) && !isOvertaken(error)) break;
+      const askedToWaitMs = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+      const waitMs = Math.max(pauseMs, askedToWaitMs);
+      if (waitMs >= deadline.remainingMs()) break;
+      await sleep(waitMs);
+    }
+  }
+  throw apiServerUnavailable(what, lastFailure);
+}
+
+const shortestTryMs = 200;
+
+/** Another writer changed or removed the object since it was read. */
+const isOvertaken = (error: unknown): boolean => hasStatus(error, 409) || hasStatus(error, 404);
+
+/** Why an operation on the API server failed, and what to look at. A refusal that is our own mistake stays an `ApiError`. */
+export function apiServerUnavailable(what: string, cause: unknown): unknown {
+  const isOurMistake = cause instanceof ApiError && (cause.status === 400 || cause.status === 422);
+  if (cause instanceof ProvisionError || isOurMistake) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ProvisionError({ type: 'ApiServerUnavailable', message: `Cannot ${what}: ${why}`, remedy: remedyFor(cause) }, { cause });
+}
+
+function remedyFor(cause: unknown): string {
+  switch (cause instanceof ApiError ? cause.status : undefined) {
+    case 401:
+      return "Renew the credentials of this node's worker: its token or client certificate is not accepted";
+    case 403:
+      return "Grant it to the worker's ServiceAccount: deploy/rbac/node-worker.yaml";
+    case 404:
+      return 'Install the CRDs: kubectl apply -f deploy/crds';
+    default:
+      return 'See whether the API server answers on this node: kubectl get --raw /readyz';
+  }
+}

@@ -1,0 +1,31 @@
+import type { ReversibleOperation } from './link-operation.ts';
+import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from './plan-attachment.ts';
+
+/** What CHECK found: a sentence for each thing that would have to be done again. Empty when all is as it was made. */
+export function attachmentDifferences(observed: ObservedSurroundings, desired: DesiredAttachment): string[] {
+  const plan = planAttachment(observed, desired);
+  if (plan.outcome === 'refused') return [plan.failure.message];
+  const missing = plan.operations.find(({ op }) => op === 'create-macvlan');
+  return missing === undefined ? plan.operations.map(difference) : [`Interface "${desired.ifName}" is gone`];
+}
+
+function difference(operation: ReversibleOperation): string {
+  const { op, ifName } = operation;
+  switch (op) {
+    case 'set-alias':
+      return `Interface "${ifName}" carries the alias "${operation.was}" instead of "${operation.alias}"`;
+    case 'set-mtu':
+      return `Interface "${ifName}" has an MTU of ${operation.was} instead of ${operation.mtuBytes}`;
+    case 'set-up':
+      return `Interface "${ifName}" is down`;
+    case 'add-address':
+      return `Interface "${ifName}" has lost address ${operation.address}`;
+    case 'add-route':
+      return `The route to ${operation.dst} via ${operation.gateway} on "${ifName}" is gone`;
+    case 'create-macvlan':
+    case 'set-down':
+    case 'delete-address':
+    case 'delete-route':
+      return `Interface "${ifName}" would need ${op}`;
+  }
+}

@@ -1,0 +1,259 @@
+import type { Failure } from '../contracts/failures.ts';
+import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
+import { canonicalPrefix, formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from './ip-prefix.ts';
+import type { PlannedRoute, ReversibleOperation } from './link-operation.ts';
+import type { ObservedLink, ObservedNamespace, ObservedParent } from './observed-namespace.ts';
+import { aliasOf, isMarked, linkGroup, maxAliasBytes, type OwnershipMark, routeProtocol } from './ownership-mark.ts';
+
+/** One interface of one pod, as it is to be. */
+export interface DesiredAttachment extends LinkConf, OwnershipMark {
+  readonly addresses: readonly DesiredAddress[];
+}
+
+export type DesiredAddress = Pick<ClaimedAddress, 'family' | 'address' | 'routes'>;
+
+/** What was found before anything is changed. */
+export interface ObservedSurroundings {
+  readonly pod: ObservedNamespace;
+  /** Absent when the node has no link of that name. */
+  readonly parent?: ObservedParent;
+}
+
+export type AttachmentPlan =
+  | { readonly outcome: 'plan'; readonly operations: readonly ReversibleOperation[] }
+  | { readonly outcome: 'refused'; readonly failure: Failure };
+
+/**
+ * Plans what is missing between the observed and the desired state: everything for a new interface, the rest for one of ours
+ * that an earlier attempt left half made, nothing for a complete one.
+ *
+ * Refuses in words what the kernel would refuse with a bare errno, or accept and not do.
+ */
+export function planAttachment(observed: ObservedSurroundings, desired: DesiredAttachment): AttachmentPlan {
+  const failure =
+    unfitParent(observed.parent, desired) ??
+    unfitRequest(desired) ??
+    occupied(observed, desired) ??
+    contradictoryRoute(observed.pod, desired);
+  if (failure !== undefined || observed.parent === undefined) {
+    return { outcome: 'refused', failure: failure ?? parentMissing(desired.master) };
+  }
+  const existing = ourLink(observed.pod, desired);
+  return {
+    outcome: 'plan',
+    operations: [
+      ...linkOperations(existing, observed.parent.link, desired),
+      ...addressOperations(existing, observed.pod, desired),
+      ...routeOperations(existing, observed.pod, desired),
+    ],
+  };
+}
+
+const ourLink = (pod: ObservedNamespace, mark: OwnershipMark): ObservedLink | undefined =>
+  pod.links.find((link) => link.ifName === mark.ifName && isMarked(link, mark));
+
+function linkOperations(
+  existing: ObservedLink | undefined,
+  parent: ObservedLink,
+  desired: DesiredAttachment,
+): ReversibleOperation[] {
+  const { ifName, master, mode } = desired;
+  // A new macvlan takes its parent's MTU and starts down and unnamed.
+  const link = existing ?? { mtuBytes: parent.mtuBytes, alias: '', isUp: false };
+  const alias = aliasOf(desired);
+  const mtuBytes = desired.mtuBytes ?? link.mtuBytes;
+  const operations: ReversibleOperation[] = [];
+  if (existing === undefined) operations.push({ op: 'create-macvlan', ifName, master, mode, group: linkGroup });
+  if (link.alias !== alias) operations.push({ op: 'set-alias', ifName, alias, was: link.alias });
+  if (link.mtuBytes !== mtuBytes) operations.push({ op: 'set-mtu', ifName, mtuBytes, was: link.mtuBytes });
+  if (!link.isUp) operations.push({ op: 'set-up', ifName });
+  return operations;
+}
+
+function addressOperations(
+  existing: ObservedLink | undefined,
+  pod: ObservedNamespace,
+  desired: DesiredAttachment,
+): ReversibleOperation[] {
+  const present = new Set(
+    pod.addresses.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ address }) => address),
+  );
+  return desired.addresses
+    .map(({ address }) => canonicalPrefix(address))
+    .filter((address) => !present.has(address))
+    .map((address) => ({ op: 'add-address', ifName: desired.ifName, address }));
+}
+
+function routeOperations(
+  existing: ObservedLink | undefined,
+  pod: ObservedNamespace,
+  desired: DesiredAttachment,
+): ReversibleOperation[] {
+  const present = new Set(
+    pod.routes.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ dst, gateway }) => `${dst} ${gateway}`),
+  );
+  return plannedRoutes(desired)
+    .filter(({ dst, gateway }) => !present.has(`${dst} ${gateway}`))
+    .map((route) => ({ op: 'add-route', ...route }));
+}
+
+/** Each route once: two addresses of one family may bring the same. */
+function plannedRoutes({ ifName, addresses }: DesiredAttachment): PlannedRoute[] {
+  const routes = addresses.flatMap(({ routes }) =>
+    routes.map(({ dst, gw }) => ({
+      ifName,
+      dst: canonicalPrefix(dst),
+      gateway: formatAddress(parseAddress(gw)),
+      protocol: routeProtocol,
+    })),
+  );
+  return [...new Map(routes.map((route) => [`${route.dst} ${route.gateway}`, route])).values()];
+}
+
+function occupied({ pod, parent }: ObservedSurroundings, desired: DesiredAttachment): Failure | undefined {
+  const { ifName, master, mode } = desired;
+  const there = pod.links.find((link) => link.ifName === ifName);
+  if (there === undefined) return undefined;
+  if (!isMarked(there, desired)) {
+    return {
+      type: 'InterfaceExists',
+      message: `Cannot make interface "${ifName}": the pod already has one of that name (${describeLink(there)}), which is not ours. Nothing was changed`,
+      remedy: `Give one of the two networks another interface name, or remove the stranger in the pod's namespace: ip link del ${ifName}`,
+    };
+  }
+  if (there.kind !== 'macvlan' || there.parentIndex !== parent?.link.ifIndex || there.macvlanMode !== mode) {
+    return {
+      type: 'InterfaceExists',
+      message: `Cannot complete interface "${ifName}": an earlier attempt made it as ${describeLink(there)}, now macvlan mode ${mode} on "${master}" is asked. Nothing was changed`,
+      remedy: 'Recreate the pod: its new sandbox gets the interface as the network configuration now says',
+    };
+  }
+  return undefined;
+}
+
+function describeLink({ kind, macvlanMode, mac, alias, parentIndex }: ObservedLink): string {
+  const facts = [
+    macvlanMode === undefined ? (kind ?? 'device') : `macvlan mode ${macvlanMode}`,
+    ...(mac === '' ? [] : [`MAC ${mac}`]),
+    ...(parentIndex === undefined ? [] : [`on link ${parentIndex}`]),
+    ...(alias === '' ? [] : [`alias "${alias}"`]),
+  ];
+  return facts.join(', ');
+}
+
+const parentMissing = (master: string): Failure => ({
+  type: 'ParentLinkMissing',
+  message: `Cannot make an interface on "${master}": the node has no such link`,
+  remedy: 'Correct `master` in the network configuration, or make that link on the node: ip link show',
+});
+
+function unfitParent(parent: ObservedParent | undefined, { master, mtuBytes }: DesiredAttachment): Failure | undefined {
+  if (parent === undefined) return parentMissing(master);
+  const { link, controller } = parent;
+  if (link.isLoopback || !link.isEthernet) {
+    return unfit(`"${master}" carries no Ethernet`, 'Name an Ethernet link as `master`');
+  }
+  // The kernel would quietly use the real link underneath: macvlan_common_newlink(), drivers/net/macvlan.c
+  if (link.kind === 'macvlan' || link.kind === 'macvtap') {
+    return unfit(`"${master}" is itself a ${link.kind}`, 'Name the link underneath as `master`');
+  }
+  // One receiver per link: netdev_rx_handler_register(), net/core/dev.c. A VRF's port has none.
+  if (controller !== undefined && controller.kind !== 'vrf') {
+    return unfit(
+      `"${master}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}", which receives its frames`,
+      `Name "${controller.ifName}" as \`master\`, or take "${master}" out of it`,
+    );
+  }
+  if (!link.isUp) {
+    return {
+      type: 'ParentLinkMissing',
+      message: `Cannot make an interface on "${master}": that link is down, so the pod would have no network`,
+      remedy: `Bring it up on the node: ip link set dev ${master} up`,
+    };
+  }
+  if (mtuBytes !== undefined && mtuBytes > link.mtuBytes) {
+    return unfit(
+      `"${master}" carries ${link.mtuBytes} bytes and an MTU of ${mtuBytes} is asked`,
+      `Set \`mtu\` to at most ${link.mtuBytes}, or raise it on the node: ip link set dev ${master} mtu ${mtuBytes}`,
+    );
+  }
+  return undefined;
+
+  function unfit(found: string, remedy: string): Failure {
+    return { type: 'InvalidConfig', message: `Cannot make a macvlan on "${master}": ${found}`, remedy };
+  }
+}
+
+/** RFC 8200 §5. On a smaller link the kernel switches IPv6 off. */
+const minIPv6MtuBytes = 1280;
+/** ETH_MIN_MTU, include/uapi/linux/if_ether.h */
+const minMtuBytes = 68;
+
+function unfitRequest(desired: DesiredAttachment): Failure | undefined {
+  const { ifName, mtuBytes, addresses } = desired;
+  const smallest = addresses.some(({ family }) => family === 6) ? minIPv6MtuBytes : minMtuBytes;
+  if (mtuBytes !== undefined && mtuBytes < smallest) {
+    return {
+      type: 'InvalidConfig',
+      message: `Cannot give "${ifName}" an MTU of ${mtuBytes}: its addresses need at least ${smallest}`,
+      remedy: 'Raise `mtu` in the network configuration, or leave it out to take the parent’s',
+    };
+  }
+  const aliasBytes = new TextEncoder().encode(aliasOf(desired)).length;
+  if (aliasBytes > maxAliasBytes) {
+    return {
+      type: 'InvalidEnvironment',
+      message: `Cannot mark "${ifName}" as ours: with its container ID the mark has ${aliasBytes} bytes, the kernel keeps ${maxAliasBytes}`,
+      remedy: 'Use a container runtime with shorter container IDs',
+    };
+  }
+  return unreachableGateway(desired);
+}
+
+function unreachableGateway({ ifName, addresses }: DesiredAttachment): Failure | undefined {
+  const prefixes = addresses.map(({ address }) => parsePrefix(address));
+  const own = new Set(prefixes.map(({ bytes }) => formatAddress(bytes)));
+  for (const { dst, gw } of addresses.flatMap(({ routes }) => routes)) {
+    const gateway = parseAddress(gw);
+    const problem = own.has(formatAddress(gateway))
+      ? 'that is the interface’s own address'
+      : !prefixes.some((prefix) => prefixContains(prefix, gateway))
+        ? `no address of the interface is in its subnet (${addresses.map(({ address }) => address).join(', ')})`
+        : networkOf(dst) !== canonicalPrefix(dst)
+          ? `"${dst}" has host bits, the network is ${networkOf(dst)}`
+          : undefined;
+    if (problem !== undefined) {
+      return {
+        type: 'InvalidConfig',
+        message: `Cannot route ${dst} through gateway ${gw} on "${ifName}": ${problem}`,
+        remedy: 'Correct spec.gateway or spec.routes of the pool',
+      };
+    }
+  }
+  return undefined;
+}
+
+/** Metric of an IPv6 route that names none: IP6_RT_PRIO_USER, include/uapi/linux/ipv6_route.h. IPv4's is 0. */
+const plainMetric = { 4: 0, 6: 1024 } as const;
+
+function contradictoryRoute(pod: ObservedNamespace, desired: DesiredAttachment): Failure | undefined {
+  const ours = ourLink(pod, desired);
+  for (const { dst, gateway } of plannedRoutes(desired)) {
+    const rival = pod.routes.find(
+      (route) =>
+        route.dst === dst &&
+        route.metric === plainMetric[route.family] &&
+        !(route.ifIndex === ours?.ifIndex && route.gateway === gateway),
+    );
+    if (rival === undefined) continue;
+    const holder = pod.links.find(({ ifIndex }) => ifIndex === rival.ifIndex)?.ifName ?? 'no single interface';
+    return {
+      type: 'InvalidConfig',
+      message: `Cannot route ${dst} through gateway ${gateway} on "${desired.ifName}": the pod already routes it ${rival.gateway === undefined ? '' : `via ${rival.gateway} `}on ${holder}`,
+      remedy: dst.endsWith('/0')
+        ? 'One interface of a pod carries the default route: set "clean_gateway": true on the others'
+        : 'Take the route out of one of the two pools',
+    };
+  }
+  return undefined;
+}

@@ -1,0 +1,65 @@
+import { type PartName, partNames } from '../deploy/toolchain/parts.ts';
+
+/** One kind of test, with the one real thing that it needs. */
+export interface Tier {
+  readonly name: string;
+  readonly budgetSeconds: number;
+  /** What must be built before it can run. */
+  readonly parts?: readonly PartName[];
+  readonly tests: Checks | JestSelection;
+}
+
+/** Programs that judge the sources; each counts as one test. */
+export interface Checks {
+  readonly kind: 'checks';
+  readonly commands: Readonly<Record<string, readonly [program: string, ...args: string[]]>>;
+}
+
+export interface JestSelection {
+  readonly kind: 'jest';
+  /** A `displayName` of jest.config.js. */
+  readonly project: string;
+  /** Regular expression over paths from the root. */
+  readonly only?: string;
+  /** One file at a time: the tier owns something that cannot be shared, the kernel or a dev stack. */
+  readonly inBand?: boolean;
+}
+
+/** In the order in which they run: quick ones first, while parts are built. Budgets are for two cores. */
+export const tiers: readonly Tier[] = [
+  {
+    name: 'static',
+    budgetSeconds: 30,
+    tests: {
+      kind: 'checks',
+      commands: {
+        types: ['tsc', '--noEmit'],
+        lint: ['oxlint', '--type-aware', '--deny-warnings'],
+        format: ['biome', 'ci'],
+        imports: ['depcruise', '--config', '.dependency-cruiser.cjs', '.'],
+        'generated types': ['node', 'kube/generate-types.ts', '--check'],
+      },
+    },
+  },
+  { name: 'unit', budgetSeconds: 90, tests: { kind: 'jest', project: 'unit', only: '^(?!(.*/)?plugins/)' } },
+  { name: 'replay', budgetSeconds: 60, tests: { kind: 'jest', project: 'replay' } },
+  {
+    name: 'conformance',
+    budgetSeconds: 60,
+    parts: ['orbweaver-cni'],
+    tests: { kind: 'jest', project: 'unit', only: '^(.*/)?plugins/' },
+  },
+  {
+    name: 'live',
+    budgetSeconds: 120,
+    parts: ['orbweaver-cni'],
+    tests: { kind: 'jest', project: 'live', inBand: true },
+  },
+  {
+    name: 'integration',
+    budgetSeconds: 240,
+    parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
+    tests: { kind: 'jest', project: 'integration', inBand: true },
+  },
+  { name: 'e2e', budgetSeconds: 420, parts: partNames, tests: { kind: 'jest', project: 'e2e', inBand: true } },
+];

@@ -1,0 +1,126 @@
+import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
+import type { CniCommand, PluginName } from '../../contracts/cni.ts';
+import { ProvisionError } from '../../contracts/failures.ts';
+import type { RequestFrame } from '../../contracts/frame.ts';
+import type { NetworkConf } from '../../contracts/pod-network.ts';
+import { type Conf, namePattern, notYet, parseConf, parseNetworkConf, shown } from './network-conf.ts';
+
+/** One CNI call, checked: nothing in it needs looking at twice. */
+export type CniCall =
+  | ({ readonly command: 'ADD' | 'CHECK'; readonly network: NetworkConf; readonly netns: string } & OfAttachment)
+  | ({ readonly command: 'DEL'; readonly netns: string } & OfAttachment)
+  | { readonly command: 'GC'; readonly conf: Conf; readonly valid: readonly ValidAttachment[] }
+  /** A call of a plugin whose work is not built yet and that has nothing to do: DEL, GC and STATUS succeed. */
+  | { readonly command: 'nothing' };
+
+interface OfAttachment {
+  readonly conf: Conf;
+  readonly attachment: Attachment;
+  readonly pod: PodIdentity;
+}
+
+export interface ValidAttachment {
+  readonly containerID: string;
+  readonly ifName: string;
+}
+
+const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'coordinator', 'ifacer'];
+const commands: readonly CniCommand[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];
+
+/** Reads a call from its frame. Throws `ProvisionError` with the code that CNI spec 1.1.0 gives the mistake. */
+export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
+  const command = oneOf(commands, 'CNI_COMMAND', environment.get('CNI_COMMAND'));
+  const plugin = oneOf(plugins, 'the name of the executable', environment.get('ORBWEAVER_PLUGIN'));
+  const conf = parseConf(stdin);
+  const isBuilt = plugin === 'orbweaver' || plugin === 'spiderpool';
+  if (!isBuilt && (command === 'ADD' || command === 'CHECK')) throw notYet(`Plugin type ${plugin}`);
+  if (!isBuilt || command === 'STATUS' || command === 'VERSION') return { command: 'nothing' };
+  if (command === 'GC') return { command, conf, valid: parseValidAttachments(conf) };
+
+  const needed = command === 'DEL' ? ['CNI_CONTAINERID', 'CNI_IFNAME'] : ['CNI_CONTAINERID', 'CNI_IFNAME', 'CNI_NETNS'];
+  const missing = needed.filter((key) => (environment.get(key) ?? '') === '');
+  if (missing.length > 0) {
+    throw new ProvisionError({
+      type: 'InvalidEnvironment',
+      message: `${command} needs ${missing.join(' and ')} in its environment`,
+      remedy: 'Call the plugin through a container runtime, or set them as CNI spec 1.1.0, "Parameters", says',
+    });
+  }
+  const attachment: Attachment = {
+    containerID: matching(namePattern, 128, 'CNI_CONTAINERID', environment),
+    network: conf.name,
+    ifName: matching(/^(?!\.{1,2}$)[^\s/:%]+$/, 15, 'CNI_IFNAME', environment),
+    kind: 'attach',
+  };
+  const netns = environment.get('CNI_NETNS') ?? '';
+  const pod = parsePod(environment.get('CNI_ARGS') ?? '', command);
+  if (command === 'DEL') return { command, conf, attachment, pod, netns };
+  return { command, conf, attachment, pod, netns, network: parseNetworkConf(plugin, conf) };
+}
+
+/** The pod behind the sandbox, from CNI_ARGS. A DEL may come without it: its record, or nothing, is then what it is about. */
+function parsePod(args: string, command: 'ADD' | 'CHECK' | 'DEL'): PodIdentity {
+  // Multus passes some keys twice; the last one is the runtime's.
+  const values = new Map(args.split(';').map((entry) => split(entry)));
+  const pod = {
+    namespace: values.get('K8S_POD_NAMESPACE') ?? '',
+    name: values.get('K8S_POD_NAME') ?? '',
+    uid: values.get('K8S_POD_UID') ?? '',
+  };
+  const isPlausible = (text: string): boolean => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(text) && text.length <= 253;
+  const isMissing = pod.namespace === '' && pod.name === '';
+  if (isMissing && command === 'DEL') return pod;
+  if (!isPlausible(pod.namespace) || !isPlausible(pod.name) || !/^[A-Za-z0-9-]{0,64}$/.test(pod.uid)) {
+    throw new ProvisionError({
+      type: 'InvalidEnvironment',
+      message: `CNI_ARGS names no pod: K8S_POD_NAMESPACE is ${shown(pod.namespace)}, K8S_POD_NAME is ${shown(pod.name)}, K8S_POD_UID is ${shown(pod.uid)}`,
+      remedy: 'Call the plugin through a Kubernetes container runtime, which sets K8S_POD_NAMESPACE, K8S_POD_NAME and K8S_POD_UID',
+    });
+  }
+  return pod;
+}
+
+/** libcni also writes the mistaken key `cni.dev/attachments`; either is read. */
+function parseValidAttachments({ json }: Conf): readonly ValidAttachment[] {
+  const list = json['cni.dev/valid-attachments'] ?? json['cni.dev/attachments'];
+  if (list === undefined) return missingAttachments(list);
+  if (!Array.isArray(list)) return missingAttachments(list);
+  return list.map((entry: unknown) => {
+    const { containerID, ifname } = (entry ?? {}) as { containerID?: unknown; ifname?: unknown };
+    if (typeof containerID !== 'string' || typeof ifname !== 'string') return missingAttachments(entry);
+    return { containerID, ifName: ifname };
+  });
+}
+
+function missingAttachments(value: unknown): never {
+  throw new ProvisionError({
+    type: 'InvalidConfig',
+    message: `Key "cni.dev/valid-attachments" is ${shown(value)}`,
+    remedy: 'GC needs the list of attachments that stay: [{"containerID": "…", "ifname": "…"}]. Without it nothing is removed',
+  });
+}
+
+function split(entry: string): [string, string] {
+  const at = entry.indexOf('=');
+  return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
+}
+
+function oneOf<T extends string>(known: readonly T[], what: string, value: string | undefined): T {
+  const found = known.find((name) => name === value);
+  if (found !== undefined) return found;
+  throw new ProvisionError({
+    type: 'InvalidEnvironment',
+    message: `${what} is ${shown(value)}`,
+    remedy: `Allowed: ${known.join(', ')}`,
+  });
+}
+
+function matching(pattern: RegExp, longest: number, key: string, environment: ReadonlyMap<string, string>): string {
+  const value = environment.get(key) ?? '';
+  if (pattern.test(value) && Buffer.byteLength(value) <= longest) return value;
+  throw new ProvisionError({
+    type: 'InvalidEnvironment',
+    message: `${key} is ${shown(value)}`,
+    remedy: `It has at most ${longest} bytes and no white space, "/" or ":"`,
+  });
+}

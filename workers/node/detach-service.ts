@@ -1,0 +1,82 @@
+import type { NodeActivities } from '../../contracts/node-activities.ts';
+import type { DetachRequest } from '../../contracts/pod-network.ts';
+import type { Log } from '../../activities/node-ports.ts';
+import type { OpenCalls } from './open-calls.ts';
+import type { SandboxLocks } from './sandbox-locks.ts';
+import type { SandboxRuns } from './sandbox-runs.ts';
+
+export interface DetachOptions {
+  readonly runs: Pick<SandboxRuns, 'detach' | 'terminate'>;
+  readonly calls: OpenCalls;
+  readonly locks: SandboxLocks;
+  readonly steps: Pick<NodeActivities, 'removeLink' | 'releaseAddresses'>;
+  readonly log: Log;
+  /** How long the run may take before this process undoes the attachment itself. */
+  readonly runLimitMs?: number;
+  /** How long undoing may take from the beginning of the call on. */
+  readonly limitMs?: number;
+}
+
+/** `undone`: nothing is left. `run-open`: nothing is left on the node, but the run could not be told and is still open. */
+export type Detached = 'undone' | 'run-open';
+
+/**
+ * Takes an attachment away, with its run or without: pod gone, namespace gone, run gone and worker restarted all end the same.
+ * Throws when something is left after `limitMs`; the caller then keeps the request on disk, and the addresses stay held.
+ */
+export class DetachService {
+  readonly #options: Required<DetachOptions>;
+
+  constructor(options: DetachOptions) {
+    this.#options = { runLimitMs: 2000, limitMs: 4500, ...options };
+  }
+
+  async detach(request: DetachRequest): Promise<Detached> {
+    const { calls, limitMs } = this.#options;
+    const call = calls.open(request.nonce, 'DEL', request.attachment);
+    try {
+      return await within(limitMs, this.#detach(request, call));
+    } finally {
+      call.close();
+    }
+  }
+
+  async #detach(request: DetachRequest, call: ReturnType<OpenCalls['open']>): Promise<Detached> {
+    const { runs, runLimitMs, log } = this.#options;
+    // The last step tells us inside the process, before Temporal has recorded it.
+    const byRun = Promise.race([runs.detach(request), call.outcome.then(() => 'detached' as const)]);
+    const outcome = await within(runLimitMs, byRun).catch((err: unknown) => {
+      log.warn({ err, attachment: request.attachment }, 'run did not detach, undoing by records and marks');
+      return 'not-in-time' as const;
+    });
+    if (outcome === 'detached') return 'undone';
+    call.takeOver();
+    await this.#undoDirectly(request, outcome);
+    if (outcome === 'no-run') return 'undone';
+    return 'run-open';
+  }
+
+  async #undoDirectly(request: DetachRequest, outcome: 'no-run' | 'not-in-time'): Promise<void> {
+    const { locks, steps, limitMs, log } = this.#options;
+    await locks.hold(
+      request.attachment.containerID,
+      async () => {
+        await steps.removeLink(request);
+        await steps.releaseAddresses(request);
+      },
+      { waitMs: limitMs },
+    );
+    log.info({ attachment: request.attachment, outcome }, 'attachment undone without its run');
+  }
+}
+
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Not done within ${limitMs} ms`)), limitMs);
+  work.catch(() => undefined); // it goes on and may fail after we stopped waiting
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,157 @@
+import { type CniVersion, cniVersions, isCniVersion, type PluginName } from '../../contracts/cni.ts';
+import { type FailureType, ProvisionError } from '../../contracts/failures.ts';
+import { type LinkConf, type MacvlanMode, macvlanModes, type NetworkConf } from '../../contracts/pod-network.ts';
+
+/** Keys that CNI gives to every plugin, or that a runtime and a meta-plugin add. CNI spec 1.1.0, "Configuration objects". */
+const cniKeys = [
+  'cniVersion',
+  'cniVersions',
+  'name',
+  'type',
+  'disableCheck',
+  'disableGC',
+  'loadOnlyInlinedPlugins',
+  'capabilities',
+  'runtimeConfig',
+  'args',
+  'prevResult',
+  'ipam',
+  'dns',
+];
+/** Keys of `type: orbweaver`: those of SpiderMultusConfig and of Spiderpool's IPAM section. */
+const ourKeys = [
+  'kind',
+  'master',
+  'mode',
+  'mtu',
+  'default_ipv4_ippool',
+  'default_ipv6_ippool',
+  'clean_gateway',
+  'ipam_unix_socket_path',
+  'log_level',
+  'log_file_path',
+  'log_file_max_size',
+  'log_file_max_age',
+  'log_file_max_count',
+];
+/** Keys of ours that are understood and not built yet. */
+const laterKeys = ['vlanID', 'bond', 'coordinator', 'match_master_subnet'];
+const laterKinds = ['ipvlan', 'vlan', 'sriov', 'ib-sriov', 'ipoib', 'host-device', 'veth'];
+
+/** CNI spec 1.1.0, "Parameters": also a part of file names here. */
+export const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+const linkNamePattern = /^[^\s/:]{1,15}$/;
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface Conf {
+  readonly cniVersion: CniVersion;
+  readonly name: string;
+  readonly json: Json;
+}
+
+/** Reads what every command needs of the network configuration. Throws with CNI codes 1, 6 and 7. */
+export function parseConf(stdin: Uint8Array): Conf {
+  if (stdin.length === 0) {
+    throw refused('InvalidJson', 'The network configuration on stdin is empty', 'Pass it as CNI spec 1.1.0, section 2, says');
+  }
+  const json = parseJson(stdin);
+  const { cniVersion = '0.3.0', name } = json; // a missing version is an old one; 0.1 and 0.2 are not spoken here
+  if (!isCniVersion(cniVersion)) {
+    throw refused('IncompatibleCniVersion', `cniVersion is ${shown(cniVersion)}`, `Use one of ${cniVersions.join(', ')}`);
+  }
+  if (typeof name !== 'string' || !namePattern.test(name) || name.length > 128) {
+    throw invalid('name', name, 'a network name: letters, digits, "_", ".", "-", beginning with a letter or digit, 128 at most');
+  }
+  return { cniVersion, name, json };
+}
+
+/** Reads what an ADD asks for; `plugin` is the name by which the executable was called. */
+export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkConf {
+  if (plugin === 'spiderpool') {
+    const ipam = asObject('ipam', json['ipam']);
+    return { provides: 'addresses', ...parsePools(ipam, 'ipam.') };
+  }
+  for (const key of Object.keys(json)) {
+    if (laterKeys.includes(key)) throw notYet(`Key "${key}" of type orbweaver`);
+    if (!cniKeys.includes(key) && !ourKeys.includes(key) && !key.startsWith('cni.dev/')) {
+      throw refused('InvalidConfig', `Key "${key}" is unknown to type orbweaver`, `Remove it; known are ${ourKeys.slice(0, 7).join(', ')}`);
+    }
+  }
+  if (json['prevResult'] !== undefined) {
+    throw refused('InvalidConfig', 'type orbweaver got a prevResult', 'Put it first in the plugin list: it makes the interface');
+  }
+  return { provides: 'interface', link: parseLink(json), ...parsePools(json, '') };
+}
+
+function parseLink(json: Json): LinkConf {
+  const { kind, master, mode = 'bridge', mtu } = json;
+  if (typeof kind === 'string' && laterKinds.includes(kind)) throw notYet(`kind "${kind}"`);
+  if (kind !== 'macvlan') throw invalid('kind', kind, `macvlan, or later ${laterKinds.join(', ')}`);
+  const masters = typeof master === 'string' ? [master] : master;
+  if (!Array.isArray(masters) || masters.length === 0 || !masters.every(isLinkName)) {
+    throw invalid('master', master, 'a list with the name of one interface of the node');
+  }
+  const [parent, ...rest] = masters;
+  if (parent === undefined || rest.length > 0) throw notYet('A bond over several masters');
+  if (!isMacvlanMode(mode)) throw invalid('mode', mode, macvlanModes.join(', '));
+  // 0 is what Spiderpool's generated configurations carry for "the parent's".
+  if (mtu === undefined || mtu === 0) return { kind, master: parent, mode };
+  if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) {
+    throw invalid('mtu', mtu, 'whole bytes from 68 to 65535, or 0 for the parent\'s');
+  }
+  return { kind, master: parent, mode, mtuBytes: mtu };
+}
+
+function parsePools(json: Json, prefix: string): Omit<NetworkConf, 'provides' | 'link'> {
+  const names = (key: string): readonly string[] => {
+    const value = json[key] ?? [];
+    if (!Array.isArray(value) || !value.every((name) => typeof name === 'string' && name !== '')) {
+      throw invalid(`${prefix}${key}`, value, 'a list of pool names');
+    }
+    return value as readonly string[];
+  };
+  const cleanGateway = json['clean_gateway'] ?? false;
+  if (typeof cleanGateway !== 'boolean') throw invalid(`${prefix}clean_gateway`, cleanGateway, 'true, false');
+  return { defaultIPv4Pools: names('default_ipv4_ippool'), defaultIPv6Pools: names('default_ipv6_ippool'), cleanGateway };
+}
+
+function parseJson(stdin: Uint8Array): Json {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(stdin));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ProvisionError(
+      {
+        type: 'InvalidJson',
+        message: `The network configuration on stdin is no JSON: ${reason.slice(0, 200)}`,
+        remedy: 'Repair the NetworkAttachmentDefinition or the file in the CNI configuration directory',
+      },
+      { cause },
+    );
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw refused('InvalidJson', 'The network configuration on stdin is no JSON object', 'Pass one object, with cniVersion, name and type');
+  }
+  return json as Json;
+}
+
+function asObject(key: string, value: unknown): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(key, value, 'an object');
+  return value as Json;
+}
+
+const isLinkName = (name: unknown): name is string => typeof name === 'string' && linkNamePattern.test(name);
+const isMacvlanMode = (mode: unknown): mode is MacvlanMode => macvlanModes.some((known) => known === mode);
+
+export const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100));
+
+const refused = (type: FailureType, message: string, remedy: string): ProvisionError =>
+  new ProvisionError({ type, message, remedy });
+
+const invalid = (key: string, value: unknown, allowed: string): ProvisionError =>
+  refused('InvalidConfig', `Key "${key}" of the network configuration is ${shown(value)}`, `Allowed: ${allowed}`);
+
+export const notYet = (what: string): ProvisionError =>
+  refused('NotImplemented', `${what} is not supported yet by this version of Orbweaver`, 'Leave it out, or use a later version');
