@@ -73,6 +73,15 @@ describe('pickAddress', () => {
     );
   });
 
+  it('gives up an own claim that proved lost', () => {
+    const pool = poolOf([{ first: base, last: base + 8n }]);
+    const own: Address = { family: 4, value: base + 2n };
+    expect(pickAddress(pool, new Set(), { ...api0, own: [own] })).toEqual({ outcome: 'picked', address: own });
+    expect(pickAddress(pool, new Set([own.value]), { ...api0, own: [own] })).toEqual(
+      pickAddress(pool, new Set(), api0),
+    );
+  });
+
   it('walks up from its place and wraps around to the smallest', () => {
     const pool = poolOf([{ first: base, last: base + 8n }]);
     const taken = new Set<bigint>();

@@ -1,7 +1,5 @@
-import { ProvisionError } from '../contracts/failures.ts';
 import { parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import {
-  asIpCommand,
   inverseOf,
   type LinkOperation,
   type PlannedRoute,
@@ -17,6 +15,7 @@ import {
   setLinkMtu,
   setLinkUp,
 } from './link-message.ts';
+import { kernelRefused } from './kernel-refused.ts';
 import { NetlinkError } from './netlink-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { addRoute, deleteRoute, type GatewayRoute } from './route-message.ts';
@@ -90,22 +89,3 @@ const gatewayRoute = (ifIndex: number, { dst, gateway, protocol }: PlannedRoute)
   gateway: parseAddress(gateway),
   protocol,
 });
-
-/** A refusal in the operator's words: the command, the errno, the kernel's sentence. */
-export const kernelRefused = (operation: LinkOperation, netns: string, error: NetlinkError): ProvisionError =>
-  new ProvisionError(
-    {
-      type: 'KernelRefused',
-      message: `The kernel refused "${asIpCommand(operation, netns)}": ${error.code}${error.extack === undefined ? '' : `, ${error.extack}`}`,
-      remedy: remedies[error.code] ?? 'Run that command on the node to see it refused again; dmesg may say more',
-    },
-    { cause: error },
-  );
-
-const remedies: Readonly<Record<string, string>> = {
-  EPERM: 'The node worker needs CAP_NET_ADMIN and CAP_SYS_ADMIN: look at its securityContext',
-  EBUSY: 'Another driver receives the parent’s frames (ipvlan, bridge, bond, Open vSwitch): see ip -d link show on the node',
-  EOPNOTSUPP: 'The node’s kernel lacks this: modprobe macvlan',
-  EINVAL: 'In mode passthru a parent carries one interface only; else see ip -d link show on the node and dmesg',
-  ENOTSUP: 'The node’s kernel lacks this: modprobe macvlan',
-};

@@ -9,7 +9,8 @@ import { type DesiredAttachment, type ObservedSurroundings, planAttachment } fro
 import { planRemoval } from '../network/plan-removal.ts';
 import { deleteAddress } from './address-message.ts';
 import { announceAddresses } from './announce.ts';
-import { applyPlan, execute, kernelRefused, type PlanSite } from './apply-plan.ts';
+import { applyPlan, execute, type PlanSite } from './apply-plan.ts';
+import { kernelRefused } from './kernel-refused.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
 import { oneProcessOfEach, searchNamespace } from './namespace-search.ts';
 import { NetlinkError } from './netlink-error.ts';

@@ -41,7 +41,7 @@ export function oneProcessOfEach(type: 'net' | 'mnt'): Map<string, number> {
   return processes;
 }
 
-export const processIds = (): number[] =>
+const processIds = (): number[] =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number);

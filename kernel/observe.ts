@@ -1,4 +1,4 @@
-import type { ObservedLink, ObservedNamespace, ObservedParent } from '../network/observed-namespace.ts';
+import type { ObservedLink, ObservedNamespace, ObservedParent, ObservedRoute } from '../network/observed-namespace.ts';
 import { dumpAddresses, readAddress } from './address-message.ts';
 import { dumpLinks, getLink, readLink } from './link-message.ts';
 import { NetlinkError } from './netlink-error.ts';
@@ -11,10 +11,18 @@ export const observeLinks = (socket: NetlinkSocket): ObservedLink[] =>
 export const observeNamespace = (socket: NetlinkSocket): ObservedNamespace => ({
   links: observeLinks(socket),
   addresses: socket.dump('RTM_GETADDR', dumpAddresses()).map(readAddress),
-  routes: ([4, 6] as const)
-    .flatMap((family) => socket.dump('RTM_GETROUTE', dumpMainRoutes(family)))
-    .flatMap((message) => readMainRoute(message) ?? []),
+  routes: [...observeMainRoutes(socket, 4), ...observeMainRoutes(socket, 6)],
 });
+
+function observeMainRoutes(socket: NetlinkSocket, family: 4 | 6): ObservedRoute[] {
+  try {
+    return socket.dump('RTM_GETROUTE', dumpMainRoutes(family)).flatMap((message) => readMainRoute(message) ?? []);
+  } catch (error) {
+    // "FIB table does not exist": a namespace has a main table from its first route on.
+    if (error instanceof NetlinkError && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
 
 /** One link by name; undefined when there is none. */
 export function observeLink(socket: NetlinkSocket, ifName: string): ObservedLink | undefined {

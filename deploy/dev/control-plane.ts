@@ -70,9 +70,10 @@ export async function startControlPlane(
       profiling: false,
     }),
   ]);
-  const started = controllers ? await startControllers(layout, control, authority, signingKey.privateFile) : [];
   const certificate = await readFile(authority.certificateFile, 'utf8');
   await untilReady(apiServer, 60, () => readyz(hostPort, certificate));
+  // Not earlier: what they are refused before the built-in roles are there, they ask for again only seconds later.
+  const started = controllers ? await startControllers(layout, control, authority, signingKey.privateFile) : [];
   return {
     authority,
     parts: [etcd, apiServer, ...started],
@@ -129,6 +130,9 @@ async function startControllers(
         'secure-port': ports.controllerManager,
         kubeconfig: managerConfig,
         'use-service-account-credentials': true,
+        // Every controller gets its credential at start; at 20 requests per second that takes 3 s.
+        'kube-api-qps': 500,
+        'kube-api-burst': 500,
         'service-account-private-key-file': signingKeyFile,
         'root-ca-file': authority.certificateFile,
         'cluster-signing-cert-file': authority.certificateFile,

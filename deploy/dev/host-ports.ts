@@ -3,16 +3,12 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Place } from './place.ts';
 import type { Forward } from './relay.ts';
-import type { StackProcess } from './stack-process.ts';
 
 /**
  * Opens one free port on the host's 127.0.0.1 for each target inside `control`, and starts the relay that serves them.
  * Gives the ports in the order of the targets.
  */
-export async function openHostPorts(
-  control: Place,
-  targets: readonly Forward[],
-): Promise<{ readonly relay: StackProcess; readonly ports: readonly number[] }> {
+export async function openHostPorts(control: Place, targets: readonly Forward[]): Promise<readonly number[]> {
   const relay = control.spawn('relay', [process.execPath, join(import.meta.dirname, 'relay.ts')], { ipc: true });
   const ended = relay.ended.then((how) => {
     throw new Error(`The relay ended: ${how}\n${relay.tail()}`);
@@ -27,5 +23,5 @@ export async function openHostPorts(
     server.close();
   }
   relay.child.disconnect();
-  return { relay, ports };
+  return ports;
 }

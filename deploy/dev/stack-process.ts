@@ -108,9 +108,10 @@ const recordThenBecome = 'cat /proc/$$/stat >"$0" && exec "$@"';
 /** What a process of a stack sees of our environment: little, so that no proxy or Node option of the caller changes a part. */
 export function environment(layout: StackLayout, more: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = Object.fromEntries(
-    ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((key) =>
-      process.env[key] === undefined ? [] : [[key, process.env[key]]],
-    ),
+    ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((key) => {
+      const value = process.env[key];
+      return value === undefined ? [] : [[key, value]];
+    }),
   );
   return { ...kept, [stackVariable]: layout.id, ...more };
 }
@@ -121,8 +122,7 @@ const recordFile = (layout: StackLayout, name: string): string => join(layout.pr
 /** Waits for a part to be ready; says at once, with the end of its log, if it ended instead. */
 export function untilReady<T>(part: StackProcess, seconds: number, probe: () => Promise<Sighting<T>>): Promise<T> {
   return eventually(`${part.name} ready`, seconds, () => {
-    if (!part.isRunning)
-      throw new GivenUp(`${part.name} ended before it was ready; ${part.logFile} ends with:\n${part.tail()}`);
-    return probe();
+    if (part.isRunning) return probe();
+    throw new GivenUp(`${part.name} ended before it was ready; ${part.logFile} ends with:\n${part.tail()}`);
   });
 }

@@ -56,7 +56,7 @@ export interface Stack {
   kubectl(...args: string[]): Promise<string>;
   /** Creates or changes objects, as `kubectl apply` does. */
   apply(...objects: object[]): Promise<void>;
-  /** A part by the name of its log: `etcd`, `kube-apiserver`, `temporal`, `relay`, … To stop, freeze and start it again. */
+  /** A part by the name of its log: `etcd`, `kube-apiserver`, `temporal`, `node-a/kubelet`, … To stop, freeze and start it again. */
   part(name: string): StackProcess;
   /** Ends the stack and removes all of it. */
   stop(): Promise<void>;
@@ -71,10 +71,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     options.kubernetes === false ? [] : (options.nodes ?? ['node-a', 'node-b']),
   );
   const others = await findLeftovers(id, layout.directory);
-  if (others.length > 0)
-    throw new Error(
-      `Stack id ${id} is taken:\n  ${others.join('\n  ')}\nEnd it with: node deploy/dev/down.ts ${layout.directory}`,
-    );
+  if (others.length > 0) {
+    const remedy = `node deploy/dev/down.ts ${layout.directory}`;
+    throw new Error(`Stack id ${id} is taken:\n  ${others.join('\n  ')}\nEnd it with: ${remedy}`);
+  }
   await mkdir(layout.directory);
   try {
     return await start(layout, options);
@@ -92,14 +92,13 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   onProgress(`stack ${layout.id}: network namespaces made`);
 
   const inside = (port: number) => ({ host: management.control, port });
-  const { relay, ports: hostPorts } = await openHostPorts(control, [
+  const [apiPort = 0, temporalPort = 0, uiPort = 0] = await openHostPorts(control, [
     inside(ports.apiServer),
     inside(ports.temporal),
     inside(ports.temporalUi),
   ]);
-  const [apiPort = 0, temporalPort = 0, uiPort = 0] = hostPorts;
   const uiUrl = `http://127.0.0.1:${uiPort}`;
-  const parts = [relay];
+  const parts: StackProcess[] = [];
 
   const bringTemporal = async (): Promise<void> => {
     const server = startTemporal(layout, control);
@@ -154,9 +153,8 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     },
     part(name) {
       const found = parts.find((part) => part.name === name);
-      if (found === undefined)
-        throw new RangeError(`No part ${name}; there are ${parts.map((part) => part.name).join(', ')}`);
-      return found;
+      if (found !== undefined) return found;
+      throw new RangeError(`No part ${name}; there are ${parts.map((part) => part.name).join(', ')}`);
     },
     stop: () => teardown(layout.id, layout.directory),
   };

@@ -26,8 +26,8 @@ export interface CallServerOptions {
   };
   /** Sentences that name what of the attachment is missing or changed, in the kernel and among the claims. */
   readonly differences: (record: AttachmentRecord) => Promise<readonly string[]>;
-  /** Throws while the worker is not ready to claim addresses. */
-  readonly requireReady: () => void;
+  /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
+  readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
   readonly log: Log & { child(fields: object): Log };
   readonly nowMs?: () => number;
@@ -78,14 +78,15 @@ export class CallServer {
   }
 
   async #add(call: AttachmentCall & { command: 'ADD' | 'CHECK' }, nonce: string, isGone: AbortSignal): Promise<CniResult> {
-    const { node, calls, runs, kernel, requireReady, nowMs } = this.#options;
+    const { node, calls, runs, kernel, untilReady, nowMs } = this.#options;
     const { attachment, pod, netns, network } = call;
-    requireReady();
-    const { cookie } = await kernel.identifyNamespace(netns);
-    const request: AddRequest = { attachment, pod, node, netns, netnsCookie: cookie, nonce, arrivedAtMs: nowMs(), network };
+    const arrivedAtMs = nowMs();
     const open = calls.open(nonce, 'ADD', attachment);
     isGone.addEventListener('abort', () => open.close());
     try {
+      await untilReady();
+      const { cookie } = await kernel.identifyNamespace(netns);
+      const request: AddRequest = { attachment, pod, node, netns, netnsCookie: cookie, nonce, arrivedAtMs, network };
       return await attachThroughRun(runs, request, open);
     } finally {
       open.close();

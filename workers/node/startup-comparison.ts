@@ -14,9 +14,7 @@ export interface ComparisonPorts {
   };
   readonly pods: { find(pod: PodIdentity): Promise<{ readonly isAlive: boolean } | undefined> };
   readonly kernel: {
-    namespaceState(path: string, cookie: string): Promise<'alive' | 'gone' | 'unproven'>;
-    /** Whether namespace mounts in this directory would be seen; without it nothing is ever proven gone. */
-    canSeeNamespaceMounts(directory: string): Promise<boolean>;
+    namespaceState(netns: string, netnsCookie: string): Promise<'alive' | 'gone' | 'unproven'>;
   };
   readonly detach: (request: DetachRequest) => Promise<unknown>;
   readonly log: Log;
@@ -88,7 +86,6 @@ async function proofOf({ netns, netnsCookie, holder }: Found, { node, kernel, lo
     return undefined;
   }
   if (holder !== undefined && holder.bootID !== node.bootID) return 'this machine has booted since';
-  if (!(await kernel.canSeeNamespaceMounts(netns.slice(0, netns.lastIndexOf('/'))))) return undefined;
   return (await kernel.namespaceState(netns, netnsCookie)) === 'gone' ? 'its network namespace is gone' : undefined;
 }
 

@@ -1,0 +1,296 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { IPClaim, IPClaimSpec } from '../../contracts/crds/ipclaim.ts';
+import type { ClaimHolder } from '../../contracts/ip-claim.ts';
+import type { ApiClient } from '../api-client.ts';
+import { ClaimStore, type TakeRequest } from '../claim-store.ts';
+import { labelHash } from '../label-hash.ts';
+import type { Log } from '../log.ts';
+
+export const silent: Log = { debug() {}, info() {}, warn() {} };
+
+export const collection = '/apis/orbweaver.io/v1alpha1/ipclaims';
+
+/** A holder with everything that a claim must say; tests name what matters to them. */
+export const holderOf = (some: Partial<ClaimHolder> = {}): ClaimHolder => ({
+  namespace: 'pay',
+  pod: 'api-0',
+  podUID: 'uid-0',
+  interface: 'eth0',
+  network: 'vlan70',
+  containerID: 'c1',
+  netns: '/run/netns/cni-1',
+  netnsCookie: '4711',
+  node: 'r7-n1',
+  machineID: 'm1',
+  bootID: 'b1',
+  ...some,
+});
+
+export const request = (name: string, holder: ClaimHolder, pool = 'rack7-v4'): TakeRequest => ({
+  name,
+  address: name.includes('-') ? `${name.replaceAll('-', ':')}/64` : `${name}/22`,
+  pool,
+  holder,
+});
+
+/** Tells what the API server holds, past any store. */
+export const inspect = async (api: ApiClient, name: string): Promise<IPClaim | undefined> =>
+  api.request<IPClaim>({ method: 'GET', path: `${collection}/${name}`, timeoutMs: 5000 }).catch(() => undefined);
+
+/** Writes a claim as another writer would. */
+export async function overwrite(api: ApiClient, name: string, spec: Partial<IPClaimSpec>): Promise<void> {
+  const found = await api.request<IPClaim>({ method: 'GET', path: `${collection}/${name}`, timeoutMs: 5000 });
+  const body = { ...found, spec: { ...found.spec, ...spec } };
+  await api.request({ method: 'PUT', path: `${collection}/${name}`, body, timeoutMs: 5000 });
+}
+
+/**
+ * What every API server, real or in memory, makes true of the claim store. `connect` gives a client of one that holds no
+ * claims.
+ */
+export function claimStoreContract(world: string, connect: () => Promise<ApiClient>): void {
+  describe(`claims on ${world}`, () => {
+    let api: ApiClient;
+    let store: ClaimStore;
+    const loaded = async (node = 'r7-n1'): Promise<ClaimStore> => {
+      const opened = new ClaimStore({ api, node, log: silent, deadlineMs: 5000 });
+      await opened.loadOwn();
+      return opened;
+    };
+    beforeEach(async () => {
+      api = await connect();
+      store = await loaded();
+    });
+    const address = '10.70.8.20';
+    const attachment = { containerID: 'c1', interface: 'eth0', network: 'vlan70' };
+
+    it('takes a free address for one sandbox, and for no other', async () => {
+      expect(await store.take(request(address, holderOf()))).toBe('ours');
+      expect(await store.take(request(address, holderOf({ podUID: 'uid-1', containerID: 'c2' })))).toBe('taken');
+      expect((await inspect(api, address))?.spec).toEqual({
+        address: '10.70.8.20/22',
+        pool: 'rack7-v4',
+        phase: 'Bound',
+        holders: [holderOf()],
+      });
+      expect((await inspect(api, address))?.metadata.labels).toEqual({
+        'orbweaver.io/pool': labelHash('rack7-v4'),
+        'orbweaver.io/node': labelHash('r7-n1'),
+      });
+    });
+
+    it('answers a repeated take of the same sandbox with ours, also from a store that knows nothing', async () => {
+      await store.take(request(address, holderOf()));
+      expect(await store.take(request(address, holderOf()))).toBe('ours');
+      expect(await (await loaded()).take(request(address, holderOf()))).toBe('ours');
+    });
+
+    it('gives one address to one interface of a sandbox only', async () => {
+      await store.take(request(address, holderOf()));
+      expect(await store.take(request(address, holderOf({ interface: 'net1' })))).toBe('taken');
+      expect(await store.take(request(address, holderOf({ network: 'vlan71' })))).toBe('taken');
+    });
+
+    it('takes an IPv6 address under its full name', async () => {
+      const name = 'fd00-0070-0000-0000-0000-0000-0000-0020';
+      expect(await store.take(request(name, holderOf()))).toBe('ours');
+      expect(store.ownOf('uid-0', 'eth0', 6).map((claim) => claim.name)).toEqual([name]);
+      expect(store.ownOf('uid-0', 'eth0', 4)).toEqual([]);
+    });
+
+    it('makes 20 concurrent takes of one interface into one claim', async () => {
+      const outcomes = await Promise.all(Array.from({ length: 20 }, () => store.take(request(address, holderOf()))));
+      expect(outcomes).toEqual(Array.from({ length: 20 }, () => 'ours'));
+      expect(store.own().map(({ name }) => name)).toEqual([address]);
+    });
+
+    it('gives each of 50 addresses to exactly one of 100 takers on two nodes', async () => {
+      const stores = [store, await loaded('r7-n2')];
+      const names = Array.from({ length: 50 }, (_, at) => `10.70.9.${at + 1}`);
+      const wins = new Map<string, string[]>();
+      await Promise.all(
+        Array.from({ length: 100 }, async (_, taker) => {
+          const node = taker % 2;
+          const holder = holderOf({ node: `r7-n${node + 1}`, podUID: `uid-${taker}`, containerID: `c-${taker}` });
+          for (let step = 0; step < names.length; step += 1) {
+            const name = names[(taker * 7 + step) % names.length] ?? '';
+            if ((await stores[node]?.take(request(name, holder))) !== 'ours') continue;
+            wins.set(name, [...(wins.get(name) ?? []), holder.containerID]);
+            return;
+          }
+        }),
+      );
+      expect([...wins.keys()].toSorted()).toEqual(names.toSorted());
+      const owners = await Promise.all(names.map(async (name) => (await inspect(api, name))?.spec.holders[0]?.containerID));
+      expect(names.map((name) => wins.get(name))).toEqual(owners.map((owner) => [owner]));
+    }, 60_000);
+
+    it('does not use a claim that is bound to another sandbox of the pod, but shows it', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      const later = await loaded();
+      expect(await later.take(request(address, holderOf()))).toBe('taken');
+      expect(later.ownOf('uid-0', 'eth0')).toMatchObject([{ name: address, phase: 'Bound', containerID: 'c0' }]);
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c0');
+    });
+
+    it('takes over a claim that is held for the pod, also when it only met it by its name', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      await store.release({ ...attachment, containerID: 'c0', disposition: 'hold' });
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Held', kept: true });
+      expect(await store.take(request(address, holderOf()))).toBe('ours');
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', kept: true, holders: [{ containerID: 'c1' }] });
+      expect(store.ownOf('uid-0', 'eth0')).toMatchObject([{ name: address, phase: 'Bound', containerID: 'c1' }]);
+    });
+
+    it('adopts a claim only from the sandbox that the caller proved gone', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      expect(await store.adopt(address, holderOf(), 'another')).toBe('lost');
+      expect(await store.adopt(address, holderOf({ podUID: 'uid-1' }), 'c0')).toBe('lost');
+      expect(await store.adopt('10.70.8.21', holderOf(), 'c0')).toBe('lost');
+      expect(await store.adopt(address, holderOf(), 'c0')).toBe('ours');
+      expect(await store.adopt(address, holderOf(), 'c0')).toBe('ours');
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', kept: true, holders: [{ containerID: 'c1' }] });
+    });
+
+    it('lets one of two sandboxes adopt a held claim', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      await store.release({ ...attachment, containerID: 'c0', disposition: 'hold' });
+      const rivals = await Promise.all([loaded(), loaded()]);
+      const outcomes = await Promise.all(
+        rivals.map((rival, at) => rival.adopt(address, holderOf({ containerID: `rival-${at}` }), 'c0')),
+      );
+      expect(outcomes.toSorted()).toEqual(['lost', 'ours']);
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe(`rival-${outcomes.indexOf('ours')}`);
+    });
+
+    it('leaves a held claim alone whose next taker must probe first', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      await overwrite(api, address, { phase: 'Held', kept: true, identity: 'StatefulSet/pay/api/0', unproven: true });
+      expect(await store.take(request(address, holderOf()))).toBe('taken');
+      expect(await store.adopt(address, holderOf(), 'c0')).toBe('lost');
+    });
+
+    it('deletes what a sandbox held once its pod is gone, and then has nothing more to release', async () => {
+      await store.take(request(address, holderOf()));
+      expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([address]);
+      expect(await inspect(api, address)).toBeUndefined();
+      expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([]);
+      expect(store.own()).toEqual([]);
+    });
+
+    it('releases both families of one interface and no other interface', async () => {
+      const v6 = 'fd00-0070-0000-0000-0000-0000-0000-0020';
+      await store.take(request(address, holderOf()));
+      await store.take(request(v6, holderOf()));
+      await store.take(request('10.70.8.21', holderOf({ interface: 'net1' })));
+      expect((await store.release({ ...attachment, disposition: 'delete' })).toSorted()).toEqual([address, v6]);
+      expect(store.own().map(({ name }) => name)).toEqual(['10.70.8.21']);
+    });
+
+    it('keeps a claim from a failed ADD when the pod had it before, and deletes it otherwise', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      await store.release({ ...attachment, containerID: 'c0', disposition: 'hold' });
+      await store.take(request(address, holderOf()));
+      await store.take(request('10.70.8.21', holderOf()));
+      await store.release({ ...attachment, disposition: 'undo' });
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Held', kept: true });
+      expect(await inspect(api, '10.70.8.21')).toBeUndefined();
+    });
+
+    it('never deletes a sticky claim when its sandbox goes', async () => {
+      await store.take(request(address, holderOf()));
+      await overwrite(api, address, { identity: 'StatefulSet/pay/api/0' });
+      expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([address]);
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Held', kept: true, identity: 'StatefulSet/pay/api/0' });
+    });
+
+    it("refuses to release a successor's claim", async () => {
+      await store.take(request(address, holderOf()));
+      await (await loaded()).adopt(address, holderOf({ containerID: 'c2' }), 'c1');
+      expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([]);
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c2');
+    });
+
+    it('frees nothing with a delayed old DEL after the address went to another pod', async () => {
+      await store.take(request(address, holderOf()));
+      const other = await loaded('r7-n2');
+      await store.release({ ...attachment, disposition: 'delete' });
+      await other.take(request(address, holderOf({ podUID: 'uid-1', containerID: 'c2', node: 'r7-n2' })));
+      expect(await store.release({ ...attachment, disposition: 'delete', names: [address] })).toEqual([]);
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c2');
+    });
+
+    it('releases what only the record of the attachment still knows', async () => {
+      const blind = await loaded();
+      await store.take(request(address, holderOf()));
+      expect(await blind.release({ ...attachment, disposition: 'delete', names: [address] })).toEqual([address]);
+      expect(await inspect(api, address)).toBeUndefined();
+    });
+
+    it('lets one of two holders go while the other stands', async () => {
+      await store.take(request(address, holderOf()));
+      await overwrite(api, address, { holders: [holderOf(), holderOf({ containerID: 'c2', node: 'r7-n2' })] });
+      await store.release({ ...attachment, disposition: 'delete' });
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', holders: [{ containerID: 'c2' }] });
+    });
+
+    it('leaves an address alone that something else answers for', async () => {
+      await store.take(request(address, holderOf()));
+      await overwrite(api, address, { phase: 'Conflicted', until: '2026-11-21T12:00:00Z' });
+      expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([]);
+      expect((await inspect(api, address))?.spec.phase).toBe('Conflicted');
+    });
+
+    it('frees what is held for a pod that is gone, but nothing that is bound or sticky', async () => {
+      const names = [address, '10.70.8.21', '10.70.8.22', '10.70.8.23'] as const;
+      for (const [at, name] of names.entries()) await store.take(request(name, holderOf({ interface: `net${at}` })));
+      const held = { phase: 'Held', kept: true } as const;
+      await overwrite(api, names[1], { ...held });
+      await overwrite(api, names[2], { ...held, identity: 'StatefulSet/pay/api/0' });
+      await overwrite(api, names[3], { ...held, holders: [holderOf({ podUID: 'uid-1' })] });
+      const fresh = await loaded();
+      expect(await fresh.freeHeld('uid-0')).toEqual([names[1]]);
+      await fresh.releaseHeld(names[3], 'uid-0');
+      const left = await Promise.all(names.map(async (name) => (await inspect(api, name))?.spec.phase));
+      expect(left).toEqual(['Bound', undefined, 'Held', 'Held']);
+    });
+
+    it('remembers the claims of its own node from a list, with everything a later decision asks', async () => {
+      await store.take(request(address, holderOf()));
+      await store.take(request('10.70.8.21', holderOf({ podUID: 'uid-1', containerID: 'c2' })));
+      await overwrite(api, '10.70.8.21', { phase: 'Held', kept: true, identity: 'StatefulSet/pay/api/0' });
+      await (await loaded('r7-n2')).take(request('10.70.8.22', holderOf({ node: 'r7-n2', podUID: 'uid-2', containerID: 'c3' })));
+      const common = { pool: 'rack7-v4', namespace: 'pay', pod: 'api-0', interface: 'eth0', network: 'vlan70', isDoubtful: false };
+      const fresh = await loaded();
+      expect(fresh.own().toSorted((one, other) => one.name.localeCompare(other.name))).toEqual([
+        { ...common, name: address, phase: 'Bound', podUID: 'uid-0', containerID: 'c1', identity: '' },
+        { ...common, name: '10.70.8.21', phase: 'Held', podUID: 'uid-1', containerID: 'c2', identity: 'StatefulSet/pay/api/0' },
+      ]);
+      expect(fresh.ownByContainer('c2').map(({ name }) => name)).toEqual(['10.70.8.21']);
+    });
+
+    it('says nothing about own claims before they are listed', () => {
+      const unlisted = new ClaimStore({ api, node: 'r7-n1', log: silent });
+      expect(() => unlisted.ownOf('uid-0', 'eth0')).toThrow('not listed yet');
+    });
+
+    it('lists the taken addresses of one pool, suspects marked', async () => {
+      await store.take(request(address, holderOf()));
+      await store.take(request('10.70.8.21', holderOf({ podUID: 'uid-1' })));
+      await store.take(request('10.71.0.1', holderOf({ podUID: 'uid-2' }), 'rack8-v4'));
+      await overwrite(api, '10.70.8.21', { phase: 'Suspect', until: '2026-11-21T12:00:00Z' });
+      const { names, suspects } = await store.takenNames('rack7-v4', { notBeforeMs: Date.now() });
+      expect([...names].toSorted()).toEqual([address, '10.70.8.21']);
+      expect([...suspects]).toEqual(['10.70.8.21']);
+    });
+
+    it('shows in a list every claim that was taken before the list was asked for', async () => {
+      await store.take(request(address, holderOf()));
+      await store.takenNames('rack7-v4', { notBeforeMs: Date.now() });
+      await store.take(request('10.70.8.21', holderOf({ podUID: 'uid-1' })));
+      const { names, beganAtMs } = await store.takenNames('rack7-v4', { notBeforeMs: Date.now() });
+      expect(names.has('10.70.8.21')).toBe(true);
+      expect(beganAtMs).toBeLessThanOrEqual(Date.now());
+    });
+  });
+}
