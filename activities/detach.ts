@@ -1,5 +1,6 @@
+import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
-import type { AttachmentRecords, ClaimStore, Kernel, Log, OpenCalls, PodReader } from './node-ports.ts';
+import type { AttachmentRecord, AttachmentRecords, ClaimStore, Kernel, Log, OpenCalls, PodReader } from './node-ports.ts';
 
 export interface DetachPorts {
   readonly calls: OpenCalls;
@@ -13,9 +14,10 @@ export interface DetachPorts {
 /** Removes what we made in the sandbox's namespace for this attachment; success when nothing, or no namespace, is there. */
 export const createRemoveLink =
   ({ records, kernel, log }: DetachPorts) =>
-  async ({ attachment, netns: netnsOfCall }: DetachRequest): Promise<void> => {
+  async ({ attachment, netns: netnsOfCall, reason }: DetachRequest): Promise<void> => {
     const { containerID, ifName } = attachment;
     const record = await records.read(attachment);
+    if (reason === 'failed-add') refuseWhenDone(record);
     const netns = record?.netns ?? netnsOfCall;
     if (netns === undefined || netns === '') return;
     const place = { netns, ...(record === undefined ? {} : { netnsCookie: record.netnsCookie }) };
@@ -35,9 +37,21 @@ export const createReleaseAddresses =
   ({ calls, records, claims, pods, log }: DetachPorts) =>
   async ({ attachment, pod, nonce, reason }: DetachRequest): Promise<void> => {
     const { containerID, ifName, network } = attachment;
+    if (reason === 'failed-add') refuseWhenDone(await records.read(attachment));
     const disposition = reason === 'failed-add' ? 'undo' : (await pods.find(pod))?.isAlive === true ? 'hold' : 'delete';
     const released = await claims.release({ containerID, interface: ifName, network, disposition });
     await records.remove(attachment);
     if (released.length > 0) log.info({ claims: released, disposition, reason }, 'addresses released');
     if (reason !== 'failed-add') calls.succeed(nonce);
   };
+
+/** The last operation answers the caller. A run that took it for failed after that must not take a live pod's network away. */
+function refuseWhenDone(record: AttachmentRecord | undefined): void {
+  if (record?.doneResult === undefined) return;
+  const { ifName, containerID } = record.attachment;
+  throw new ProvisionError({
+    type: 'Superseded',
+    message: `Left ${ifName} of sandbox ${containerID} as it is: it was complete, and its caller knows, before its ADD was given up`,
+    remedy: 'None: the DEL of the sandbox takes it away',
+  });
+}

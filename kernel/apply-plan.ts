@@ -27,9 +27,14 @@ export interface PlanSite {
   readonly podFd: number;
   /** Path of the pod's namespace, for messages. */
   readonly netns: string;
+  /** Indexes of the pod's links, each asked for once. */
+  readonly indexes: Map<string, number>;
 }
 
-/** Carries a plan out. When the kernel refuses an operation, those done before are taken back and the refusal is thrown. */
+/**
+ * Carries out a plan for one interface. When the kernel refuses an operation, those done before are taken back and the
+ * refusal is thrown.
+ */
 export function applyPlan(site: PlanSite, operations: readonly ReversibleOperation[]): void {
   const done: ReversibleOperation[] = [];
   for (const operation of operations) {
@@ -55,8 +60,9 @@ function takeBack(site: PlanSite, done: readonly ReversibleOperation[]): void {
 }
 
 /** One operation, one request. */
-export function execute({ node, pod, podFd }: Omit<PlanSite, 'netns'>, operation: LinkOperation): void {
-  const ifIndex = (): number => readLink(pod.get('RTM_GETLINK', getLink({ ifName: operation.ifName }))).ifIndex;
+function execute(site: PlanSite, operation: LinkOperation): void {
+  const { node, pod, podFd } = site;
+  const ifIndex = (): number => linkIndex(site, operation.ifName);
   switch (operation.op) {
     case 'create-macvlan': {
       const { ifName, master, mode, group } = operation;
@@ -81,6 +87,12 @@ export function execute({ node, pod, podFd }: Omit<PlanSite, 'netns'>, operation
     case 'delete-link':
       return pod.change('RTM_DELLINK', deleteLink(ifIndex()));
   }
+}
+
+function linkIndex({ pod, indexes }: PlanSite, ifName: string): number {
+  const ifIndex = indexes.get(ifName) ?? readLink(pod.get('RTM_GETLINK', getLink({ ifName }))).ifIndex;
+  indexes.set(ifName, ifIndex);
+  return ifIndex;
 }
 
 const gatewayRoute = (ifIndex: number, { dst, gateway, protocol }: PlannedRoute): GatewayRoute => ({

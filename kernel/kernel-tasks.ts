@@ -9,8 +9,9 @@ import { type DesiredAttachment, type ObservedSurroundings, planAttachment } fro
 import { planRemoval } from '../network/plan-removal.ts';
 import { deleteAddress } from './address-message.ts';
 import { announceAddresses } from './announce.ts';
-import { applyPlan, execute, type PlanSite } from './apply-plan.ts';
+import { applyPlan, type PlanSite } from './apply-plan.ts';
 import { kernelRefused } from './kernel-refused.ts';
+import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
 import { oneProcessOfEach, searchNamespace } from './namespace-search.ts';
 import { NetlinkError } from './netlink-error.ts';
@@ -106,11 +107,11 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     using namespace = findNamespace(spec.netns, spec.netnsCookie);
     if (namespace === undefined) return { removed: false, commands: [] };
     using pod = namespace.netlink();
-    const operations = planRemoval(observeLinks(pod), spec);
-    // No link is made here, so the node's socket is never asked.
-    const removed = operations.filter((operation) =>
-      removeUnlessGone(operation, spec.netns, () => execute({ node: pod, pod, podFd: namespace.fd }, operation)),
-    );
+    const links = observeLinks(pod);
+    const removed = planRemoval(links, spec).filter((operation) => {
+      const ifIndex = links.find(({ ifName }) => ifName === operation.ifName)?.ifIndex ?? 0;
+      return removeUnlessGone(operation, spec.netns, () => pod.change('RTM_DELLINK', deleteLink(ifIndex)));
+    });
     return { removed: removed.length > 0, commands: asIpCommands(removed, spec.netns) };
   },
 
@@ -181,7 +182,7 @@ function withSite<Result>(hostNetns: string | undefined, spec: PlumbSpec, work: 
   using nodeNamespace = openNodeNamespace(systemCalls, hostNetns);
   using node = nodeNamespace.netlink();
   using pod = namespace.netlink();
-  return work({ node, pod, podFd: namespace.fd, netns: spec.netns });
+  return work({ node, pod, podFd: namespace.fd, netns: spec.netns, indexes: new Map() });
 }
 
 function surroundings({ node, pod }: PlanSite, master: string): ObservedSurroundings {

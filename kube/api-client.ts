@@ -49,7 +49,7 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
   return {
     async request<Answer>({ method, path, query, body, accept = 'application/json', timeoutMs }: ApiRequest): Promise<Answer> {
       const named = `${method} ${path}`;
-      const signal = AbortSignal.timeout(Math.max(1, timeoutMs));
+      const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
       try {
         const answer = await pool.request({
           method,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProvisionError } from '../contracts/failures.ts';
-import { ApiError, hasStatus, leavesDoubt } from './api-error.ts';
+import { ApiError, ApiUnreachable, hasStatus, leavesDoubt } from './api-error.ts';
 
 /** The instant by which an operation has its answer or fails. */
 export interface Deadline {
@@ -24,7 +24,7 @@ export async function persist<Answer>(
   deadline: Deadline,
   attempt: (timeoutMs: number) => Promise<Answer>,
 ): Promise<Answer> {
-  let lastFailure: unknown = new Error('no time was left to ask');
+  let lastFailure: unknown = new ApiUnreachable('it', 'no time was left to ask');
   for (let pauseMs = 20; deadline.remainingMs() > 0; pauseMs = Math.min(2 * pauseMs, 320)) {
     const remainingMs = deadline.remainingMs();
     try {
@@ -46,15 +46,15 @@ const shortestTryMs = 200;
 /** Another writer changed or removed the object since it was read. */
 const isOvertaken = (error: unknown): boolean => hasStatus(error, 409) || hasStatus(error, 404);
 
-/** Why an operation on the API server failed, and what to look at. A refusal that is our own mistake stays an `ApiError`. */
+/** Why the API server did not do it, and what to look at. A refusal that is our own mistake, and any other error, stays as it is. */
 export function apiServerUnavailable(what: string, cause: unknown): unknown {
   const isOurMistake = cause instanceof ApiError && (cause.status === 400 || cause.status === 422);
-  if (cause instanceof ProvisionError || isOurMistake) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new ProvisionError({ type: 'ApiServerUnavailable', message: `Cannot ${what}: ${why}`, remedy: remedyFor(cause) }, { cause });
+  if (isOurMistake || !(cause instanceof ApiError || cause instanceof ApiUnreachable)) return cause;
+  const message = `Cannot ${what}: ${cause.message}`;
+  return new ProvisionError({ type: 'ApiServerUnavailable', message, remedy: remedyFor(cause) }, { cause });
 }
 
-function remedyFor(cause: unknown): string {
+function remedyFor(cause: ApiError | ApiUnreachable): string {
   switch (cause instanceof ApiError ? cause.status : undefined) {
     case 401:
       return "Renew the credentials of this node's worker: its token or client certificate is not accepted";

@@ -1,9 +1,5 @@
 import { searchAttributes } from '../contracts/search-attributes.ts';
-
-/**
- * The two Temporal namespaces. A node's credential knows only `pods`, so a node can neither see nor start what the control side runs.
- */
-export const temporalNamespaces = { pods: 'orbweaver', control: 'orbweaver-control' } as const;
+import { controlNamespace, controlQueue, nodeNamespace } from './queues.ts';
 
 /** One setting of the server's dynamic configuration: one value, or one value per task queue and one for all others. */
 export type DynamicValue =
@@ -23,7 +19,7 @@ export interface ServerSettings {
 }
 
 const everywhere = {
-  namespaces: Object.values(temporalNamespaces),
+  namespaces: [nodeNamespace, controlNamespace],
   searchAttributes,
   // Slow steps (bond, VF rebind) are normal activities on the queue of their workflow; off by default in the server.
   dynamicConfig: { 'system.enableActivityEagerExecution': true },
@@ -52,8 +48,8 @@ export const productionServer = {
   dynamicConfig: {
     ...everywhere.dynamicConfig,
     // A node polls with one or two pollers: a second partition of its queue would have none. Only `control` is busy enough for four.
-    'matching.numTaskqueueReadPartitions': { queues: { control: 4 }, others: 1 },
-    'matching.numTaskqueueWritePartitions': { queues: { control: 4 }, others: 1 },
+    'matching.numTaskqueueReadPartitions': { queues: { [controlQueue]: 4 }, others: 1 },
+    'matching.numTaskqueueWritePartitions': { queues: { [controlQueue]: 4 }, others: 1 },
     // Long polls that one frontend holds per API and namespace, 1,200 by default: 5,000 nodes × 2 polls, and room for a restart of all.
     'frontend.namespaceCount': 12_000,
   },

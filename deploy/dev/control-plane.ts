@@ -74,12 +74,14 @@ export async function startControlPlane(
   await untilReady(apiServer, 60, () => readyz(hostPort, certificate));
   // Not earlier: what they are refused before the built-in roles are there, they ask for again only seconds later.
   const started = controllers ? await startControllers(layout, control, authority, signingKey.privateFile) : [];
+  // kubectl keeps what it learned of a server by host and port, and another stack may have had the port.
+  const global = flags({ kubeconfig: adminKubeconfig, 'cache-dir': join(layout.directory, 'kubectl') });
   return {
     authority,
     parts: [etcd, apiServer, ...started],
     adminKubeconfig,
     kubectl: (args, input) =>
-      runCommand([toolPath('kubectl'), '--kubeconfig', adminKubeconfig, ...args], {
+      runCommand([toolPath('kubectl'), ...global, ...args], {
         env: environment(layout),
         ...(input === undefined ? {} : { input }),
       }),

@@ -1,7 +1,8 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../toolchain/parts.ts';
 import type { ControlPlane } from './control-plane.ts';
+import type { NodePaths } from './layout.ts';
 
 /** A CNI configuration: one plugin (`type`) or a list (`plugins`). */
 export type NetworkConfiguration = Readonly<Record<string, unknown>> & {
@@ -21,21 +22,24 @@ export const orbweaverNetwork: NetworkConfiguration = {
 
 const clusterNetwork = { namespace: 'orbweaver-system', name: 'underlay' };
 
-/** Configuration of thin Multus on one node. It asks the API server for the cluster's network on every call. */
-export const multusConfiguration = (where: {
-  readonly kubeconfig: string;
-  readonly binDir: string;
-  readonly logFile: string;
-}): object => ({
-  cniVersion: '1.1.0', // from this version on, kubelet's STATUS reaches the delegate
-  name: 'multus',
-  type: 'multus',
-  clusterNetwork: clusterNetwork.name,
-  multusNamespace: clusterNetwork.namespace,
-  cniDir: '/var/lib/cni/multus',
-  logLevel: 'error',
-  ...where,
-});
+/** Makes thin Multus the CNI plugin of one node. It asks the API server for the cluster's network on every call. */
+export async function configureMultus(paths: NodePaths, kubeconfigText: string, logFile: string): Promise<void> {
+  const kubeconfig = join(paths.root, 'multus.kubeconfig');
+  await writeFile(kubeconfig, kubeconfigText, { mode: 0o600 });
+  const configuration = {
+    cniVersion: '1.1.0', // from this version on, kubelet's STATUS comes as far as the delegate
+    name: 'multus',
+    type: 'multus',
+    kubeconfig,
+    clusterNetwork: clusterNetwork.name,
+    multusNamespace: clusterNetwork.namespace,
+    cniDir: '/var/lib/cni/multus', // the node's own
+    binDir: paths.cniBin,
+    logFile,
+    logLevel: 'error',
+  };
+  await writeFile(join(paths.cniConf, '00-multus.conf'), JSON.stringify(configuration, null, 2));
+}
 
 /** Applies our CRDs, the one of Multus, and the rights of the node workers and of Multus. Returns when the new resources can be used. */
 export async function applyDefinitions({ kubectl }: ControlPlane): Promise<void> {

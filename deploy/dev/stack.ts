@@ -11,6 +11,7 @@ import { Place } from './place.ts';
 import type { StackProcess } from './stack-process.ts';
 import { findLeftovers, teardown } from './teardown.ts';
 import { insideTemporal, startTemporal, untilTemporalReady } from './temporal-server.ts';
+import { together } from './together.ts';
 
 export interface StackOptions {
   /** 1 to 12 lower-case letters and digits; by default 4 hexadecimal digits at random. */
@@ -116,7 +117,7 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     for (const node of nodes) onProgress(`${node.name} is registered`);
     return { controlPlane, nodes };
   };
-  const [cluster] = await Promise.all([
+  const [cluster] = await together([
     kubernetes ? bringKubernetes() : undefined,
     temporal ? bringTemporal() : undefined,
   ]);
@@ -165,10 +166,10 @@ async function startNodes(
   controlPlane: ControlPlane,
   network: NetworkConfiguration,
 ): Promise<StackNode[]> {
-  const [token] = await Promise.all([
+  const [token] = await together([
     controlPlane.kubectl(['create', 'token', 'multus', '--namespace', 'orbweaver-system', '--duration', '8760h']),
     applyClusterNetwork(controlPlane, network),
   ]);
   const multusKubeconfig = await kubeconfigText(insideApiServer, controlPlane.authority, { token: token.trim() });
-  return Promise.all(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig }, node)));
+  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig }, node)));
 }

@@ -23,9 +23,9 @@ export async function teardown(id: string, directory = stackDirectory(id)): Prom
     return { state: left.map(({ pid, command }) => `${pid} ${command}`).join('\n') };
   });
   for (const mount of await findMounts(directory)) await runCommand(['umount', '--lazy', mount]);
-  for (const netns of await findNetns(namePrefix(id))) await runCommand(['ip', 'netns', 'delete', netns]);
-  // A cgroup is busy for a moment after its last process.
-  await eventually(`Cgroups of stack ${id} removed`, 10, async () => {
+  // Again after a failure: a cgroup is busy for a moment after its last process, and somebody else may be at the same work.
+  await eventually(`Network namespaces and cgroups of stack ${id} removed`, 10, async () => {
+    for (const netns of await findNetns(namePrefix(id))) await runCommand(['ip', 'netns', 'delete', netns]);
     for (const cgroup of await findCgroups(namePrefix(id))) await removeCgroup(cgroup);
     return { value: true };
   });

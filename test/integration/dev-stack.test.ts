@@ -12,7 +12,7 @@ import { underlay } from '../../deploy/dev/layout.ts';
 import { type Stack, startStack } from '../../deploy/dev/stack.ts';
 import { findLeftovers, teardown } from '../../deploy/dev/teardown.ts';
 import { parts, repositoryRoot } from '../../deploy/toolchain/parts.ts';
-import { temporalNamespaces } from '../../temporal-config/server.ts';
+import { devServer } from '../../temporal-config/server.ts';
 
 const newId = (): string => randomBytes(3).toString('hex');
 
@@ -47,7 +47,7 @@ describe('two stacks without nodes, side by side', () => {
     for (const stack of stacks) {
       const connection = await Connection.connect({ address: stack.temporalAddress });
       try {
-        for (const namespace of Object.values(temporalNamespaces)) {
+        for (const namespace of devServer.namespaces) {
           const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
           expect(Object.keys(customAttributes ?? {})).toEqual(expect.arrayContaining(Object.keys(searchAttributes)));
         }
@@ -113,6 +113,13 @@ describe('down', () => {
     },
     60_000,
   );
+
+  it('has nothing to do after a start that failed', async () => {
+    const id = newId();
+    const notJson = { ...communityMacvlan, vlan: 70n };
+    await expect(startStack({ id, nodes: ['node-a'], defaultNetwork: notJson })).rejects.toThrow('BigInt');
+    expect(await findLeftovers(id)).toEqual([]);
+  }, 60_000);
 
   it('leaves nothing of a node that runs pods', async () => {
     const under = await mkdtemp(join(tmpdir(), 'ow-'));

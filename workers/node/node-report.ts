@@ -19,7 +19,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 /** What this worker says of its node when `orb node` asks. */
 export const createNodeReport = (sources: NodeReportSources) => async (): Promise<NodeReport> => {
-  const { config, node, startedAtMs, records } = sources;
+  const { node, startedAtMs, records } = sources;
   const [inventory, health, attachments] = await Promise.all([readInventory(), readHealth(sources), records.list()]);
   return {
     node: node.name,
@@ -27,7 +27,7 @@ export const createNodeReport = (sources: NodeReportSources) => async (): Promis
     startedAtMs,
     machineID: node.machineID,
     bootID: node.bootID,
-    health: health(config),
+    health,
     ...inventory,
     attachments: attachments.map(({ attachment, pod, netns, addresses, doneResult, addedAtMs }) => ({
       attachment,
@@ -40,12 +40,14 @@ export const createNodeReport = (sources: NodeReportSources) => async (): Promis
   };
 };
 
-async function readHealth({ kernel, temporal, queue, cluster }: NodeReportSources) {
+async function readHealth(sources: NodeReportSources): Promise<readonly HealthItem[]> {
+  const { config, kernel, temporal, queue, cluster } = sources;
+  const { temporalAddress, queueDirectory } = config;
   const links = await kernel.inspect().then(
     ({ links }) => links.length,
     (error: unknown) => String(error),
   );
-  return ({ temporalAddress, queueDirectory }: NodeWorkerConfig): readonly HealthItem[] => [
+  return [
     {
       name: 'Temporal',
       isHealthy: temporal.isConnected,

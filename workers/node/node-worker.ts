@@ -1,0 +1,137 @@
+import { mkdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
+import { podNetworkId } from '../../contracts/attachment.ts';
+import type { RequestFrame } from '../../contracts/frame.ts';
+import { acquireFileLock } from '../../kernel/file-lock.ts';
+import { openKernel } from '../../kernel/kernel.ts';
+import type { NodeWorkerConfig } from './config.ts';
+import { keepAlive } from './alive.ts';
+import { attachmentOfDel, CallServer, delOf, newNonce } from './call-server.ts';
+import { openCniSocket } from './cni-socket.ts';
+import { DeleteQueue } from './delete-queue.ts';
+import { DetachService } from './detach-service.ts';
+import { createLogger } from './logger.ts';
+import { readNodeIdentity } from './node-identity.ts';
+import { openNodeCluster } from './node-cluster.ts';
+import { createNodeReport } from './node-report.ts';
+import { OpenCalls } from './open-calls.ts';
+import { SandboxLocks } from './sandbox-locks.ts';
+import { createSandboxProof } from './sandbox-proof.ts';
+import { SandboxRuns } from './sandbox-runs.ts';
+import { compareAtStart } from './startup-comparison.ts';
+import { TemporalWorker } from './temporal-worker.ts';
+
+/** A run that keeps its DEL waiting so often, while Temporal answers, will not react any more. */
+const attemptsBeforeTermination = 4;
+/** Shims that wait for a worker reconnect within this time, so that their calls are known before the first run asks for them. */
+const headStartMs = 500;
+
+/** Wraps what every step works with, whoever calls it: fault injection in tests, nothing in production. */
+export type PortDecorator = (ports: NodePorts) => NodePorts;
+
+/** The node worker: the CNI socket, the runs of this node's sandboxes, and the kernel work, in one process. Ends with SIGTERM. */
+export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDecorator = (ports) => ports): Promise<void> {
+  const startedAtMs = Date.now();
+  const log = createLogger(config.logLevel, { process: 'node-worker', node: config.nodeName });
+  Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  await mkdir(config.runDirectory, { recursive: true, mode: 0o755 });
+  const lock = await waitForLock(join(config.runDirectory, 'lock'), () => log.warn({}, 'another node worker still runs here, waiting for its end'));
+  const node = await readNodeIdentity(config.nodeName, config.machineIDFiles);
+
+  const kernel = openKernel({ threads: config.kernelThreads, log });
+  const namespaceState = createSandboxProof(kernel, (reason) =>
+    log.warn({ reason, remedy: 'Run the worker with hostPID and HostToContainer mount propagation' }, 'cannot prove that a sandbox is gone'),
+  );
+  const { records, claims, pools, pods, ...cluster } = await openNodeCluster(config, log);
+  const locks = new SandboxLocks();
+  const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
+  const steps = createNodeSteps(decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }));
+  const temporal = new TemporalWorker({
+    address: config.temporalAddress,
+    namespace: config.temporalNamespace,
+    nodeName: node.name,
+    workflowBundle: config.workflowBundle,
+    activities: createNodeActivities(steps, locks, calls),
+    log,
+  });
+  const runs = new SandboxRuns({
+    node: node.name,
+    client: () => temporal.client(),
+    breaker: temporal.breaker,
+    onNotEager: () => log.debug({}, 'run was not started eagerly'),
+  });
+  const detaches = new DetachService({ runs, calls, locks, steps, log });
+  const queue: DeleteQueue = new DeleteQueue({
+    directory: config.queueDirectory,
+    attachmentOf: attachmentOfDel,
+    detach: (frame, attempt) => detachQueued(frame, attempt),
+    log,
+  });
+  const report = createNodeReport({ config, node, startedAtMs, kernel, temporal, queue, records, cluster });
+  const server = new CallServer({
+    node: node.name,
+    calls,
+    runs,
+    detaches,
+    queue,
+    records,
+    kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
+    untilReady: () => cluster.untilReady(),
+    differences: async ({ attachment, netns, netnsCookie, link, addresses }) => [
+      ...cluster.claimDifferences(attachment, addresses),
+      ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
+    ],
+    report,
+    log,
+  });
+
+  async function detachQueued(frame: RequestFrame, attempt: number): Promise<void> {
+    // A new nonce: under the old one the run was told that this process took the call over.
+    const request = await server.detachRequestOf(delOf(frame), newNonce());
+    if ((await detaches.detach(request)) === 'undone') return;
+    if (attempt < attemptsBeforeTermination || temporal.breaker.isOpen) throw new Error('The run was not told yet');
+    await locks.hold(request.attachment.containerID, () =>
+      runs.terminate(request, 'Its DEL was done by the node worker without it, and it did not react'),
+    );
+    log.warn({ workflowID: podNetworkId(request.pod, request.attachment.containerID) }, 'run that did not react terminated');
+  }
+
+  await queue.read();
+  const socket = await openCniSocket(join(config.runDirectory, 'socket'), (frame, gone) => server.serve(frame, gone), log);
+  const alive = await keepAlive(config.runDirectory);
+  log.info({ runDirectory: config.runDirectory, machineID: node.machineID, bootID: node.bootID }, 'socket open');
+
+  await sleep(headStartMs);
+  const polling = temporal.run();
+  cluster.onReady(async () => {
+    queue.start();
+    await compareAtStart({ node, records, claims, pods, kernel: { namespaceState }, detach: (request) => detaches.detach(request), log });
+  });
+
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'stopping: no new calls, open ones are finished');
+    alive.stop();
+    socket.close();
+    queue.close();
+    temporal.stop();
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  await polling;
+  await cluster.close();
+  await kernel.close();
+  lock.release();
+  log.info({}, 'stopped');
+}
+
+async function waitForLock(path: string, onWait: () => void): Promise<{ release(): void }> {
+  for (let isFirst = true; ; isFirst = false) {
+    const lock = acquireFileLock(path);
+    if (lock !== undefined) return lock;
+    if (isFirst) onWait();
+    await sleep(100);
+  }
+}

@@ -1,0 +1,257 @@
+import type {
+  AttachmentRecord,
+  AttachmentRecords,
+  ClaimStore as ClaimPort,
+  Kernel,
+  Log,
+  PodReader,
+  PoolReader,
+} from '../../../activities/node-ports.ts';
+import { createNodeActivities, createNodeSteps, type NodePorts } from '../../../activities/node-activities.ts';
+import { type Attachment, attachmentKey } from '../../../contracts/attachment.ts';
+import { ProvisionError } from '../../../contracts/failures.ts';
+import type { NodeActivities } from '../../../contracts/node-activities.ts';
+import { type ClaimHolder, type ClaimPhase, ipClaimLabels } from '../../../contracts/ip-claim.ts';
+import { readPoolCatalogue, type ReservedIPObject } from '../../../ipam/pool-catalogue.ts';
+import type { PoolObject } from '../../../ipam/pool-snapshot.ts';
+import { ClaimStore } from '../../../kube/claim-store.ts';
+import { labelHash } from '../../../kube/label-hash.ts';
+import { MemoryClaims } from '../../../kube/testing/memory-claims.ts';
+import { OpenCalls } from '../open-calls.ts';
+import { SandboxLocks } from '../sandbox-locks.ts';
+
+export interface MemoryNamespace {
+  readonly cookie: string;
+  readonly links: Map<string, MemoryLink>;
+}
+
+export interface MemoryLink {
+  /** The sandbox that its ownership mark names; empty when another plugin made it. */
+  readonly owner: string;
+  readonly addresses: Set<string>;
+}
+
+/** One moment of one port call: `moment` counts the calls of a world from 0. */
+export interface Moment {
+  readonly call: string;
+  readonly at: 'before' | 'after';
+  readonly moment: number;
+}
+
+export const node = { name: 'r7-n1', machineID: 'm1', bootID: 'b1' };
+
+/**
+ * What outlives a worker: the API server, the pods, the kernel and the files of one node, in memory. The claims go through the
+ * real claim store. Every call through a port can be watched, failed or answered by killing the worker.
+ */
+export class NodeWorld {
+  readonly api = new MemoryClaims();
+  readonly pools = new Map<string, PoolObject>();
+  readonly reservations: ReservedIPObject[] = [];
+  readonly pods = new Map<string, { uid: string; annotations: Record<string, string>; isAlive: boolean }>();
+  readonly namespaces = new Map<string, MemoryNamespace>();
+  readonly records = new Map<string, AttachmentRecord>();
+  /** Namespaces of which nobody can say whether they are gone. */
+  readonly unproven = new Set<string>();
+  /** Every port call so far. */
+  readonly trace: string[] = [];
+  readonly logged: { readonly level: string; readonly message: string; readonly fields: object }[] = [];
+  /** What must never be true, and was: an interface that answers for an address that is not claimed for its sandbox. */
+  readonly violations: string[] = [];
+  /** Called around every port call; what it throws is what the call ends with. */
+  onMoment: ((moment: Moment) => void) | undefined;
+  nowMs = 1_790_000_000_000;
+
+  /** Starts a worker on this node. */
+  async start(): Promise<NodeProcess> {
+    const process = new NodeProcess(this);
+    await process.claims.loadOwn();
+    return process;
+  }
+
+  /** What an operator would find: claims, links with their addresses, and records, sorted. */
+  get holds(): readonly string[] {
+    const claims = this.api.all().map(({ metadata, spec }) => {
+      const [holder] = spec.holders;
+      return `claim ${metadata.name} ${spec.phase}${spec.phase === 'Bound' ? ` ${holder?.containerID}` : ''}`;
+    });
+    const links = [...this.namespaces].flatMap(([path, { links }]) =>
+      [...links].map(([ifName, { owner, addresses }]) => `link ${path} ${ifName} of ${owner} with ${[...addresses].sort().join(' ')}`),
+    );
+    const records = [...this.records].map(([key, { doneResult }]) => `record ${key}${doneResult === undefined ? '' : ' done'}`);
+    return [...claims, ...links, ...records].sort();
+  }
+
+  /** Writes a claim as another worker, or an earlier life of this one, left it. */
+  async putClaim(name: string, phase: ClaimPhase, holder: ClaimHolder, { pool = 'v4', prefix = 24, kept = phase === 'Held' } = {}): Promise<void> {
+    await this.api.request({
+      method: 'POST',
+      path: '/apis/orbweaver.io/v1alpha1/ipclaims',
+      timeoutMs: 1000,
+      body: {
+        apiVersion: 'orbweaver.io/v1alpha1',
+        kind: 'IPClaim',
+        metadata: { name, labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) } },
+        spec: { address: `${name}/${prefix}`, pool, phase, holders: [holder], ...(kept ? { kept } : {}) },
+      },
+    });
+  }
+
+  namespaceOf(path: string, cookie?: string): MemoryNamespace | undefined {
+    const found = this.namespaces.get(path);
+    return cookie === undefined || found?.cookie === cookie ? found : undefined;
+  }
+
+  checkInvariants(after: string): void {
+    for (const { links } of this.namespaces.values()) {
+      for (const { owner, addresses } of links.values()) {
+        for (const address of owner === '' ? [] : addresses) {
+          const claim = this.api.all().find(({ spec }) => spec.address === address);
+          const isHeld = claim?.spec.phase === 'Bound' && claim.spec.holders.some(({ containerID }) => containerID === owner);
+          if (!isHeld) this.violations.push(`${address} answers for ${owner} without its claim, after ${after}`);
+        }
+      }
+    }
+  }
+}
+
+/** One life of the node worker over a world: what it remembers dies with it, what it wrote stays. */
+export class NodeProcess {
+  readonly calls: OpenCalls;
+  readonly locks = new SandboxLocks();
+  readonly claims: ClaimStore;
+  readonly ports: NodePorts;
+  readonly steps: NodeActivities;
+  readonly activities: NodeActivities;
+  readonly #world: NodeWorld;
+  #isKilled = false;
+
+  constructor(world: NodeWorld) {
+    this.#world = world;
+    this.calls = new OpenCalls();
+    this.claims = new ClaimStore({ api: world.api, node: node.name, log: silent, now: () => (world.nowMs += 1) });
+    this.ports = this.#instrumented();
+    this.steps = createNodeSteps(this.ports);
+    this.activities = createNodeActivities(this.steps, this.locks, this.calls);
+  }
+
+  /** From now on nothing that this process does takes effect. */
+  kill(): never {
+    this.#isKilled = true;
+    throw new Error('killed');
+  }
+
+  #instrumented(): NodePorts {
+    const world = this.#world;
+    const { claims, calls } = this;
+    const log = logInto(world);
+    return {
+      calls,
+      node,
+      log,
+      records: this.#port<AttachmentRecords>('records', memoryRecords(world)),
+      pods: this.#port<PodReader>('pods', {
+        async find({ namespace, name, uid }) {
+          const pod = world.pods.get(`${namespace}/${name}`);
+          return pod !== undefined && (uid === '' || uid === pod.uid) ? { ...pod } : undefined;
+        },
+      }),
+      pools: this.#port<PoolReader>('pools', {
+        recent: async () => readPoolCatalogue([...world.pools.values()], world.reservations),
+        fresh: async (name) => readPoolCatalogue([...world.pools.values()], world.reservations).pools.get(name),
+      }),
+      kernel: this.#port<NodePorts['kernel']>('kernel', memoryKernel(world)),
+      claims: {
+        ownOf: (podUID, ifName) => claims.ownOf(podUID, ifName),
+        ...this.#port<Omit<ClaimPort, 'ownOf'>>('claims', {
+          take: (want) => claims.take(want),
+          read: (name) => claims.read(name),
+          adopt: (name, holder, previous) => claims.adopt(name, holder, previous),
+          release: (want) => claims.release(want),
+          giveBack: (name, containerID) => giveBack(claims, name, containerID),
+          releaseHeld: (name, podUID) => claims.releaseHeld(name, podUID),
+          takenNames: async (pool, notBeforeMs) => (await claims.takenNames(pool, { notBeforeMs })).names,
+        }),
+      },
+    };
+  }
+
+  #port<Port extends object>(name: string, port: Port): Port {
+    const world = this.#world;
+    const wrapped = Object.entries(port as Record<string, (...args: unknown[]) => Promise<unknown>>).map(([method, work]) => [
+      method,
+      async (...args: unknown[]) => {
+        this.#requireAlive();
+        const call = `${name}.${method}`;
+        const moment = world.trace.push(call) - 1;
+        world.onMoment?.({ call, at: 'before', moment });
+        const result = await work(...args);
+        this.#requireAlive();
+        world.checkInvariants(call);
+        world.onMoment?.({ call, at: 'after', moment });
+        return result;
+      },
+    ]);
+    return Object.fromEntries(wrapped) as Port;
+  }
+
+  #requireAlive(): void {
+    if (this.#isKilled) throw new Error('killed');
+  }
+}
+
+/** What the worker's composition root does until the claim store does it itself. */
+async function giveBack(claims: ClaimStore, name: string, containerID: string): Promise<void> {
+  const claim = claims.ownByContainer(containerID).find((own) => own.name === name);
+  if (claim === undefined) return;
+  const { interface: nic, network } = claim;
+  await claims.release({ containerID, interface: nic, network, disposition: 'delete', names: [name] });
+}
+
+export const recordKey = (attachment: Attachment): string => `${attachment.containerID} ${attachmentKey(attachment)}`;
+
+export const memoryRecords = (world: Pick<NodeWorld, 'records'>): AttachmentRecords & { list(): Promise<AttachmentRecord[]> } => ({
+  read: async (attachment) => world.records.get(recordKey(attachment)),
+  async write(record) {
+    world.records.set(recordKey(record.attachment), structuredClone(record));
+  },
+  async remove(attachment) {
+    world.records.delete(recordKey(attachment));
+  },
+  list: async () => [...world.records.values()],
+});
+
+const memoryKernel = (world: NodeWorld): Kernel => ({
+  async plumb({ containerID, ifName, netns, netnsCookie, addresses }) {
+    const namespace = world.namespaceOf(netns, netnsCookie);
+    if (namespace === undefined) throw new ProvisionError({ type: 'InvalidNamespace', message: `${netns} is not the sandbox's any more` });
+    const existing = namespace.links.get(ifName);
+    if (existing !== undefined && existing.owner !== containerID) {
+      throw new ProvisionError({ type: 'InterfaceExists', message: `Cannot make ${ifName}: the sandbox has an interface of that name` });
+    }
+    namespace.links.set(ifName, { owner: containerID, addresses: new Set(addresses.map(({ address }) => address)) });
+    return { mac: '02:00:00:00:00:01', mtuBytes: 1500, commands: [`ip link add ${ifName} type macvlan`] };
+  },
+  async unplumb({ containerID, ifName, netns, netnsCookie }) {
+    const links = world.namespaceOf(netns, netnsCookie)?.links;
+    if (links?.get(ifName)?.owner !== containerID) return { removed: false, commands: [] };
+    links.delete(ifName);
+    return { removed: true, commands: [`ip link del ${ifName}`] };
+  },
+  async removeAddresses({ netns, netnsCookie, ifName, addresses }) {
+    const link = world.namespaceOf(netns, netnsCookie)?.links.get(ifName);
+    for (const address of addresses) link?.addresses.delete(address);
+  },
+  async announce() {},
+  async namespaceState(netns, cookie) {
+    if (world.unproven.has(netns)) return 'unproven';
+    return world.namespaceOf(netns, cookie) === undefined ? 'gone' : 'alive';
+  },
+});
+
+function logInto({ logged }: NodeWorld): Log {
+  const at = (level: string) => (fields: object, message: string) => void logged.push({ level, message, fields });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
