@@ -99,13 +99,13 @@ export interface Evidence {
   /** The worker's own word, when it answered. */
   readonly live?: PodNetworkState;
   readonly earlier: readonly RunSummary[];
-  /** Absent: they could not be read. */
-  readonly claims?: readonly PodRow[];
-  readonly warnings?: readonly string[];
+  /** Undefined when they could not be read: then nothing is concluded from their absence. */
+  readonly claims: readonly PodRow[] | undefined;
+  readonly warnings: readonly string[];
 }
 
 /** Puts together what the history, the worker and the claims say of one pod. */
-export function explain({ namespace, name, run, history, live, earlier, claims = [], warnings = [] }: Evidence): Explanation {
+export function explain({ namespace, name, run, history, live, earlier, claims, warnings }: Evidence): Explanation {
   const explained = run && history && explainRun(run, history);
   const told = explained === undefined ? [] : interfacesOf(explained);
   const interfaces = live === undefined ? told : live.interfaces.map((nic) => withHistory(nic, told));
@@ -113,8 +113,8 @@ export function explain({ namespace, name, run, history, live, earlier, claims =
     ...{ namespace, name, standing: standingOf(interfaces, explained), interfaces },
     source: live !== undefined ? 'worker' : explained !== undefined ? 'history' : 'none',
     ...(explained === undefined ? {} : { run: explained }),
-    ...{ earlier, claims },
-    warnings: [...warnings, ...contradictions(interfaces, explained, claims, warnings)],
+    ...{ earlier, claims: claims ?? [] },
+    warnings: [...warnings, ...(claims && explained ? contradictions(interfaces, explained, claims) : [])],
   };
 }
 
@@ -122,12 +122,20 @@ function explainRun({ workflowID, runID, containerID }: RunSummary, history: Run
   const closed = history.events.find((event) => event.kind === 'closed');
   const incidents = history.events.flatMap((event): Incident[] => {
     if (event.kind === 'stall') return [{ atMs: event.atMs, what: event.why }];
-    if (event.kind === 'cancel-requested') return [{ atMs: event.atMs, what: 'somebody asked for the run to be cancelled' }];
+    if (event.kind === 'cancel-requested')
+      return [{ atMs: event.atMs, what: 'somebody asked for the run to be cancelled' }];
     return [];
   });
   const { kind: _, ...closing } = closed ?? { kind: 'closed' };
   return {
-    ...{ workflowID, runID, containerID, pod: history.first.pod, node: history.first.node, startedAtMs: history.startedAtMs },
+    ...{
+      workflowID,
+      runID,
+      containerID,
+      pod: history.first.pod,
+      node: history.first.node,
+      startedAtMs: history.startedAtMs,
+    },
     ...(closed === undefined ? {} : { closed: closing as Omit<CloseEvent, 'kind'> }),
     ...{ calls: callsOf(history, closed), incidents },
     ...(history.waitingSinceMs === undefined ? {} : { waitingSinceMs: history.waitingSinceMs }),
@@ -199,7 +207,11 @@ function explainStep(command: 'add' | 'detach', { kind: _, result, ...step }: St
   const brought = broughtBy(step.name, result);
   return {
     ...step,
-    ...{ startedAtMs: step.startedAtMs, endedAtMs: rounded(step.endedAtMs), lastAttemptMs: rounded(step.lastAttemptMs) },
+    ...{
+      startedAtMs: step.startedAtMs,
+      endedAtMs: rounded(step.endedAtMs),
+      lastAttemptMs: rounded(step.lastAttemptMs),
+    },
     isUndo: command === 'add' && undoSteps.includes(step.name),
     ...(brought === undefined ? {} : { brought }),
   };
@@ -211,7 +223,8 @@ function broughtBy(name: string, result: unknown): string | undefined {
     return (result as Partial<ClaimedAddress>[]).map(({ address, pool }) => `${address} from ${pool}`).join(', ');
   }
   if (name === 'plumbLink') {
-    const [nic] = (result as { interfaces?: { name?: string; mac?: string; mtu?: number }[] } | undefined)?.interfaces ?? [];
+    const [nic] =
+      (result as { interfaces?: { name?: string; mac?: string; mtu?: number }[] } | undefined)?.interfaces ?? [];
     return nic && [nic.name, nic.mac && `MAC ${nic.mac}`, nic.mtu && `MTU ${nic.mtu}`].filter(Boolean).join(', ');
   }
   return undefined;
@@ -241,16 +254,25 @@ function interfacesOf({ calls, closed }: ExplainedRun): readonly ExplainedInterf
   return isOver ? [] : [...rows.values()];
 }
 
-function phaseOf(command: 'add' | 'detach', outcome: ExplainedCall['outcome'], failure: Failure | undefined): InterfacePhase {
+function phaseOf(
+  command: 'add' | 'detach',
+  outcome: ExplainedCall['outcome'],
+  failure: Failure | undefined,
+): InterfacePhase {
   if (command === 'detach') return 'Detaching';
   if (outcome === 'attached') return 'Attached';
   if (outcome !== 'failed') return 'Attaching';
   return failure?.type === 'UnwindStuck' ? 'UnwindStuck' : 'Failed';
 }
 
-function withHistory(nic: PodNetworkState['interfaces'][number], told: readonly ExplainedInterface[]): ExplainedInterface {
+function withHistory(
+  nic: PodNetworkState['interfaces'][number],
+  told: readonly ExplainedInterface[],
+): ExplainedInterface {
   const { ifName, network, kind, phase, addresses, failure } = nic;
-  const known = told.find((row) => row.ifName === ifName && row.network === network && row.kind === kind && row.phase === phase);
+  const known = told.find(
+    (row) => row.ifName === ifName && row.network === network && row.kind === kind && row.phase === phase,
+  );
   return {
     ...{ ifName, network, kind, phase, addresses },
     ...(failure === undefined ? {} : { failure }),
@@ -270,22 +292,20 @@ function standingOf(interfaces: readonly ExplainedInterface[], run: ExplainedRun
 /** A claim is the truth about an address, the run about a sandbox: where they differ, somebody has to look. */
 function contradictions(
   interfaces: readonly ExplainedInterface[],
-  run: ExplainedRun | undefined,
+  run: ExplainedRun,
   claims: readonly PodRow[],
-  warnings: readonly string[],
 ): readonly string[] {
-  if (run === undefined || warnings.includes(claimsUnread)) return [];
   const attached = interfaces.filter(({ phase }) => phase === 'Attached').flatMap(({ addresses }) => addresses);
   const bound = claims.filter(({ containerID, phase }) => containerID === run.containerID && phase === 'Bound');
   const missing = attached.filter(({ address }) => !bound.some((claim) => claim.address === address));
   const left = run.closed === undefined ? [] : bound;
   return [
     ...missing.map(({ address }) => `The run has ${address}, but no claim of this sandbox holds it: see orb pods -A`),
-    ...left.map(({ address }) => `The run is closed, but its sandbox still holds ${address}: the node's worker frees it, see orb node`),
+    ...left.map(
+      ({ address }) =>
+        `The run is closed, but its sandbox still holds ${address}: the node's worker frees it, see orb node`,
+    ),
   ];
 }
-
-/** Warning of a caller that could not read the claims; nothing is concluded from their absence then. */
-export const claimsUnread = 'The claims are not shown: the API server did not give them';
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

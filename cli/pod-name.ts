@@ -14,7 +14,10 @@ export interface PodName {
 export function parsePodName(text: string): PodName {
   const [namespace = '', name = '', ...rest] = text.split('/');
   if (rest.length > 0 || !label.test(namespace) || !isObjectName(name)) {
-    throw usageError(`"${text}" does not name a pod`, 'Write it as NAMESPACE/NAME, for example: orb explain pod default/web-0');
+    throw usageError(
+      `"${text}" does not name a pod`,
+      'Write it as NAMESPACE/NAME, for example: orb explain pod default/web-0',
+    );
   }
   return { namespace, name };
 }
@@ -32,7 +35,10 @@ export function checkObjectName(kind: 'node' | 'pool', text: string): string {
 /** A container ID or its beginning, as `crictl pods` and `orb pods` print it. */
 export function checkSandbox(text: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(text)) {
-    throw usageError(`"${text}" is not a container ID`, 'Give the ID of a sandbox, or its beginning, as orb pods prints it');
+    throw usageError(
+      `"${text}" is not a container ID`,
+      'Give the ID of a sandbox, or its beginning, as orb pods prints it',
+    );
   }
   return text;
 }

@@ -1,6 +1,6 @@
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimPhase } from '../contracts/ip-claim.ts';
-import { addressOfClaim } from '../ipam/address.ts';
+import { fromClaimName } from '../ipam/address.ts';
 import { table } from './table.ts';
 
 /** One address that a pod has: a line of `orb pods`, an element of `items` in its JSON. */
@@ -32,11 +32,13 @@ export function podRows(claims: readonly IPClaim[], filter: PodFilter = {}): rea
   return [...claims]
     .sort(byAddress)
     .flatMap(({ spec }) =>
-      spec.holders.map(({ namespace, pod, node, interface: nic, network, containerID }): PodRow => ({
-        ...{ namespace, pod, node, interface: nic, network, address: spec.address, pool: spec.pool },
-        ...{ phase: spec.phase, containerID },
-        ...(spec.until === undefined ? {} : { until: spec.until }),
-      })),
+      spec.holders.map(
+        ({ namespace, pod, node, interface: nic, network, containerID }): PodRow => ({
+          ...{ namespace, pod, node, interface: nic, network, address: spec.address, pool: spec.pool },
+          ...{ phase: spec.phase, containerID },
+          ...(spec.until === undefined ? {} : { until: spec.until }),
+        }),
+      ),
     )
     .filter(
       (row) =>
@@ -61,7 +63,7 @@ export const shortID = (containerID: string): string => containerID.slice(0, 13)
 
 /** IPv4 before IPv6, ascending: claims sort by their name's value, not by its text. */
 export function byAddress(a: IPClaim, b: IPClaim): number {
-  const [left, right] = [addressOfClaim(a.metadata.name), addressOfClaim(b.metadata.name)];
+  const [left, right] = [fromClaimName(a.metadata.name), fromClaimName(b.metadata.name)];
   if (left === undefined || right === undefined) return a.metadata.name.localeCompare(b.metadata.name, 'en');
   if (left.family !== right.family) return left.family - right.family;
   return left.value < right.value ? -1 : Number(left.value > right.value);

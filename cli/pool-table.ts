@@ -1,8 +1,8 @@
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
-import { addressOfClaim } from '../ipam/address.ts';
+import { fromClaimName } from '../ipam/address.ts';
 import { formatCidr } from '../ipam/cidr.ts';
 import { contains } from '../ipam/interval-set.ts';
-import { readPoolCatalogue, type ReservedIPObject } from '../ipam/pool-catalogue.ts';
+import { type ReservedIPObject, readPoolCatalogue } from '../ipam/pool-catalogue.ts';
 import { isMalformed, type Pool, type PoolObject, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import type { Paint } from './paint.ts';
 import { type PodRow, podRows, renderPods } from './pod-table.ts';
@@ -45,7 +45,7 @@ export interface PoolView {
 /** All pools by name. Claims and pools were read one after the other, so counts are as true as a moment allows. */
 export function poolRows({ pools, reservations, claims }: PoolView): readonly PoolRow[] {
   const catalogue = readPoolCatalogue(pools, reservations);
-  const taken = claims.flatMap(({ metadata }) => addressOfClaim(metadata.name) ?? []);
+  const taken = claims.flatMap(({ metadata }) => fromClaimName(metadata.name) ?? []);
   return [...pools]
     .sort((a, b) => a.metadata.name.localeCompare(b.metadata.name, 'en', { numeric: true }))
     .flatMap(({ metadata: { name }, spec }) => {
@@ -56,7 +56,9 @@ export function poolRows({ pools, reservations, claims }: PoolView): readonly Po
       const claimed = { used: BigInt(own.length) - held, held };
       if (isMalformed(pool)) return [malformedRow(pool, spec.subnet, claimed)];
       // An overlapping pool may have claimed the address: it is not free here either.
-      const gone = taken.filter(({ family, value }) => family === pool.family && contains(pool.candidates, value)).length;
+      const gone = taken.filter(
+        ({ family, value }) => family === pool.family && contains(pool.candidates, value),
+      ).length;
       return [readableRow(pool, claimed, pool.candidates.size - BigInt(gone))];
     });
 }
@@ -82,7 +84,9 @@ export function renderPools(rows: readonly PoolRow[], columns?: number): string 
 export function renderPoolPage({ pool, claims }: PoolPage, paint: Paint, columns?: number): string {
   return [
     renderPools([pool], columns),
-    ...(pool.problem === undefined ? [] : [`${paint('bad', 'Malformed:')} ${pool.problem}\nRemedy: kubectl edit spiderippool ${pool.name}`]),
+    ...(pool.problem === undefined
+      ? []
+      : [`${paint('bad', 'Malformed:')} ${pool.problem}\nRemedy: kubectl edit spiderippool ${pool.name}`]),
     claims.length === 0 ? 'Nobody has an address of this pool.' : renderPods(claims, columns),
   ].join('\n\n');
 }

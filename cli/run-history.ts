@@ -42,6 +42,8 @@ export interface StepEvent {
   readonly result?: unknown;
   /** Why the last attempt failed. */
   readonly failure?: Failure;
+  /** Why an earlier attempt failed, as far as the history says: only those before a server timer are in it. */
+  readonly retriedAfter?: Failure;
   /** It failed and will be tried again. */
   readonly isRetrying: boolean;
 }
@@ -126,7 +128,8 @@ export function readRunHistory(history: History): RunHistory {
       waitingSinceMs = undefined;
     }
   }
-  if (first?.request?.attachment === undefined) throw new Error('The history does not begin with the request of an ADD');
+  if (first?.request?.attachment === undefined)
+    throw new Error('The history does not begin with the request of an ADD');
   return {
     ...{ first: first.request, startedAtMs: first.atMs, events },
     ...(waitingSinceMs === undefined ? {} : { waitingSinceMs }),
@@ -148,7 +151,12 @@ interface MarkerData {
 
 type Marker = NonNullable<HistoryEvent['markerRecordedEventAttributes']>;
 
-function toStep(data: MarkerData, { details, failure }: Marker, lastAttemptMs: number, recordedAtMs: number): StepEvent {
+function toStep(
+  data: MarkerData,
+  { details, failure }: Marker,
+  lastAttemptMs: number,
+  recordedAtMs: number,
+): StepEvent {
   const startedAtMs = toMs(data.original_schedule_time);
   const result: unknown = firstOf(details?.['result']?.payloads);
   return {
@@ -164,13 +172,19 @@ function toStep(data: MarkerData, { details, failure }: Marker, lastAttemptMs: n
 /** Attempts before and after a server timer are two markers of one step. */
 function addAttempts(events: RunEvent[], step: StepEvent): void {
   const earlier = events.findLastIndex(
-    (event) => event.kind === 'step' && event.isRetrying && event.name === step.name && event.startedAtMs === step.startedAtMs,
+    (event) =>
+      event.kind === 'step' && event.isRetrying && event.name === step.name && event.startedAtMs === step.startedAtMs,
   );
-  if (earlier === -1) events.push(step);
-  else events[earlier] = step;
+  const before = events[earlier];
+  if (before?.kind !== 'step') events.push(step);
+  else events[earlier] = { ...step, ...(before.failure === undefined ? {} : { retriedAfter: before.failure }) };
 }
 
-function callOf(id: string, input: { name?: string | null; args?: { payloads?: Payload[] | null } | null }, atMs: number): CallEvent {
+function callOf(
+  id: string,
+  input: { name?: string | null; args?: { payloads?: Payload[] | null } | null },
+  atMs: number,
+): CallEvent {
   const request = firstOf(input.args?.payloads);
   return input.name === 'detach'
     ? { kind: 'detach', id, atMs, request: request as DetachRequest }
@@ -181,8 +195,10 @@ function closeOf(event: HistoryEvent, atMs: number): CloseEvent | undefined {
   const failed = event.workflowExecutionFailedEventAttributes;
   const terminated = event.workflowExecutionTerminatedEventAttributes;
   if (event.workflowExecutionCompletedEventAttributes) return { kind: 'closed', atMs, how: 'Completed' };
-  if (failed) return { kind: 'closed', atMs, how: 'Failed', ...(failed.failure ? { failure: failureOf(failed.failure) } : {}) };
-  if (terminated) return { kind: 'closed', atMs, how: 'Terminated', ...(terminated.reason ? { reason: terminated.reason } : {}) };
+  if (failed)
+    return { kind: 'closed', atMs, how: 'Failed', ...(failed.failure ? { failure: failureOf(failed.failure) } : {}) };
+  if (terminated)
+    return { kind: 'closed', atMs, how: 'Terminated', ...(terminated.reason ? { reason: terminated.reason } : {}) };
   if (event.workflowExecutionCanceledEventAttributes) return { kind: 'closed', atMs, how: 'Cancelled' };
   if (event.workflowExecutionTimedOutEventAttributes) return { kind: 'closed', atMs, how: 'TimedOut' };
   return undefined;
@@ -193,7 +209,8 @@ const failureConverter = new DefaultFailureConverter();
 const failureOf = (failure: NonNullable<Marker['failure']>): Failure =>
   fromTemporal(failureConverter.failureToError(failure, defaultPayloadConverter));
 
-const firstOf = (payloads: Payload[] | null | undefined): unknown => arrayFromPayloads(defaultPayloadConverter, payloads)[0];
+const firstOf = (payloads: Payload[] | null | undefined): unknown =>
+  arrayFromPayloads(defaultPayloadConverter, payloads)[0];
 
 /** To the microsecond, which is what a double still tells apart today. `seconds` is a Long in some decoders. */
 const toMs = (time: ProtoTimestamp | MarkerData['complete_time']): number =>

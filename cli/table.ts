@@ -16,8 +16,14 @@ const borderless = {
  * Prints rows under a head, as kubectl does. A table wider than `columns` cuts its widest column, with "…"; its caller gives
  * the whole text with `-o json`.
  */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], columns = DEFAULT_COLUMNS): string {
-  const natural = head.map((title, column) => Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(widthOf)));
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns = DEFAULT_COLUMNS,
+): string {
+  const natural = head.map((title, column) =>
+    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(widthOf)),
+  );
   const printed = new Table({
     chars: borderless,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },

@@ -150,11 +150,11 @@ function parseRecord(text: string): AttachmentRecord {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
-const hasCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code;
+const hasCode = (error: unknown, code: string): boolean => isObject(error) && error['code'] === code;
 
 const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT');
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const reasonOf = (error: unknown): string => (isObject(error) ? String(error['message']) : String(error));
 
 const unwritable = (path: string, action: string, cause: unknown): ProvisionError =>
   new ProvisionError(

@@ -15,7 +15,7 @@ import {
 } from './netlink-constants.ts';
 import { NetlinkError, readAcknowledgement } from './netlink-error.ts';
 import { decodeMessages, encodeMessage, type NetlinkMessage, type NetlinkRequest } from './nlmsg.ts';
-import type { SystemCalls } from './system-calls.ts';
+import { SystemCallError, type SystemCalls } from './system-calls.ts';
 
 /** The kernel answers inside sendto(2), so waiting at all means that it is stuck. */
 const answerSeconds = 5;
@@ -100,7 +100,7 @@ export class NetlinkSocket implements Disposable {
       if (length > received.length) throw new NetlinkError(`${operation}: an answer of ${length} bytes`, EMSGSIZE);
       return decodeMessages(Buffer.from(received.subarray(0, length)));
     } catch (error) {
-      const isSilent = error instanceof Error && 'code' in error && error.code === 'EAGAIN';
+      const isSilent = error instanceof SystemCallError && error.code === 'EAGAIN';
       throw isSilent ? new NetlinkError(`${operation}: no answer for ${answerSeconds} s`, ETIMEDOUT) : error;
     }
   }

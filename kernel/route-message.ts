@@ -62,7 +62,7 @@ function body({ ifIndex, dst, gateway, protocol, isOnlink }: GatewayRoute, kind:
   const flags = isOnlink === true ? RTNH_F_ONLINK : 0;
   return Buffer.concat([
     rtmsg({ family, dstLength: dst.length, protocol, flags, ...kind }),
-    ...(dst.length === 0 ? [] : [attribute(RTA_DST, dst.bytes)]),
+    ...(dst.family === 4 && dst.length === 0 ? [] : [attribute(RTA_DST, dst.bytes)]), // as ip(8) writes the two defaults
     attribute(RTA_GATEWAY, gateway),
     u32Attribute(RTA_OIF, ifIndex),
   ]);
@@ -74,11 +74,11 @@ export const addRoute = (route: GatewayRoute): NetlinkRequest => ({
   body: body(route, { scope: RT_SCOPE_UNIVERSE, type: RTN_UNICAST }),
 });
 
-/** RT_SCOPE_NOWHERE and RTN_UNSPEC: of any scope and type. */
+/** RT_SCOPE_NOWHERE and RTN_UNSPEC: of any scope, which IPv6 has not, and any type. */
 export const deleteRoute = (route: GatewayRoute): NetlinkRequest => ({
   type: RTM_DELROUTE,
   flags: 0,
-  body: body(route, { scope: RT_SCOPE_NOWHERE, type: RTN_UNSPEC }),
+  body: body(route, { scope: route.dst.family === 4 ? RT_SCOPE_NOWHERE : RT_SCOPE_UNIVERSE, type: RTN_UNSPEC }),
 });
 
 /** Strict checking lets the kernel leave the other tables out. */

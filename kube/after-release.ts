@@ -22,7 +22,11 @@ export type AfterRelease =
  * What becomes of a claim when this attachment releases it. A sticky claim is never deleted, only held; one that was held
  * or taken over once (`kept`) is not lost by a failed ADD. While another holder stands, only this one leaves.
  */
-export function afterRelease(spec: IPClaimSpec, attachment: ClaimingAttachment, disposition: Disposition): AfterRelease {
+export function afterRelease(
+  spec: IPClaimSpec,
+  attachment: ClaimingAttachment,
+  disposition: Disposition,
+): AfterRelease {
   const others = spec.holders.filter((holder) => !isHeldBy(holder, attachment));
   const isForeign = others.length === spec.holders.length;
   if (isForeign || spec.phase === 'Cooling' || spec.phase === 'Conflicted') return { outcome: 'nothing to release' };
@@ -36,5 +40,7 @@ export function afterRelease(spec: IPClaimSpec, attachment: ClaimingAttachment, 
   return { outcome: 'update', spec: { ...rest, phase: 'Held', kept: true } };
 }
 
-export const isHeldBy = (holder: ClaimingAttachment, { containerID, interface: nic, network }: ClaimingAttachment): boolean =>
-  holder.containerID === containerID && holder.interface === nic && holder.network === network;
+export const isHeldBy = (
+  holder: ClaimingAttachment,
+  { containerID, interface: nic, network }: ClaimingAttachment,
+): boolean => holder.containerID === containerID && holder.interface === nic && holder.network === network;

@@ -47,7 +47,14 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
   });
 
   return {
-    async request<Answer>({ method, path, query, body, accept = 'application/json', timeoutMs }: ApiRequest): Promise<Answer> {
+    async request<Answer>({
+      method,
+      path,
+      query,
+      body,
+      accept = 'application/json',
+      timeoutMs,
+    }: ApiRequest): Promise<Answer> {
       const named = `${method} ${path}`;
       const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
       try {
@@ -67,7 +74,11 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
         return JSON.parse(text) as Answer;
       } catch (error) {
         if (error instanceof ApiError) throw error;
-        throw new ApiUnreachable(named, signal.aborted ? `none within ${Math.round(timeoutMs)} ms` : reasonOf(error), error);
+        throw new ApiUnreachable(
+          named,
+          signal.aborted ? `none within ${Math.round(timeoutMs)} ms` : reasonOf(error),
+          error,
+        );
       }
     },
 

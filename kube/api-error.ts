@@ -7,8 +7,16 @@ export class ApiError extends Error {
   readonly reason: string;
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(answer: { request: string; status: number; reason: string; detail: string; retryAfterSeconds?: number | undefined }) {
-    super(`${answer.request} was answered with ${answer.status}${answer.reason && ` ${answer.reason}`}: ${answer.detail}`);
+  constructor(answer: {
+    request: string;
+    status: number;
+    reason: string;
+    detail: string;
+    retryAfterSeconds?: number | undefined;
+  }) {
+    super(
+      `${answer.request} was answered with ${answer.status}${answer.reason && ` ${answer.reason}`}: ${answer.detail}`,
+    );
     this.status = answer.status;
     this.reason = answer.reason;
     this.retryAfterSeconds = answer.retryAfterSeconds;
@@ -24,7 +32,8 @@ export class ApiUnreachable extends Error {
   }
 }
 
-export const hasStatus = (error: unknown, status: number): boolean => error instanceof ApiError && error.status === status;
+export const hasStatus = (error: unknown, status: number): boolean =>
+  error instanceof ApiError && error.status === status;
 
 /**
  * This answer does not say whether the request took effect: none came, or 408, 429 or 5xx, behind which an earlier try may

@@ -1,4 +1,4 @@
-import { MemoryClaims } from './testing/memory-claims.ts';
 import { claimStoreContract } from './testing/claim-store-contract.ts';
+import { MemoryClaims } from './testing/memory-claims.ts';
 
 claimStoreContract('an API server in memory', async () => new MemoryClaims());

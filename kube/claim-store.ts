@@ -1,7 +1,13 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import { type ClaimHolder, type ClaimPhase, ipClaimLabels } from '../contracts/ip-claim.ts';
-import { type AfterRelease, afterRelease, type ClaimingAttachment, type Disposition, isHeldBy } from './after-release.ts';
+import {
+  type AfterRelease,
+  afterRelease,
+  type ClaimingAttachment,
+  type Disposition,
+  isHeldBy,
+} from './after-release.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus, leavesDoubt } from './api-error.ts';
 import { inTurn } from './in-turn.ts';
@@ -115,7 +121,9 @@ export class ClaimStore {
 
   /** The claim as it is now; undefined when there is none. */
   async read(name: string): Promise<ReadClaim | undefined> {
-    const claim = await persist(`read IPClaim "${name}"`, deadlineIn(this.#deadlineMs), (timeoutMs) => this.#get(name, timeoutMs));
+    const claim = await persist(`read IPClaim "${name}"`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
+      this.#get(name, timeoutMs),
+    );
     const [holder] = claim?.spec.holders ?? [];
     return claim && holder && { phase: claim.spec.phase, pool: claim.spec.pool, holder };
   }
@@ -132,14 +140,19 @@ export class ClaimStore {
     const wanted: IPClaim = {
       apiVersion: 'orbweaver.io/v1alpha1',
       kind: 'IPClaim',
-      metadata: { name, labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) } },
+      metadata: {
+        name,
+        labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) },
+      },
       spec: { address, pool, phase: 'Bound', holders: [holder] },
     };
     return this.#oneAtATime(turnOf(name, holder), () =>
       this.#minding(name, holder, (sent) =>
         persist(`create IPClaim "${name}"`, deadline, async (timeoutMs) => {
           try {
-            this.#own.see(await sent(this.#api.request<IPClaim>({ method: 'POST', path: collection, body: wanted, timeoutMs })));
+            this.#own.see(
+              await sent(this.#api.request<IPClaim>({ method: 'POST', path: collection, body: wanted, timeoutMs })),
+            );
             return 'ours';
           } catch (refusal) {
             if (!hasStatus(refusal, 409)) throw refusal;
@@ -200,8 +213,21 @@ export class ClaimStore {
 
   /** Frees what is Held, and not sticky, for a pod that is gone. Answers with the names of the freed claims. */
   async freeHeld(podUID: string): Promise<readonly string[]> {
-    const held = this.own().filter((claim) => claim.podUID === podUID && claim.phase === 'Held' && claim.identity === '');
+    const held = this.own().filter(
+      (claim) => claim.podUID === podUID && claim.phase === 'Held' && claim.identity === '',
+    );
     return this.#eachOf(new Set(held.map(({ name }) => name)), (name) => this.#freeHeld(name, podUID));
+  }
+
+  /** Deletes one claim if it still names this sandbox: its address turned out not to be usable. */
+  async giveBack(name: string, containerID: string): Promise<void> {
+    const isThisSandboxs = ({ holders }: IPClaimSpec): boolean =>
+      holders.every((holder) => holder.containerID === containerID);
+    await this.#change(
+      name,
+      (spec) => (isThisSandboxs(spec) ? { outcome: 'delete' } : { outcome: 'nothing to release' }),
+      `give back IPClaim "${name}"`,
+    );
   }
 
   /** Frees one claim that is Held, and not sticky, for this pod: its pool is no longer one of the pod's. */
@@ -238,7 +264,10 @@ export class ClaimStore {
       spec: { ...spec, phase: 'Bound', holders: [holder], kept: true },
     };
     this.#own.see(await sent(this.#put(body, timeoutMs)));
-    this.#log.info({ claim: found.metadata.name, podUID: holder.podUID, containerID: holder.containerID }, 'claim taken over');
+    this.#log.info(
+      { claim: found.metadata.name, podUID: holder.podUID, containerID: holder.containerID },
+      'claim taken over',
+    );
     return 'ours';
   }
 
@@ -283,7 +312,12 @@ export class ClaimStore {
   }
 
   #put(claim: IPClaim, timeoutMs: number): Promise<IPClaim> {
-    return this.#api.request<IPClaim>({ method: 'PUT', path: `${collection}/${claim.metadata.name}`, body: claim, timeoutMs });
+    return this.#api.request<IPClaim>({
+      method: 'PUT',
+      path: `${collection}/${claim.metadata.name}`,
+      body: claim,
+      timeoutMs,
+    });
   }
 
   async #delete({ metadata: { name, uid, resourceVersion } }: IPClaim, timeoutMs: number): Promise<void> {
@@ -297,7 +331,11 @@ export class ClaimStore {
   }
 
   /** Remembers a claim as doubtful when the operation fails and one of its writes was sent without an answer. */
-  async #minding<Answer>(name: string, holder: ClaimHolder, operation: (sent: Sent) => Promise<Answer>): Promise<Answer> {
+  async #minding<Answer>(
+    name: string,
+    holder: ClaimHolder,
+    operation: (sent: Sent) => Promise<Answer>,
+  ): Promise<Answer> {
     let isInDoubt = false;
     const sent: Sent = async (write) => {
       try {

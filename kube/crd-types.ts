@@ -58,7 +58,8 @@ export function crdTypes(crd: CustomResourceDefinition, source: string): string 
 const identity = new Set(['apiVersion', 'kind', 'metadata']);
 
 function typeOf(schema: Schema, depth: number): string {
-  if (schema.enum) return schema.enum.map((value) => (typeof value === 'string' ? `'${value}'` : String(value))).join(' | ');
+  if (schema.enum)
+    return schema.enum.map((value) => (typeof value === 'string' ? `'${value}'` : String(value))).join(' | ');
   switch (schema.type) {
     case 'string':
     case 'boolean':
@@ -73,11 +74,16 @@ function typeOf(schema: Schema, depth: number): string {
   }
 }
 
-const elementType = (items: Schema, depth: number): string => (items.enum ? `(${typeOf(items, depth)})` : typeOf(items, depth));
+const elementType = (items: Schema, depth: number): string =>
+  items.enum ? `(${typeOf(items, depth)})` : typeOf(items, depth);
 
 const objectType = (schema: Schema, depth: number): string => `{\n${members(schema, depth + 1)}${'  '.repeat(depth)}}`;
 
-function members({ properties = {}, required = [] }: Schema, depth: number, named: Readonly<Record<string, string>> = {}): string {
+function members(
+  { properties = {}, required = [] }: Schema,
+  depth: number,
+  named: Readonly<Record<string, string>> = {},
+): string {
   return Object.entries(properties)
     .map(([field, schema]) => {
       const mark = required.includes(field) ? '' : '?';
@@ -93,7 +99,9 @@ function docComment(text: string | undefined, depth: number): string {
   const safe = text.trim().replaceAll('*/', '* /');
   const line = `${indent}/** ${safe} */\n`;
   if (line.length <= lineWidth + 1) return line;
-  return `${indent}/**\n${wrapped(safe, lineWidth - indent.length - 3).map((row) => `${indent} * ${row}\n`).join('')}${indent} */\n`;
+  return `${indent}/**\n${wrapped(safe, lineWidth - indent.length - 3)
+    .map((row) => `${indent} * ${row}\n`)
+    .join('')}${indent} */\n`;
 }
 
 const lineWidth = 120;

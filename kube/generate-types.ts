@@ -12,7 +12,9 @@ const handWritten = new Set(['object-meta.ts', 'README.md']);
 
 const target = join(root, 'contracts/crds');
 const sources = (await readdir(join(root, 'deploy/crds'))).filter((file) => file.endsWith('.yaml')).toSorted();
-const wanted = new Map(await Promise.all(sources.map(async (file) => [file.replace(/\.yaml$/, '.ts'), await generate(file)] as const)));
+const wanted = new Map(
+  await Promise.all(sources.map(async (file) => [file.replace(/\.yaml$/, '.ts'), await generate(file)] as const)),
+);
 
 await mkdir(target, { recursive: true });
 const present = (await readdir(target)).filter((file) => !handWritten.has(file));
@@ -26,7 +28,9 @@ for (const [file, text] of wanted) {
 }
 
 if (isCheck && drifted.length > 0) {
-  console.error(`The types differ from the CRDs; run: node kube/generate-types.ts\n${drifted.map((line) => `  ${line}`).join('\n')}`);
+  console.error(
+    `The types differ from the CRDs; run: node kube/generate-types.ts\n${drifted.map((line) => `  ${line}`).join('\n')}`,
+  );
   process.exitCode = 1;
 } else if (stale.length > 0) {
   console.error(stale.map((file) => `Left alone: contracts/crds/${file}, which no CRD stands behind`).join('\n'));

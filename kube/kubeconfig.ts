@@ -27,7 +27,8 @@ export async function endpointOf(kubeconfigFile?: string): Promise<ApiEndpoint> 
   else loadWithTokenFiles(config, kubeconfigFile);
 
   const cluster = config.getCurrentCluster();
-  if (!cluster) throw new Error(`Cannot reach an API server: ${kubeconfigFile ?? 'the environment'} names no current cluster`);
+  if (!cluster)
+    throw new Error(`Cannot reach an API server: ${kubeconfigFile ?? 'the environment'} names no current cluster`);
   const { ca, cert, key, servername, rejectUnauthorized, ...first } = await httpsOptions(config);
   let { headers } = first;
   let readAtMs = Date.now();
@@ -50,7 +51,9 @@ const credentialsMaxAgeMs = 10_000;
 /** The client library knows `tokenFile` only in its own spelling; in a kubeconfig it stands beside `token`. */
 function loadWithTokenFiles(config: KubeConfig, file: string): void {
   config.loadFromFile(file);
-  const { users = [] } = load(readFileSync(file, 'utf8')) as { users?: readonly { name: string; user?: { tokenFile?: string } }[] };
+  const { users = [] } = load(readFileSync(file, 'utf8')) as {
+    users?: readonly { name: string; user?: { tokenFile?: string } }[];
+  };
   config.users = config.users.map((user) => {
     const tokenFile = users.find(({ name }) => name === user.name)?.user?.tokenFile;
     if (tokenFile === undefined) return user;

@@ -33,7 +33,13 @@ export async function listObjects<Item>(api: ApiClient, list: ListRequest, deadl
 
 /** Lists the printer columns only: a tenth of the objects' bytes, and nothing to parse but text. Keys are column names. */
 export async function listTable(api: ApiClient, list: ListRequest, deadline: Deadline): Promise<readonly TableRow[]> {
-  const pages = await pagesOf<Table>(api, list, { includeObject: 'None' }, deadline, 'application/json;as=Table;v=v1;g=meta.k8s.io');
+  const pages = await pagesOf<Table>(
+    api,
+    list,
+    { includeObject: 'None' },
+    deadline,
+    'application/json;as=Table;v=v1;g=meta.k8s.io',
+  );
   const columns = pages[0]?.columnDefinitions?.map(({ name }) => name) ?? [];
   return pages.flatMap(({ rows }) =>
     rows.map(({ cells }): TableRow => Object.fromEntries(columns.map((column, at) => [column, cells[at] ?? null]))),

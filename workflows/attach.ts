@@ -16,7 +16,8 @@ export async function attach(node: NodeActivities, request: AddRequest, shield: 
   try {
     const addresses = await saga.step('addresses', {
       run: () => node.claimAddresses(request),
-      undo: () => node.releaseAddresses(failed),
+      // The link too: before a worker was killed, an execution that nobody remembers may have come further than this one.
+      undo: () => detach(node, failed),
     });
     if (request.network.provides === 'addresses') return { addresses, result: toCniResult(addresses) };
     const result = await saga.step('link', {

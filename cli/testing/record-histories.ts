@@ -6,7 +6,12 @@ import { type Attachment, podNetworkId, updateId } from '../../contracts/attachm
 import { toCniResult } from '../../contracts/cni-result.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
-import { type AddRequest, type ClaimedAddress, type DetachRequest, podNetworkMessages } from '../../contracts/pod-network.ts';
+import {
+  type AddRequest,
+  type ClaimedAddress,
+  type DetachRequest,
+  podNetworkMessages,
+} from '../../contracts/pod-network.ts';
 import { toApplicationFailure } from '../../temporal-config/failure-conversion.ts';
 import { nodeNamespace, nodeQueue } from '../../temporal-config/queues.ts';
 import { podNetworkTimeouts } from '../../temporal-config/timeouts.ts';
@@ -27,6 +32,8 @@ interface Scenario {
   readonly pod: string;
   readonly faults?: readonly Fault[];
   readonly pools?: readonly ClaimedAddress[];
+  /** Nobody polls the queue of this pod's node. */
+  readonly hasNoWorker?: boolean;
   /** What happens after the first ADD. */
   readonly then?: (run: Run) => Promise<void>;
 }
@@ -43,7 +50,13 @@ const v4 = (address: string): ClaimedAddress => ({
   gateway: '10.70.8.1',
   routes: [{ dst: '0.0.0.0/0', gw: '10.70.8.1' }],
 });
-const v6: ClaimedAddress = { family: 6, address: 'fd00:70:8::14/64', pool: 'rack7-v6', gateway: 'fd00:70:8::1', routes: [] };
+const v6: ClaimedAddress = {
+  family: 6,
+  address: 'fd00:70:8::14/64',
+  pool: 'rack7-v6',
+  gateway: 'fd00:70:8::1',
+  routes: [],
+};
 const ours = (type: FailureType, message: string, remedy?: string) => () =>
   toApplicationFailure({ type, message, ...(remedy === undefined ? {} : { remedy }) });
 
@@ -52,8 +65,16 @@ const exhausted = ours(
   'Cannot claim an IPv4 address from pool "rack7-v4": all 71 are in use',
   'Extend spec.ips of SpiderIPPool "rack7-v4", or see who holds them: orb pools rack7-v4',
 );
-const refused = ours('KernelRefused', 'Cannot create macvlan eth0 on eno1: EBUSY, Device is already a bridge port', 'See who uses it: ip -d link show eno1');
-const gone = ours('KernelRefused', 'Cannot remove eth0: EBUSY', 'See what holds it: ip -d link show; then delete the pod again');
+const refused = ours(
+  'KernelRefused',
+  'Cannot create macvlan eth0 on eno1: EBUSY, Device is already a bridge port',
+  'See who uses it: ip -d link show eno1',
+);
+const gone = ours(
+  'InterfaceExists',
+  'Cannot remove eth0: EBUSY',
+  'See what holds it: ip -d link show; then delete the pod again',
+);
 
 const scenarios: readonly Scenario[] = [
   { name: 'attached', pod: 'api-0' },
@@ -93,6 +114,7 @@ const scenarios: readonly Scenario[] = [
       await add('net1').catch(() => undefined);
     },
   },
+  { name: 'no-worker', pod: 'api-8', hasNoWorker: true },
   {
     name: 'terminated',
     pod: 'api-7',
@@ -111,7 +133,10 @@ function fault(pod: string, step: keyof NodeActivities): void {
   const faults = failing.get(pod) ?? [];
   const due = faults.find((one) => one.step === step && one.times > 0);
   if (due === undefined) return;
-  failing.set(pod, faults.map((one) => (one === due ? { ...one, times: one.times - 1 } : one)));
+  failing.set(
+    pod,
+    faults.map((one) => (one === due ? { ...one, times: one.times - 1 } : one)),
+  );
   throw due.error();
 }
 
@@ -163,28 +188,44 @@ async function record(client: Client, scenario: Scenario): Promise<void> {
   failing.set(scenario.pod, scenario.faults ?? []);
   if (scenario.pools !== undefined) pools.set(scenario.pod, scenario.pools);
   const first = addRequest(scenario.pod, 'eth0');
+  const queue = nodeQueue(scenario.hasNoWorker === true ? 'r7-n9' : node);
   const answer = new Promise<void>((resolve) => answered.set(first.nonce, resolve));
   const handle = await client.workflow.start(podNetworkMessages.workflow, {
     workflowId: podNetworkId(first.pod, first.attachment.containerID),
-    taskQueue: nodeQueue(node),
+    taskQueue: queue,
     args: [first],
-    requestEagerStart: true,
     workflowTaskTimeout: podNetworkTimeouts.workflowTaskTimeout,
     staticSummary: `pay/${scenario.pod} on ${node}`,
-    searchAttributes: { NodeName: [node], PodNamespace: ['pay'], PodName: [scenario.pod], PodUID: [first.pod.uid], NetPhase: ['Attaching'] },
+    searchAttributes: {
+      NodeName: [node],
+      PodNamespace: ['pay'],
+      PodName: [scenario.pod],
+      PodUID: [first.pod.uid],
+      NetPhase: ['Attaching'],
+    },
   });
   // The answer leaves before its record: a query waits for the record.
   const recorded = async () => await handle.query(podNetworkMessages.describe);
+  if (scenario.hasNoWorker === true) return await writeHistory(scenario.name, await handle.fetchHistory());
   await answer;
   await recorded();
   const update = async (name: 'add' | 'detach', request: AddRequest | DetachRequest) =>
-    await handle.executeUpdate(podNetworkMessages[name], { args: [request], updateId: updateId(name, request.attachment, request.nonce) });
+    await handle.executeUpdate(podNetworkMessages[name], {
+      args: [request],
+      updateId: updateId(name, request.attachment, request.nonce),
+    });
   await scenario.then?.({
     handle,
     add: async (ifName) => await update('add', addRequest(scenario.pod, ifName)),
     detach: async (ifName) => {
       const { attachment, pod, netns } = addRequest(scenario.pod, ifName);
-      return await update('detach', { attachment: attachment satisfies Attachment, pod, netns, nonce: nextNonce(), reason: 'detach' });
+      return await update('detach', {
+        attachment: attachment satisfies Attachment,
+        pod,
+        netns,
+        nonce: nextNonce(),
+        reason: 'detach',
+      });
     },
   });
   await recorded();

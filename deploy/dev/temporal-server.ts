@@ -18,7 +18,8 @@ export function startTemporal(layout: StackLayout, control: Place): StackProcess
     'server',
     'start-dev',
     ...flags({
-      ip: management.control,
+      // Its services find each other at 127.0.0.1, whatever address they listen on; the namespace has no way out.
+      ip: '0.0.0.0',
       port: ports.temporal,
       'ui-port': ports.temporalUi,
       'ui-disable-news-fetch': true,

@@ -121,7 +121,9 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
         }),
       );
       expect([...wins.keys()].toSorted()).toEqual(names.toSorted());
-      const owners = await Promise.all(names.map(async (name) => (await inspect(api, name))?.spec.holders[0]?.containerID));
+      const owners = await Promise.all(
+        names.map(async (name) => (await inspect(api, name))?.spec.holders[0]?.containerID),
+      );
       expect(names.map((name) => wins.get(name))).toEqual(owners.map((owner) => [owner]));
     }, 60_000);
 
@@ -138,7 +140,11 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       await store.release({ ...attachment, containerID: 'c0', disposition: 'hold' });
       expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Held', kept: true });
       expect(await store.take(request(address, holderOf()))).toBe('ours');
-      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', kept: true, holders: [{ containerID: 'c1' }] });
+      expect((await inspect(api, address))?.spec).toMatchObject({
+        phase: 'Bound',
+        kept: true,
+        holders: [{ containerID: 'c1' }],
+      });
       expect(store.ownOf('uid-0', 'eth0')).toMatchObject([{ name: address, phase: 'Bound', containerID: 'c1' }]);
     });
 
@@ -149,7 +155,11 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect(await store.adopt('10.70.8.21', holderOf(), 'c0')).toBe('lost');
       expect(await store.adopt(address, holderOf(), 'c0')).toBe('ours');
       expect(await store.adopt(address, holderOf(), 'c0')).toBe('ours');
-      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', kept: true, holders: [{ containerID: 'c1' }] });
+      expect((await inspect(api, address))?.spec).toMatchObject({
+        phase: 'Bound',
+        kept: true,
+        holders: [{ containerID: 'c1' }],
+      });
     });
 
     it('lets one of two sandboxes adopt a held claim', async () => {
@@ -201,7 +211,11 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       await store.take(request(address, holderOf()));
       await overwrite(api, address, { identity: 'StatefulSet/pay/api/0' });
       expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([address]);
-      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Held', kept: true, identity: 'StatefulSet/pay/api/0' });
+      expect((await inspect(api, address))?.spec).toMatchObject({
+        phase: 'Held',
+        kept: true,
+        identity: 'StatefulSet/pay/api/0',
+      });
     });
 
     it("refuses to release a successor's claim", async () => {
@@ -259,12 +273,28 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       await store.take(request(address, holderOf()));
       await store.take(request('10.70.8.21', holderOf({ podUID: 'uid-1', containerID: 'c2' })));
       await overwrite(api, '10.70.8.21', { phase: 'Held', kept: true, identity: 'StatefulSet/pay/api/0' });
-      await (await loaded('r7-n2')).take(request('10.70.8.22', holderOf({ node: 'r7-n2', podUID: 'uid-2', containerID: 'c3' })));
-      const common = { pool: 'rack7-v4', namespace: 'pay', pod: 'api-0', interface: 'eth0', network: 'vlan70', isDoubtful: false };
+      await (await loaded('r7-n2')).take(
+        request('10.70.8.22', holderOf({ node: 'r7-n2', podUID: 'uid-2', containerID: 'c3' })),
+      );
+      const common = {
+        pool: 'rack7-v4',
+        namespace: 'pay',
+        pod: 'api-0',
+        interface: 'eth0',
+        network: 'vlan70',
+        isDoubtful: false,
+      };
       const fresh = await loaded();
       expect(fresh.own().toSorted((one, other) => one.name.localeCompare(other.name))).toEqual([
         { ...common, name: address, phase: 'Bound', podUID: 'uid-0', containerID: 'c1', identity: '' },
-        { ...common, name: '10.70.8.21', phase: 'Held', podUID: 'uid-1', containerID: 'c2', identity: 'StatefulSet/pay/api/0' },
+        {
+          ...common,
+          name: '10.70.8.21',
+          phase: 'Held',
+          podUID: 'uid-1',
+          containerID: 'c2',
+          identity: 'StatefulSet/pay/api/0',
+        },
       ]);
       expect(fresh.ownByContainer('c2').map(({ name }) => name)).toEqual(['10.70.8.21']);
     });

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { Pool } from 'undici';
 import type { ApiEndpoint } from '../kubeconfig.ts';
 
@@ -76,11 +77,14 @@ export class FaultProxy {
       },
       ...(body === '' ? {} : { body }),
     });
-    const replied = await reply.body.text();
+    if (fault === undefined) {
+      answer.writeHead(reply.statusCode, { 'content-type': String(reply.headers['content-type']) });
+      return void pipeline(reply.body, answer).catch(() => {}); // one side hung up: the other will notice
+    }
+    await reply.body.text();
     if (fault === 'lost after it took effect') return void incoming.socket.destroy();
     if (fault === 'hangs after it took effect') return;
-    if (fault !== undefined) return refuseWith(answer, fault);
-    answer.writeHead(reply.statusCode, { 'content-type': String(reply.headers['content-type']) }).end(replied);
+    refuseWith(answer, fault);
   }
 }
 

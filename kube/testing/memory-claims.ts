@@ -65,7 +65,10 @@ export class MemoryClaims implements ApiClient {
 
   #store(claim: IPClaim): IPClaim {
     this.#revision += 1;
-    const stored = structuredClone({ ...claim, metadata: { ...claim.metadata, resourceVersion: String(this.#revision) } });
+    const stored = structuredClone({
+      ...claim,
+      metadata: { ...claim.metadata, resourceVersion: String(this.#revision) },
+    });
     this.#claims.set(claim.metadata.name, stored);
     return stored;
   }
@@ -99,4 +102,6 @@ const columnsOf = ({ metadata, spec }: Pick<IPClaim, 'metadata' | 'spec'>) => ({
   Pool: spec.pool,
 });
 
-const columnNames = Object.keys(columnsOf({ metadata: { name: '' }, spec: { address: '', pool: '', phase: 'Bound', holders: [] } }));
+const columnNames = Object.keys(
+  columnsOf({ metadata: { name: '' }, spec: { address: '', pool: '', phase: 'Bound', holders: [] } }),
+);

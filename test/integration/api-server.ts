@@ -1,4 +1,4 @@
-import { startStack, type Stack } from '../../deploy/dev/stack.ts';
+import { type Stack, startStack } from '../../deploy/dev/stack.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { type ApiEndpoint, endpointOf } from '../../kube/kubeconfig.ts';
 

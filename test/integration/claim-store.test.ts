@@ -19,7 +19,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server?.stop(), 60_000);
 
-const removeAllClaims = (api: ApiClient): Promise<unknown> => api.request({ method: 'DELETE', path: collection, timeoutMs: 10_000 });
+const removeAllClaims = (api: ApiClient): Promise<unknown> =>
+  api.request({ method: 'DELETE', path: collection, timeoutMs: 10_000 });
 
 const emptied = async (): Promise<ApiClient> => {
   await removeAllClaims(server.api);
@@ -89,18 +90,21 @@ describe('claims when the way to the API server is bad', () => {
     expect(store.own()).toMatchObject([{ name, isDoubtful: false }]);
   });
 
-  it.each(forGood)('fails in time when every create is spoilt, and its release leaves nothing: %s', async (_, fault) => {
-    spoilAll('POST', fault);
-    await expect(store.take(request(name, holderOf()))).rejects.toMatchObject({
-      type: 'ApiServerUnavailable',
-      message: expect.stringContaining(`Cannot create IPClaim "${name}": POST ${collection}`),
-      remedy: expect.stringContaining('kubectl get --raw /readyz'),
-    });
-    expect(store.ownByContainer('c1')).toMatchObject([{ name, isDoubtful: true }]);
-    heal();
-    await store.release({ ...attachment, disposition: 'undo' });
-    expect(await claims()).toBe('');
-  });
+  it.each(forGood)(
+    'fails in time when every create is spoilt, and its release leaves nothing: %s',
+    async (_, fault) => {
+      spoilAll('POST', fault);
+      await expect(store.take(request(name, holderOf()))).rejects.toMatchObject({
+        type: 'ApiServerUnavailable',
+        message: expect.stringContaining(`Cannot create IPClaim "${name}": POST ${collection}`),
+        remedy: expect.stringContaining('kubectl get --raw /readyz'),
+      });
+      expect(store.ownByContainer('c1')).toMatchObject([{ name, isDoubtful: true }]);
+      heal();
+      await store.release({ ...attachment, disposition: 'undo' });
+      expect(await claims()).toBe('');
+    },
+  );
 
   it.each(once)('releases its claim when the delete is spoilt once: %s', async (_, fault) => {
     await store.take(request(name, holderOf()));
@@ -117,7 +121,11 @@ describe('claims when the way to the API server is bad', () => {
     expect((await inspect(api, name))?.spec).toMatchObject({ phase: 'Held', kept: true });
     spoilFirst('PUT', fault);
     expect(await store.adopt(name, holderOf({ containerID: 'c2' }), 'c1')).toBe('ours');
-    expect((await inspect(api, name))?.spec).toMatchObject({ phase: 'Bound', kept: true, holders: [{ containerID: 'c2' }] });
+    expect((await inspect(api, name))?.spec).toMatchObject({
+      phase: 'Bound',
+      kept: true,
+      holders: [{ containerID: 'c2' }],
+    });
   });
 
   it('finds the claim that a take-over without an answer may have made its own', async () => {
@@ -129,7 +137,9 @@ describe('claims when the way to the API server is bad', () => {
       isCut = method === 'PUT';
       return isCut ? 'hangs after it took effect' : undefined;
     };
-    await expect(store.adopt(name, holderOf({ containerID: 'c2' }), 'c1')).rejects.toMatchObject({ type: 'ApiServerUnavailable' });
+    await expect(store.adopt(name, holderOf({ containerID: 'c2' }), 'c1')).rejects.toMatchObject({
+      type: 'ApiServerUnavailable',
+    });
     heal();
     expect((await inspect(api, name))?.spec.phase).toBe('Bound');
     expect(await store.release({ ...attachment, containerID: 'c2', disposition: 'undo' })).toEqual([name]);

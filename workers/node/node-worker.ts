@@ -2,9 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
 import { podNetworkId } from '../../contracts/attachment.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
+import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { openKernel } from '../../kernel/kernel.ts';
 import type { NodeWorkerConfig } from './config.ts';
@@ -45,7 +47,10 @@ export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDeco
   const namespaceState = createSandboxProof(kernel, (reason) =>
     log.warn({ reason, remedy: 'Run the worker with hostPID and HostToContainer mount propagation' }, 'cannot prove that a sandbox is gone'),
   );
-  const { records, claims, pools, pods, ...cluster } = await openNodeCluster(config, log);
+  const recordFiles = createAttachmentRecords(config.runDirectory);
+  const records = { ...recordFiles, list: () => listRecords(recordFiles, log) };
+  const cluster = await openNodeCluster(config, log);
+  const { claims, pools, pods } = cluster;
   const locks = new SandboxLocks();
   const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
   const steps = createNodeSteps(decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }));
@@ -134,4 +139,13 @@ async function waitForLock(path: string, onWait: () => void): Promise<{ release(
     if (isFirst) onWait();
     await sleep(100);
   }
+}
+
+/** Records that can be read; one that cannot is a person's to look at, and hides no other. */
+async function listRecords(files: AttachmentRecords, log: Log): Promise<readonly AttachmentRecord[]> {
+  const { records, unreadable } = await files.list();
+  for (const { path, reason } of unreadable) {
+    log.error({ path, reason, remedy: 'See what is there, then remove the file' }, 'attachment record not readable');
+  }
+  return records;
 }

@@ -60,6 +60,7 @@ export class NodeWorld {
   readonly violations: string[] = [];
   /** Called around every port call; what it throws is what the call ends with. */
   onMoment: ((moment: Moment) => void) | undefined;
+  claimsBefore = 0;
   nowMs = 1_790_000_000_000;
 
   /** Starts a worker on this node. */
@@ -170,7 +171,7 @@ export class NodeProcess {
           release: (want) => claims.release(want),
           giveBack: (name, containerID) => giveBack(claims, name, containerID),
           releaseHeld: (name, podUID) => claims.releaseHeld(name, podUID),
-          takenNames: async (pool, notBeforeMs) => (await claims.takenNames(pool, { notBeforeMs })).names,
+          takenNames: (pool, want) => claims.takenNames(pool, want),
         }),
       },
     };

@@ -1,0 +1,98 @@
+import { Command, CommanderError, Option } from 'commander';
+import { nodeNamespace } from '../temporal-config/queues.ts';
+import { CliError, exitCodes } from './cli-error.ts';
+import { explainPod } from './commands/explain.ts';
+import { node } from './commands/node.ts';
+import { pods } from './commands/pods.ts';
+import { pools } from './commands/pools.ts';
+import type { Terminal } from './commands/terminal.ts';
+
+/** Runs one command line (without interpreter and script) and gives the exit code; prints everything itself. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await createProgram(terminal).parseAsync([...args], { from: 'user' });
+    return exitCodes.ok;
+  } catch (error) {
+    // Commander has printed its own: help and version with 0, everything else is wrong usage.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    const { message, remedy, exitCode } = error instanceof CliError ? error : unexpected(error);
+    terminal.printError(`${terminal.paintError('bad', 'Error:')} ${message}`);
+    if (remedy !== undefined) terminal.printError(`${terminal.paintError('bold', 'Remedy:')} ${remedy}`);
+    return exitCode;
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('orb')
+    .description('See and explain the networks of pods on Orbweaver nodes')
+    .configureOutput({
+      writeOut: (text) => terminal.print(text.trimEnd()),
+      writeErr: (text) => terminal.printError(text.trimEnd()),
+    })
+    .addHelpText('after', '\nExit codes: 0 done, 1 could not be done, 2 wrong usage, 3 not found')
+    .showHelpAfterError('(orb --help shows what there is)')
+    .exitOverride();
+
+  program
+    .command('pods')
+    .description('list pods with their addresses')
+    .option('-n, --namespace <name>', "namespace; the kubeconfig's when absent")
+    .option('-A, --all-namespaces', 'pods of all namespaces')
+    .option('--node <name>', 'only pods of this node')
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (options) => await pods(options, terminal));
+
+  program
+    .command('pools')
+    .description('list address pools; with a name, who has which address')
+    .argument('[name]', 'name of a pool')
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (name, options) => await pools(name, options, terminal));
+
+  program
+    .command('node')
+    .description('show NICs, health and attachments of the node that this runs on')
+    .addOption(
+      new Option('--run-dir <path>', "the node worker's directory").env('ORBWEAVER_RUN_DIR').default('/run/orbweaver'),
+    )
+    .addOption(output())
+    .action(async (options) => await node(options, terminal));
+
+  program
+    .command('explain')
+    .description('tell what happened, why, and what to do')
+    .command('pod')
+    .description("tell the story of a pod's network")
+    .argument('<namespace/name>', 'the pod; it need not exist any more')
+    .option('--sandbox <id>', 'container ID of the sandbox, or its beginning; the newest when absent')
+    .addOption(
+      new Option('--temporal-address <host:port>', 'Temporal')
+        .env('ORBWEAVER_TEMPORAL_ADDRESS')
+        .default('127.0.0.1:7233'),
+    )
+    .addOption(
+      new Option('--temporal-namespace <name>', 'its namespace')
+        .env('ORBWEAVER_TEMPORAL_NAMESPACE')
+        .default(nodeNamespace),
+    )
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (name, options) => await explainPod(name, options, terminal));
+
+  return program;
+}
+
+const kubeconfig = (): Option =>
+  new Option('--kubeconfig <file>', 'as for kubectl; KUBECONFIG or ~/.kube/config when absent');
+
+const output = (): Option =>
+  new Option('-o, --output <format>', 'for people or for scripts').choices(['text', 'json']).default('text');
+
+/** Ours to fix, and still no stack trace: the message and where to say it. */
+const unexpected = (error: unknown): CliError =>
+  new CliError(`Unexpected: ${error instanceof Error ? error.message : String(error)}`, {
+    remedy: 'This is a defect of orb: report the command and this line',
+    cause: error,
+  });

@@ -1,0 +1,74 @@
+import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
+import type { SpiderReservedIP } from '../contracts/crds/spiderreservedip.ts';
+import type { ApiClient } from './api-client.ts';
+import { hasStatus } from './api-error.ts';
+import { listObjects } from './list.ts';
+import { deadlineIn, persist } from './persist.ts';
+import { SharedRead } from './shared-read.ts';
+
+export interface PoolReaderOptions {
+  readonly api: ApiClient;
+  /** Unix time; `Date.now` when absent. */
+  readonly now?: () => number;
+  /** How long one read may take before it fails with `ApiServerUnavailable`. 1,500 ms when absent. */
+  readonly deadlineMs?: number;
+}
+
+export interface PoolsAndReservations {
+  readonly pools: readonly SpiderIPPool[];
+  readonly reserved: readonly SpiderReservedIP[];
+}
+
+const group = '/apis/spiderpool.spidernet.io/v2beta1';
+const maxAgeMs = 2000;
+
+/**
+ * Pools and reservations, read when somebody asks and then remembered for 2 s. No watch: every change of a pool's status
+ * would reach every node.
+ */
+export class PoolReader {
+  readonly #api: ApiClient;
+  readonly #now: () => number;
+  readonly #deadlineMs: number;
+  readonly #reading: SharedRead<PoolsAndReservations>;
+
+  constructor({ api, now = Date.now, deadlineMs = 1500 }: PoolReaderOptions) {
+    this.#api = api;
+    this.#now = now;
+    this.#deadlineMs = deadlineMs;
+    this.#reading = new SharedRead(() => this.#readAll(), now);
+  }
+
+  /** What a read that began at most 2 s ago found. The same objects again as long as it is remembered. */
+  async recent(): Promise<PoolsAndReservations> {
+    return (await this.#reading.begunAfter(this.#now() - maxAgeMs)).value;
+  }
+
+  /** The pool as it is now, for the look after a claim was created; undefined when it is gone. */
+  async fresh(name: string): Promise<SpiderIPPool | undefined> {
+    return persist(`read SpiderIPPool "${name}"`, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
+      try {
+        const path = `${group}/spiderippools/${encodeURIComponent(name)}`;
+        return await this.#api.request<SpiderIPPool>({ method: 'GET', path, timeoutMs });
+      } catch (error) {
+        if (hasStatus(error, 404)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async #readAll(): Promise<PoolsAndReservations> {
+    const [pools, reserved] = await Promise.all([
+      this.#list<SpiderIPPool>('spiderippools'),
+      this.#list<SpiderReservedIP>('spiderreservedips'),
+    ]);
+    return { pools, reserved };
+  }
+
+  async #list<Item>(plural: string): Promise<readonly Item[]> {
+    const { items } = await persist(`list ${plural}`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
+      listObjects<Item>(this.#api, { path: `${group}/${plural}` }, deadlineIn(timeoutMs)),
+    );
+    return items;
+  }
+}

@@ -1,0 +1,316 @@
+import { describe, expect, it } from '@jest/globals';
+import { ProvisionError, toFailure } from '../../contracts/failures.ts';
+import type { AddRequest } from '../../contracts/pod-network.ts';
+import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
+import { type Moment, node, type NodeProcess, NodeWorld } from './testing/node-world.ts';
+import { runAdd, runDetach, twice } from './testing/run-in-process.ts';
+
+/**
+ * The real steps over a world in memory: every call that a step makes through a port fails before and after it took effect,
+ * meets a DEL, loses its caller, or kills the worker. A first run without any fault lists the moments.
+ */
+interface Scenario {
+  readonly title: string;
+  readonly request: AddRequest;
+  readonly prepare?: (world: NodeWorld) => Promise<void>;
+  /** What a failed ADD leaves of the claims that were there before it. */
+  readonly keeps?: RegExp;
+}
+
+const whole = withPools(addRequest(), ['v4'], ['v6']);
+const addressesOnly: AddRequest = { ...whole, network: { ...withoutLink(whole.network), provides: 'addresses' } };
+const onlyV4 = withPools(addRequest(), ['v4'], []);
+const earlier = { namespace: 'pay', pod: 'api-0', podUID: whole.pod.uid, interface: 'eth0', network: 'underlay', ...placeOf('c0') };
+
+const scenarios: readonly Scenario[] = [
+  { title: 'a whole interface with both families', request: whole },
+  { title: 'addresses for another plugin', request: addressesOnly },
+  {
+    title: 'an address that is held for the pod',
+    request: whole,
+    prepare: (world) => world.putClaim('10.70.8.30', 'Held', { ...node4, ...earlier }),
+    keeps: /^claim 10.70.8.30 Held$/,
+  },
+  {
+    title: 'an address of an earlier sandbox that is gone',
+    request: whole,
+    prepare: (world) => world.putClaim('10.70.8.30', 'Bound', { ...node4, ...earlier }),
+    keeps: /^claim 10.70.8.30 (Held|Bound c0)$/, // taken over, it is the pod's; before that, of its earlier sandbox
+  },
+  {
+    title: 'a pool whose first addresses are taken',
+    request: onlyV4,
+    prepare: async (world) => {
+      for (let last = 20; last < 59; last += 1) {
+        await world.putClaim(`10.70.8.${last}`, 'Bound', { ...node4, ...stranger(last) });
+      }
+    },
+    keeps: /^claim 10.70.8.\d+ Bound s\d+$/,
+  },
+];
+
+describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
+  const open = async () => {
+    const world = new NodeWorld();
+    world.pools.set('v4', { metadata: { name: 'v4' }, spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.59'], gateway: '10.70.8.1' } });
+    world.pools.set('v6', { metadata: { name: 'v6' }, spec: { subnet: 'fd70::/64', ips: ['fd70::10-fd70::ffff'], gateway: 'fd70::1' } });
+    world.pods.set('pay/api-0', { uid: request.pod.uid, annotations: {}, isAlive: true });
+    world.namespaces.set(request.netns, { cookie: request.netnsCookie, links: new Map() });
+    if (request.network.provides === 'addresses') otherPluginMakesLink(world, request);
+    await prepare?.(world);
+    world.claimsBefore = world.api.all().length;
+    return { world, worker: await world.start() };
+  };
+  const add = (worker: NodeProcess, { activities = worker.activities } = {}) => {
+    const call = worker.calls.open(request.nonce, 'ADD', request.attachment);
+    return { call, done: runAdd(activities, request).finally(() => call.close()) };
+  };
+  const nothingLeft = (world: NodeWorld) => {
+    expect(world.holds.filter((line) => !line.includes(' eth0 of  with ') && keeps?.test(line) !== true)).toEqual([]);
+    expect(world.api.all().length).toBe(world.claimsBefore);
+  };
+  const attached = (world: NodeWorld) => {
+    const { containerID } = request.attachment;
+    const families = world.holds.filter((line) => line.startsWith('claim') && line.endsWith(`Bound ${containerID}`));
+    expect(families).toHaveLength(request.network.defaultIPv6Pools.length + 1);
+    expect(world.holds).toContain(`record ${containerID} underlay/eth0/attach done`);
+    const links = world.holds.filter((line) => line.startsWith('link') && line.includes(`of ${containerID} with`));
+    expect(links).toHaveLength(request.network.provides === 'interface' ? 1 : 0);
+    expect(world.violations).toEqual([]);
+  };
+  /** Once `done` is written the caller may know it: such an attachment stays, whole, until its DEL. */
+  const nothingLeftUnlessComplete = async (world: NodeWorld, worker: NodeProcess) => {
+    expect(world.violations).toEqual([]);
+    if (!isDone(world)) return nothingLeft(world);
+    attached(world);
+    await runDetach(worker.activities, detachRequestOf());
+    nobodyServed(world);
+  };
+  const everyMoment = async (visit: (at: Moment) => Promise<void>) => {
+    const { world, worker } = await open();
+    const moments: Moment[] = [];
+    world.onMoment = (moment) => void moments.push(moment);
+    await add(worker).done;
+    expect(moments.length).toBeGreaterThan(10);
+    for (const moment of moments.filter(({ call }) => call !== 'kernel.announce')) await visit(moment);
+  };
+  const once = (world: NodeWorld, { at, moment }: Moment, act: () => void) => {
+    world.onMoment = (now) => {
+      if (now.at !== at || now.moment !== moment) return;
+      world.onMoment = undefined;
+      act();
+    };
+  };
+  const told = (moment: Moment) => `${moment.at} ${moment.call} (${moment.moment})`;
+
+  it('gives the pod its network and answers', async () => {
+    const { world, worker } = await open();
+    const { call, done } = add(worker);
+    expect(await done).toEqual(await call.outcome);
+    attached(world);
+  });
+
+  it('ends the same when every step runs twice', async () => {
+    const { world, worker } = await open();
+    const { call, done } = add(worker, { activities: twice(worker.activities) });
+    expect(await done).toEqual(await call.outcome);
+    attached(world);
+  });
+
+  it('leaves the node as it was when any call fails, and tells the caller why', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      once(world, moment, () => fail(told(moment)));
+      const { call, done } = add(worker);
+      await expect(done).rejects.toThrow(told(moment));
+      await expect(call.outcome).rejects.toThrow(told(moment));
+      await nothingLeftUnlessComplete(world, worker);
+    });
+  });
+
+  it('leaves the node as it was when any call fails and every undo runs twice', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      once(world, moment, () => fail(told(moment)));
+      await expect(add(worker, { activities: twice(worker.activities) }).done).rejects.toThrow(told(moment));
+      await nothingLeftUnlessComplete(world, worker);
+    });
+  });
+
+  it('leaves the node as it was when its undo fails too, before or after any call, and is repeated', async () => {
+    const { world, worker } = await open();
+    const undoing: Moment[] = [];
+    failAtTheEnd(world, request, (moment) => void undoing.push(moment));
+    await expect(add(worker).done).rejects.toThrow('last step');
+    expect(undoing.length).toBeGreaterThan(5);
+    for (const moment of undoing) {
+      const { world, worker } = await open();
+      let hasFailed = false;
+      failAtTheEnd(world, request, (now) => {
+        if (hasFailed || now.moment !== moment.moment || now.at !== moment.at) return;
+        hasFailed = true;
+        fail(told(moment));
+      });
+      const { call, done } = add(worker);
+      await expect(done).rejects.toThrow('last step');
+      await expect(call.outcome).rejects.toThrow('last step');
+      expect(hasFailed).toBe(true);
+      nothingLeft(world);
+      expect(world.violations).toEqual([]);
+    }
+  });
+
+  it('stops or completes, and nothing between, when its caller leaves at any call', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      const { call, done } = add(worker);
+      once(world, moment, () => call.close());
+      const outcome = await done.then(() => 'attached', (error: unknown) => toFailure(error).message);
+      if (outcome === 'attached') return attached(world);
+      expect(outcome).toContain('its caller is no longer connected');
+      nothingLeft(world);
+    });
+  });
+
+  it('ends detached when a DEL arrives at any call, and nobody else waits for its run', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      const request = detachRequestOf();
+      let detached: Promise<void> | undefined;
+      once(world, moment, () => {
+        worker.calls.open(request.nonce, 'DEL', request.attachment);
+        detached = runDetach(worker.activities, request); // waits for the lock of its sandbox
+      });
+      await add(worker).done.catch(() => undefined);
+      await detached;
+      expect(detached).toBeDefined();
+      nobodyServed(world);
+    });
+  });
+
+  it('starts nothing for a caller who gave up before its run began', async () => {
+    const { world, worker } = await open();
+    const before = world.holds;
+    await expect(runAdd(worker.activities, request)).rejects.toThrow('its caller is no longer connected');
+    expect(world.holds).toEqual(before);
+    const undoing = ['records.read', 'kernel.unplumb', 'claims.release', 'records.remove'];
+    expect(world.trace.filter((call) => !undoing.includes(call))).toEqual([]);
+  });
+
+  it('is complete or undone after the worker was killed at any call, if nobody asks again', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      once(world, moment, () => worker.kill());
+      await add(worker).done.catch(() => undefined);
+      const restarted = await world.start();
+      const outcome = await runAdd(restarted.activities, request).then(() => 'attached', () => 'undone');
+      if (outcome === 'attached') attached(world);
+      else nothingLeft(world);
+    });
+  });
+
+  it('is answered once and the same after the worker was killed at any call, when the caller reconnects', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      once(world, moment, () => worker.kill());
+      const first = add(worker);
+      const firstAnswer = first.call.outcome;
+      await first.done.catch(() => undefined);
+      const restarted = await world.start();
+      const second = add(restarted);
+      const result = await second.done;
+      expect(await second.call.outcome).toEqual(result);
+      attached(world);
+      const known = await Promise.race([firstAnswer, Promise.resolve('unanswered' as const)]).catch(() => 'unanswered' as const);
+      if (known !== 'unanswered') expect(known).toEqual(result);
+    });
+  });
+
+  const detachRequestOf = () => detachRequest(request);
+  const nobodyServed = (world: NodeWorld) => {
+    expect(world.holds.filter((line) => line.endsWith(`Bound ${request.attachment.containerID}`))).toEqual([]);
+    expect(world.holds.filter((line) => line.startsWith('record'))).toEqual([]);
+    expect(world.holds.filter((line) => line.includes(`of ${request.attachment.containerID} with`))).toEqual([]);
+    expect(world.violations).toEqual([]);
+  };
+  const detachMoments = async (visit: (at: Moment) => Promise<void>) => {
+    const { world, worker } = await open();
+    await add(worker).done;
+    const moments: Moment[] = [];
+    world.onMoment = (moment) => void moments.push(moment);
+    await runDetach(worker.activities, detachRequestOf());
+    expect(moments.length).toBeGreaterThanOrEqual(10);
+    for (const moment of moments) await visit(moment);
+  };
+
+  it('is taken away by its DEL, which keeps its addresses for the pod', async () => {
+    const { world, worker } = await open();
+    await add(worker).done;
+    await runDetach(twice(worker.activities), detachRequestOf());
+    nobodyServed(world);
+    const held = world.holds.filter((line) => line.endsWith('Held'));
+    expect(held).toHaveLength(request.network.defaultIPv6Pools.length + 1);
+  });
+
+  it('is taken away when any call of its DEL fails and is repeated', async () => {
+    await detachMoments(async (moment) => {
+      const { world, worker } = await open();
+      await add(worker).done;
+      once(world, moment, () => fail(told(moment)));
+      await runDetach(worker.activities, detachRequestOf());
+      nobodyServed(world);
+    });
+  });
+
+  it('is taken away when the worker is killed at any call of its DEL and another one does it again', async () => {
+    await detachMoments(async (moment) => {
+      const { world, worker } = await open();
+      await add(worker).done;
+      once(world, moment, () => worker.kill());
+      await runDetach(worker.activities, detachRequestOf()).catch(() => undefined);
+      const restarted = await world.start();
+      await runDetach(restarted.activities, detachRequestOf());
+      nobodyServed(world);
+    });
+  });
+});
+
+const node4 = { node: node.name, machineID: node.machineID, bootID: node.bootID };
+
+function placeOf(containerID: string) {
+  return { containerID, netns: `/run/netns/${containerID}`, netnsCookie: `of ${containerID}` };
+}
+
+function stranger(index: number) {
+  return { ...earlier, pod: `other-${index}`, podUID: `uid-${index}`, ...placeOf(`s${index}`) };
+}
+
+function withPools(request: AddRequest, v4: readonly string[], v6: readonly string[]): AddRequest {
+  return { ...request, network: { ...request.network, defaultIPv4Pools: v4, defaultIPv6Pools: v6 } };
+}
+
+function withoutLink({ link: _, ...network }: AddRequest['network']): Omit<AddRequest['network'], 'link'> {
+  return network;
+}
+
+/** The main plugin of the chain makes its interface in the sandbox; we only remove our addresses from it. */
+function otherPluginMakesLink(world: NodeWorld, { netns }: AddRequest): void {
+  world.namespaces.get(netns)?.links.set('eth0', { owner: '', addresses: new Set() });
+}
+
+function fail(where: string): never {
+  throw new ProvisionError({ type: 'KernelRefused', message: where });
+}
+
+/** Fails the ADD when all but its last write has taken effect, and shows what follows to `watch`. */
+function failAtTheEnd(world: NodeWorld, { network }: AddRequest, watch: (moment: Moment) => void): void {
+  let writesLeft = network.provides === 'interface' ? 3 : 2;
+  world.onMoment = (moment) => {
+    if (writesLeft === 0) return watch(moment);
+    if (moment.call !== 'records.write' || moment.at === 'after') return;
+    writesLeft -= 1;
+    if (writesLeft === 0) fail('last step');
+  };
+}
+
+const isDone = (world: NodeWorld): boolean => [...world.records.values()].some(({ doneResult }) => doneResult !== undefined);

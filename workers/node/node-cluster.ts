@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log, PodReader as PodPort, PoolReader as PoolPort } from '../../activities/node-ports.ts';
+import type { Attachment } from '../../contracts/attachment.ts';
+import { ProvisionError } from '../../contracts/failures.ts';
+import type { ClaimedAddress } from '../../contracts/pod-network.ts';
+import { toClaimName } from '../../ipam/address.ts';
+import { parseCidr } from '../../ipam/cidr.ts';
+import { type PoolCatalogue, readPoolCatalogue, readReservations } from '../../ipam/pool-catalogue.ts';
+import { readPool } from '../../ipam/pool-snapshot.ts';
+import { openApiClient } from '../../kube/api-client.ts';
+import { ClaimStore } from '../../kube/claim-store.ts';
+import { endpointOf } from '../../kube/kubeconfig.ts';
+import { PodReader } from '../../kube/pod-reader.ts';
+import { PoolReader, type PoolsAndReservations } from '../../kube/pool-reader.ts';
+import type { ComparedClaim } from './startup-comparison.ts';
+
+/** How long an ADD that comes while this process is starting waits for the list of its claims. */
+const startPatienceMs = 2500;
+const listAgainMs = 500;
+
+/** What this node reads from and writes to the API server. */
+export interface NodeCluster {
+  readonly claims: ClaimStore & { readAll(): Promise<readonly ComparedClaim[]> };
+  readonly pools: PoolPort;
+  readonly pods: PodPort;
+  /** This node's claims are known: ADDs can be served. */
+  readonly isReady: boolean;
+  readonly isWatchingPods: boolean;
+  untilReady(): Promise<void>;
+  /** Runs once, as soon as this node's claims are known. */
+  onReady(work: () => Promise<void>): void;
+  /** What of the attachment's claims is missing or changed, a sentence each. */
+  claimDifferences(attachment: Attachment, addresses: readonly ClaimedAddress[]): readonly string[];
+  close(): Promise<void>;
+}
+
+/** Connects to the API server; what it cannot reach yet it goes on trying in the background. */
+export async function openNodeCluster(config: { readonly nodeName: string; readonly kubeconfig: string }, log: Log): Promise<NodeCluster> {
+  const api = openApiClient(await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig));
+  const store = new ClaimStore({ api, node: config.nodeName, log });
+  const poolReader = new PoolReader({ api });
+  const podReader = new PodReader({
+    api,
+    node: config.nodeName,
+    log,
+    onGone: ({ uid, namespace, name }) => {
+      store.freeHeld(uid).then(
+        (freed) => freed.length > 0 && log.info({ podUID: uid, claims: freed }, 'addresses held for a pod that is gone freed'),
+        (err: unknown) => log.warn({ err, podUID: uid, pod: `${namespace}/${name}` }, 'addresses held for a pod that is gone not freed'),
+      );
+    },
+  });
+  podReader.start();
+
+  let isClosed = false;
+  let isReady = false;
+  const loading = loadUntilDone();
+
+  async function loadUntilDone(): Promise<void> {
+    while (!isClosed) {
+      try {
+        await store.loadOwn({ deadlineMs: 5000 });
+        isReady = true;
+        return;
+      } catch (err) {
+        log.warn({ err }, "this node's claims not listed yet");
+        await sleep(listAgainMs);
+      }
+    }
+  }
+
+  return {
+    claims: Object.assign(store, { readAll: () => readAll(store) }),
+    pools: asPoolPort(poolReader, log),
+    pods: { find: async (pod) => (pod.name === '' ? undefined : await podReader.find(pod)) },
+    get isReady() {
+      return isReady;
+    },
+    get isWatchingPods() {
+      return podReader.isWatching;
+    },
+    async untilReady() {
+      if (!isReady) await Promise.race([loading, sleep(startPatienceMs, undefined, { ref: false })]);
+      if (!isReady) throw claimsUnknown();
+    },
+    onReady(work) {
+      loading.then(work).catch((err: unknown) => log.error({ err, remedy: 'Restart the node worker' }, 'work at start not done'));
+    },
+    claimDifferences: (attachment, addresses) => claimDifferences(store, attachment, addresses),
+    async close() {
+      isClosed = true;
+      await podReader.stop();
+      await api.close();
+    },
+  };
+}
+
+async function readAll(store: ClaimStore): Promise<readonly ComparedClaim[]> {
+  const claims = await Promise.all(
+    store.own().map(async ({ name, identity }) => {
+      const claim = await store.read(name);
+      return claim === undefined ? [] : [{ name, identity, phase: claim.phase, holder: claim.holder }];
+    }),
+  );
+  return claims.flat();
+}
+
+/** Reads each view of the cluster into values once, not once for every ADD that it serves. */
+function asPoolPort(reader: PoolReader, log: Log): PoolPort {
+  let last: { readonly view: PoolsAndReservations; readonly catalogue: PoolCatalogue } | undefined;
+  async function recent(): Promise<PoolCatalogue> {
+    const view = await reader.recent();
+    if (last?.view !== view) {
+      last = { view, catalogue: readPoolCatalogue(view.pools, view.reserved) };
+      for (const warning of last.catalogue.warnings) log.warn({ warning }, 'reservation not understood');
+    }
+    return last.catalogue;
+  }
+  return {
+    recent,
+    async fresh(name) {
+      const [pool, { reserved }] = await Promise.all([reader.fresh(name), reader.recent()]);
+      return pool && readPool(pool, readReservations(reserved).addresses);
+    },
+  };
+}
+
+function claimDifferences(store: ClaimStore, { containerID }: Attachment, addresses: readonly ClaimedAddress[]): readonly string[] {
+  const held = new Set(store.ownByContainer(containerID).map(({ name }) => name));
+  return addresses.flatMap(({ address }) => {
+    const cidr = parseCidr(address);
+    const isHeld = cidr !== undefined && held.has(toClaimName(cidr.address));
+    return isHeld ? [] : [`address ${address} is not claimed for this sandbox`];
+  });
+}
+
+const claimsUnknown = (): ProvisionError =>
+  new ProvisionError({
+    type: 'ApiServerUnavailable',
+    message: "Cannot claim addresses: the API server has not told yet which ones this node's pods hold",
+    remedy: 'See whether the API server answers on this node: kubectl get --raw /readyz',
+  });
