@@ -22,6 +22,7 @@ import type {
   PodReader,
   PoolReader,
 } from './node-ports.ts';
+import { stepLog } from './step-log.ts';
 
 export interface ClaimPorts {
   readonly calls: OpenCalls;
@@ -65,7 +66,7 @@ export const createClaimAddresses =
     const selection = selectPools({ podAnnotations: pod.annotations, network }, catalogue);
     if (selection.outcome === 'refused') throw new ProvisionError(selection.failure);
     for (const { skipped } of selection.families) {
-      if (skipped.length > 0) ports.log.warn({ skipped, source: selection.source }, 'pools skipped');
+      if (skipped.length > 0) stepLog(ports.log, request).warn({ skipped, source: selection.source }, 'pools skipped');
     }
 
     const addresses: ClaimedAddress[] = [];
@@ -195,7 +196,7 @@ class FamilyClaim {
 
   #claimed(pool: PoolSnapshot, address: Address, how: 'created' | 'kept'): ClaimedAddress {
     const durationMs = Math.round(performance.now() - this.#startedAtMs);
-    this.#ports.log.info({ address: formatAddress(address), pool: pool.name, how, durationMs }, 'address claimed');
+    stepLog(this.#ports.log, this.#request).info({ address: formatAddress(address), pool: pool.name, how, durationMs }, 'address claimed');
     return toClaimedAddress(pool, address, this.#request.network);
   }
 

@@ -1,6 +1,7 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
 import type { AttachmentRecord, AttachmentRecords, ClaimStore, Kernel, Log, OpenCalls, PodReader } from './node-ports.ts';
+import { stepLog } from './step-log.ts';
 
 export interface DetachPorts {
   readonly calls: OpenCalls;
@@ -14,7 +15,8 @@ export interface DetachPorts {
 /** Removes what we made in the sandbox's namespace for this attachment; success when nothing, or no namespace, is there. */
 export const createRemoveLink =
   ({ records, kernel, log }: DetachPorts) =>
-  async ({ attachment, netns: netnsOfCall, reason }: DetachRequest): Promise<void> => {
+  async (request: DetachRequest): Promise<void> => {
+    const { attachment, netns: netnsOfCall, reason } = request;
     const { containerID, ifName } = attachment;
     const record = await records.read(attachment);
     if (reason === 'failed-add') refuseWhenDone(record);
@@ -25,23 +27,24 @@ export const createRemoveLink =
       // The plugin that made the link calls its IPAM before it deletes it: the address must not answer once it is free.
       const addresses = record.addresses.map(({ address }) => address);
       await kernel.removeAddresses({ ...place, ifName, addresses });
-      log.info({ addresses }, 'addresses removed from the interface');
+      stepLog(log, request).info({ addresses }, 'addresses removed from the interface');
       return;
     }
     const { removed, commands } = await kernel.unplumb({ containerID, ifName, ...place });
-    if (removed) log.info({ commands }, 'interface removed');
+    if (removed) stepLog(log, request).info({ commands }, 'interface removed');
   };
 
 /** Releases the claims of this attachment, forgets its record and answers the DEL that waits. */
 export const createReleaseAddresses =
   ({ calls, records, claims, pods, log }: DetachPorts) =>
-  async ({ attachment, pod, nonce, reason }: DetachRequest): Promise<void> => {
+  async (request: DetachRequest): Promise<void> => {
+    const { attachment, pod, nonce, reason } = request;
     const { containerID, ifName, network } = attachment;
     if (reason === 'failed-add') refuseWhenDone(await records.read(attachment));
     const disposition = reason === 'failed-add' ? 'undo' : (await pods.find(pod))?.isAlive === true ? 'hold' : 'delete';
     const released = await claims.release({ containerID, interface: ifName, network, disposition });
     await records.remove(attachment);
-    if (released.length > 0) log.info({ claims: released, disposition, reason }, 'addresses released');
+    if (released.length > 0) stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');
     if (reason !== 'failed-add') calls.succeed(nonce);
   };
 

@@ -114,8 +114,9 @@ export interface NodeIdentity {
   readonly bootID: string;
 }
 
-/** The part of pino's logger that activities use. */
+/** The part of pino's logger that is used here. */
 export interface Log {
+  child(fields: object): Log;
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

@@ -4,6 +4,7 @@ import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
 import type { AttachmentRecords, Kernel, Log, OpenCalls } from './node-ports.ts';
+import { stepLog } from './step-log.ts';
 
 export interface PlumbPorts {
   readonly calls: OpenCalls;
@@ -14,8 +15,9 @@ export interface PlumbPorts {
 
 /** Makes the pod's interface with its addresses and routes: the last operation of a whole attachment, so it answers. */
 export const createPlumbLink =
-  ({ calls, records, kernel, log }: PlumbPorts) =>
+  ({ calls, records, kernel, log: workerLog }: PlumbPorts) =>
   async (request: AddRequest, addresses: readonly ClaimedAddress[]): Promise<CniResult> => {
+    const log = stepLog(workerLog, request);
     const { attachment, netns, netnsCookie, nonce, network } = request;
     const { containerID, ifName } = attachment;
     const record = await records.read(attachment);

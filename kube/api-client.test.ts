@@ -12,7 +12,11 @@ async function serve(listener: RequestListener, path = ''): Promise<ApiClient> {
     server.listen(0, '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;
-  client = openApiClient({ server: `http://127.0.0.1:${port}${path}`, tls: {}, headers: async () => ({ authorization: 'Bearer t' }) });
+  client = openApiClient({
+    server: `http://127.0.0.1:${port}${path}`,
+    tls: {},
+    headers: async () => ({ authorization: 'Bearer t' }),
+  });
   return client;
 }
 afterEach(async () => {
@@ -35,13 +39,21 @@ describe('a request', () => {
         answer.end(JSON.stringify({ method, url, auth: headers.authorization, body: String(Buffer.concat(chunks)) }));
       });
     }, '/cluster-1/');
-    const answer = await api.request({ method: 'POST', path: '/x', query: { a: 'b,c', no: undefined, n: 1 }, body: { z: 1 }, timeoutMs: 5000 });
+    const answer = await api.request({
+      method: 'POST',
+      path: '/x',
+      query: { a: 'b,c', no: undefined, n: 1 },
+      body: { z: 1 },
+      timeoutMs: 5000,
+    });
     expect(answer).toEqual({ method: 'POST', url: '/cluster-1/x?a=b%2Cc&n=1', auth: 'Bearer t', body: '{"z":1}' });
   });
 
   it('that is refused tells status, reason, message and when to come back', async () => {
     const api = await serve((_, answer) => {
-      answer.writeHead(429, { 'retry-after': '3' }).end('{"kind":"Status","reason":"TooManyRequests","message":"slow down"}');
+      answer
+        .writeHead(429, { 'retry-after': '3' })
+        .end('{"kind":"Status","reason":"TooManyRequests","message":"slow down"}');
     });
     const refusal = await api.request(get).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(ApiError);
@@ -57,7 +69,11 @@ describe('a request', () => {
     const api = await serve((_, answer) => {
       answer.writeHead(502).end('<html>bad gateway</html>');
     });
-    await expect(api.request(get)).rejects.toMatchObject({ status: 502, reason: '', message: expect.stringContaining('bad gateway') });
+    await expect(api.request(get)).rejects.toMatchObject({
+      status: 502,
+      reason: '',
+      message: expect.stringContaining('bad gateway'),
+    });
   });
 
   it('without an answer in time is unreachable, and holds up no other', async () => {

@@ -35,7 +35,10 @@ describe('types of a custom resource', () => {
         mode: { type: 'string', enum: ['a', 'b'] },
         versions: { type: 'array', items: { type: 'integer', enum: [4, 6] } },
         labels: { type: 'object', additionalProperties: { type: 'string' } },
-        routes: { type: 'array', items: { type: 'object', required: ['dst'], properties: { dst: { type: 'string' } } } },
+        routes: {
+          type: 'array',
+          items: { type: 'object', required: ['dst'], properties: { dst: { type: 'string' } } },
+        },
       },
       ['size'],
     );

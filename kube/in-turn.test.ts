@@ -10,9 +10,18 @@ it('runs what shares a key one after another, and other keys meanwhile', async (
     order.push(`${name} ends`);
     return name;
   };
-  const runs = [oneAtATime('a', step('first', 9)), oneAtATime('a', step('second', 1)), oneAtATime('b', step('other', 1))];
+  const runs = [
+    oneAtATime('a', step('first', 9)),
+    oneAtATime('a', step('second', 1)),
+    oneAtATime('b', step('other', 1)),
+  ];
   expect(await Promise.all(runs)).toEqual(['first', 'second', 'other']);
-  expect(order.filter((line) => !line.startsWith('other'))).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
+  expect(order.filter((line) => !line.startsWith('other'))).toEqual([
+    'first begins',
+    'first ends',
+    'second begins',
+    'second ends',
+  ]);
   expect(order.indexOf('other ends')).toBeLessThan(order.indexOf('first ends'));
 });
 

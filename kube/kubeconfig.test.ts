@@ -29,7 +29,10 @@ async function kubeconfig(user: string, cluster = 'server: https://10.96.0.1:443
 describe('the endpoint of a kubeconfig', () => {
   it('carries client certificate, key and authority from files beside it', async () => {
     await Promise.all(['ca', 'crt', 'key'].map((name) => writeFile(join(directory, name), `the ${name}`)));
-    const file = await kubeconfig('client-certificate: crt, client-key: key', 'server: https://h:1, certificate-authority: ca');
+    const file = await kubeconfig(
+      'client-certificate: crt, client-key: key',
+      'server: https://h:1, certificate-authority: ca',
+    );
     const { server, tls, headers } = await endpointOf(file);
     expect(server).toBe('https://h:1');
     expect([tls.ca, tls.cert, tls.key].map(String)).toEqual(['the ca', 'the crt', 'the key']);

@@ -6,18 +6,22 @@ const answered = (status: number, retryAfterSeconds?: number): ApiError =>
   new ApiError({ request: 'PUT /x', status, reason: 'Because', detail: 'of this', retryAfterSeconds });
 
 describe('an attempt', () => {
-  it.each([new ApiUnreachable('PUT /x', 'reset'), answered(408), answered(429), answered(503), answered(409), answered(404)])(
-    'is repeated after %s',
-    async (failure) => {
-      let tries = 0;
-      const outcome = await persist('try', deadlineIn(5000), async () => {
-        tries += 1;
-        if (tries < 3) throw failure;
-        return 'done';
-      });
-      expect([outcome, tries]).toEqual(['done', 3]);
-    },
-  );
+  it.each([
+    new ApiUnreachable('PUT /x', 'reset'),
+    answered(408),
+    answered(429),
+    answered(503),
+    answered(409),
+    answered(404),
+  ])('is repeated after %s', async (failure) => {
+    let tries = 0;
+    const outcome = await persist('try', deadlineIn(5000), async () => {
+      tries += 1;
+      if (tries < 3) throw failure;
+      return 'done';
+    });
+    expect([outcome, tries]).toEqual(['done', 3]);
+  });
 
   it.each([401, 403])('that is refused with %i is not repeated, and says what to look at', async (status) => {
     let tries = 0;
@@ -28,7 +32,7 @@ describe('an attempt', () => {
     await expect(outcome).rejects.toMatchObject({
       type: 'ApiServerUnavailable',
       message: `Cannot try: PUT /x was answered with ${status} Because: of this`,
-      remedy: expect.stringContaining("worker"),
+      remedy: expect.stringContaining('worker'),
     });
     expect(tries).toBe(1);
   });

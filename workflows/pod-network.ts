@@ -75,9 +75,7 @@ export async function podNetwork(first: AddRequest): Promise<void> {
     }
   };
 
-  // Handlers come before the first await: an update may arrive in the first workflow task.
-  wf.setHandler(addUpdate, add);
-  wf.setHandler(detachUpdate, (request) => {
+  const takeAway = (request: DetachRequest): Promise<void> => {
     adding.get(attachmentKey(request.attachment))?.cancel(); // before its turn comes: the DEL has 5 s, the ADD has more
     return uncancelled(() =>
       turn.runExclusive(async () => {
@@ -94,8 +92,12 @@ export async function podNetwork(first: AddRequest): Promise<void> {
         }
       }),
     );
-  });
-  wf.setHandler(describeQuery, () => sandbox.describe());
+  };
+
+  // Handlers come before the first await: an update may arrive in the first workflow task.
+  wf.setHandler(addUpdate, add, { description: 'Attaches one more interface (CNI ADD)' });
+  wf.setHandler(detachUpdate, takeAway, { description: 'Takes one interface away (CNI DEL)' });
+  wf.setHandler(describeQuery, () => sandbox.describe(), { description: 'Interfaces, addresses and their state' });
 
   const failure = await add(first).then(
     () => undefined,

@@ -18,6 +18,9 @@ packages=(
   procps                      # demo and tests look for leftover processes
 )
 
+# without network npm's own patience is ten minutes of silence
+patience=(--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=2000)
+
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
 
@@ -62,23 +65,27 @@ if [ ! -x "$node_home/bin/npm" ]; then
   work=$(mktemp -d "$cache/.node-XXXXXX")
   trap 'rm -rf "$work"' EXIT
   (cd "$work" && echo '{}' >package.json && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock \
-    "$node_package@$node_version" "npm@$npm_version") ||
+    "${patience[@]}" "$node_package@$node_version" "npm@$npm_version") ||
     fail "npm could not fetch $node_package@$node_version. Check the network and npm's settings: npm config list"
-  mkdir -p "$work/home/bin" "$work/home/lib"
+  mkdir -p "$work/home/bin" "$work/home/lib" "$work/home/etc"
   mv "$work/node_modules/$node_package/bin/node" "$work/home/bin/node"
   mv "$work/node_modules/npm" "$work/home/lib/npm"
   ln -s ../lib/npm/bin/npm-cli.js "$work/home/bin/npm"
   ln -s ../lib/npm/bin/npx-cli.js "$work/home/bin/npx"
+  # npm looks for the machine's settings (proxy, CA file) beside itself
+  ln -s "$(npm config get globalconfig 2>/dev/null)" "$work/home/etc/npmrc"
   mv -T "$work/home" "$node_home"
 fi
 ln -sfn "$node_home" .tools/node
 export PATH=$node_home/bin:$PATH
 
-# node_modules remembers the lock file it was made from
+# node_modules remembers the lock file it was made from. Not `npm ci`: it refuses a lock file that lacks other platforms' optional
+# packages, and which of those it has depends on the registry it was made with. --no-save keeps to the lock file all the same.
 lock=$(sha256sum <package-lock.json)
 stamp=node_modules/.orbweaver-lock
 if [ "$(cat "$stamp" 2>/dev/null)" != "${lock%% *}" ]; then
   say "installing npm packages"
-  npm ci --silent || fail "npm ci failed. See it in full: PATH=$node_home/bin:\$PATH npm ci"
+  npm install --no-save --silent "${patience[@]}" ||
+    fail "npm could not install the packages of package-lock.json. See why: PATH=$node_home/bin:\$PATH npm install --no-save"
   echo "${lock%% *}" >"$stamp"
 fi

@@ -29,7 +29,7 @@ export interface CallServerOptions {
   /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
   readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
-  readonly log: Log & { child(fields: object): Log };
+  readonly log: Log;
   readonly nowMs?: () => number;
 }
 

@@ -51,6 +51,12 @@ export class DeleteQueue {
     this.#soon(0);
   }
 
+  /** Tries everything again at once: what kept them waiting is back. */
+  retryNow(): void {
+    this.#attempts.clear();
+    this.#soon(0);
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#watcher?.close();

@@ -60,13 +60,14 @@ export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDeco
     nodeName: node.name,
     workflowBundle: config.workflowBundle,
     activities: createNodeActivities(steps, locks, calls),
+    onBack: () => queue.retryNow(),
     log,
   });
   const runs = new SandboxRuns({
     node: node.name,
     client: () => temporal.client(),
     breaker: temporal.breaker,
-    onNotEager: () => log.debug({}, 'run was not started eagerly'),
+    onNotEager: () => log.warn({}, 'run was not started eagerly'),
   });
   const detaches = new DetachService({ runs, calls, locks, steps, log });
   const queue: DeleteQueue = new DeleteQueue({

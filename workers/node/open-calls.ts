@@ -36,6 +36,7 @@ export class OpenCalls {
   open(nonce: string, command: 'ADD' | 'DEL', attachment: Attachment): OpenCall {
     const entry: Entry = { command, attachment, owner: 'run', hasBegun: false, ...Promise.withResolvers() };
     entry.promise.catch(() => undefined); // a caller may be gone by the time its failure is known
+    this.#calls.get(nonce)?.reject(hungUp(attachment));
     this.#calls.set(nonce, entry);
     return {
       outcome: entry.promise,
@@ -50,6 +51,7 @@ export class OpenCalls {
       },
       close: () => {
         if (this.#calls.get(nonce) === entry) this.#calls.delete(nonce);
+        entry.reject(hungUp(attachment)); // nothing once it is answered
       },
     };
   }
@@ -96,6 +98,9 @@ export class OpenCalls {
     this.#takenOver.set(nonce, nowMs);
   }
 }
+
+const hungUp = ({ ifName, containerID }: Attachment): ProvisionError =>
+  new ProvisionError({ type: 'CallerGone', message: `The caller for ${ifName} of sandbox ${containerID} hung up` });
 
 interface Entry {
   readonly command: 'ADD' | 'DEL';

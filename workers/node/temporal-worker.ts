@@ -14,6 +14,8 @@ export interface TemporalWorkerOptions {
   /** Prebuilt workflow code; empty: bundled here, which costs a second. */
   readonly workflowBundle: string;
   readonly activities: NodeActivities;
+  /** Temporal answers again after it did not. */
+  readonly onBack: () => void;
   readonly log: Log;
 }
 
@@ -38,10 +40,14 @@ export class TemporalWorker {
     const { log, address } = options;
     this.breaker = new Breaker({
       probe: () => this.#connection?.workflowService.getSystemInfo({}) ?? Promise.reject(new Error('Not connected yet')),
-      onChange: (state) =>
-        state === 'open'
-          ? log.error({ address, remedy: 'Running pods are unaffected; start the Temporal server' }, 'Temporal is away')
-          : log.info({ address }, 'Temporal is back'),
+      onChange: (state) => {
+        if (state === 'open') {
+          log.error({ address, remedy: 'Running pods are unaffected; start the Temporal server' }, 'Temporal is away');
+          return;
+        }
+        log.info({ address }, 'Temporal is back');
+        options.onBack();
+      },
     });
   }
 

@@ -252,7 +252,8 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
 
 function logInto({ logged }: NodeWorld): Log {
   const at = (level: string) => (fields: object, message: string) => void logged.push({ level, message, fields });
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const log: Log = { child: () => log, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return log;
 }
 
-export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const silent: Log = { child: () => silent, debug() {}, info() {}, warn() {}, error() {} };

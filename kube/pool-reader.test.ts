@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ApiClient, ApiRequest } from './api-client.ts';
+import { ApiError } from './api-error.ts';
+import { PoolReader } from './pool-reader.ts';
+
+/** Answers lists and reads of pools, and counts them. */
+class PoolServer implements ApiClient {
+  pools = ['rack7-v4'];
+  readonly asked: string[] = [];
+
+  async request<Answer>({ path }: ApiRequest): Promise<Answer> {
+    this.asked.push(path.replace('/apis/spiderpool.spidernet.io/v2beta1/', ''));
+    const name = /\/spiderippools\/(.+)$/.exec(path)?.[1];
+    const items = path.includes('spiderippools') ? this.pools.map((pool) => ({ metadata: { name: pool } })) : [];
+    if (name === undefined) return { metadata: { resourceVersion: '1' }, items } as Answer;
+    const item = items.find(({ metadata }) => metadata.name === name);
+    if (!item) throw new ApiError({ request: path, status: 404, reason: 'NotFound', detail: name });
+    return item as Answer;
+  }
+
+  // oxlint-disable-next-line require-yield -- pools are not watched, and a reader that tries shall fail
+  async *watch<Event>(): AsyncIterable<Event> {
+    throw new Error('pools are not watched');
+  }
+
+  async close(): Promise<void> {}
+}
+
+describe('pools', () => {
+  it('are read once by everybody who asks within 2 s, and again after', async () => {
+    let now = 10_000;
+    const api = new PoolServer();
+    const reader = new PoolReader({ api, now: () => now });
+    const [one, other] = await Promise.all([reader.recent(), reader.recent()]);
+    now += 1999;
+    expect(await reader.recent()).toBe(one);
+    expect(other).toBe(one);
+    expect(api.asked).toEqual(['spiderippools', 'spiderreservedips']);
+    now += 1;
+    api.pools = ['rack7-v4', 'rack8-v4'];
+    expect((await reader.recent()).pools.map(({ metadata }) => metadata.name)).toEqual(['rack7-v4', 'rack8-v4']);
+    expect(api.asked).toHaveLength(4);
+  });
+
+  it('are read at once for the look after a create', async () => {
+    const api = new PoolServer();
+    const reader = new PoolReader({ api });
+    await reader.recent();
+    api.pools = [];
+    expect(await reader.fresh('rack7-v4')).toBeUndefined();
+    api.pools = ['rack7-v4'];
+    expect((await reader.fresh('rack7-v4'))?.metadata.name).toBe('rack7-v4');
+  });
+});
