@@ -10,7 +10,7 @@ tests := static unit replay conformance live integration e2e
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
-demo: setup ## the whole stack and the story, line by line; EXIT=1 ends it afterwards
+demo: setup parts ## the whole stack and the story, line by line; EXIT=1 ends it afterwards
 	@EXIT=$(EXIT) node deploy/dev/demo.ts
 
 test: setup ## every tier; builds what it needs while the quick ones run
@@ -27,7 +27,7 @@ generate: setup ## types from the CRDs
 	@node kube/generate-types.ts
 
 golden: setup ## rewrites golden files; review reads the diff
-	@GOLDEN=write node test/run.ts unit replay conformance live
+	@UPDATE_GOLDEN=1 node test/run.ts unit replay conformance live
 
 up: setup parts ## a dev stack that stays
 	@node deploy/dev/up.ts

@@ -69,7 +69,8 @@ async function readConfiguration(kubeconfig: string | undefined) {
     const namespace = config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
     return { endpoint: await endpointOf(kubeconfig), namespace };
   } catch (error) {
-    throw new CliError(`Cannot read the kubeconfig: ${error instanceof Error ? error.message : String(error)}`, {
+    const why = (error instanceof Error ? error.message : String(error)).replace(/^Error: /, ''); // the library wraps texts
+    throw new CliError(`Cannot read the kubeconfig: ${why}`, {
       remedy: 'Give one with --kubeconfig or KUBECONFIG, as for kubectl',
       cause: error,
     });

@@ -130,7 +130,10 @@ function renderRun(
 }
 
 const endings = {
-  ...{ Completed: 'completed', Failed: 'failed', Terminated: 'terminated', Cancelled: 'cancelled' },
+  Completed: 'completed',
+  Failed: 'failed',
+  Terminated: 'terminated',
+  Cancelled: 'cancelled',
   TimedOut: 'timed out',
 } as const;
 
@@ -164,11 +167,18 @@ function callLines(call: ExplainedCall, clock: WallClock, paint: Paint, widths: 
 }
 
 const outcomeTones = {
-  ...{ attached: 'good', detached: 'good', failed: 'bad', running: 'busy', unanswered: 'busy' },
+  attached: 'good',
+  detached: 'good',
+  failed: 'bad',
+  running: 'busy',
+  unanswered: 'busy',
 } as const satisfies Record<ExplainedCall['outcome'], Tone>;
 
 const outcomeWords = {
-  ...{ attached: 'attached', detached: 'released', failed: 'failed', running: 'not done yet' },
+  attached: 'attached',
+  detached: 'released',
+  failed: 'failed',
+  running: 'not done yet',
   unanswered: 'not done when the run ended',
 } as const;
 
@@ -211,7 +221,9 @@ const titleOf = ({ name, isUndo }: ExplainedStep): string => `${isUndo ? 'undo: 
 
 function renderInterfaces(interfaces: readonly ExplainedInterface[], columns?: number): string {
   const cells = interfaces.map(({ ifName, network, kind, phase, addresses }) => [
-    ...[ifName, network, kind],
+    ifName,
+    network,
+    kind,
     addresses.map(({ address, pool }) => `${address} (${pool})`).join(', ') || '–',
     phase,
   ]);

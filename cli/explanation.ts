@@ -45,11 +45,13 @@ export interface ExplainedRun {
   readonly pod: PodIdentity;
   readonly node: string;
   readonly startedAtMs: number;
-  readonly closed?: Omit<CloseEvent, 'kind'>;
+  readonly closed?: Closing;
   readonly calls: readonly ExplainedCall[];
   readonly incidents: readonly Incident[];
   readonly waitingSinceMs?: number;
 }
+
+export type Closing = Omit<CloseEvent, 'kind'>;
 
 export interface ExplainedCall {
   readonly command: 'add' | 'detach';
@@ -110,10 +112,14 @@ export function explain({ namespace, name, run, history, live, earlier, claims, 
   const told = explained === undefined ? [] : interfacesOf(explained);
   const interfaces = live === undefined ? told : live.interfaces.map((nic) => withHistory(nic, told));
   return {
-    ...{ namespace, name, standing: standingOf(interfaces, explained), interfaces },
+    namespace,
+    name,
+    standing: standingOf(interfaces, explained),
+    interfaces,
     source: live !== undefined ? 'worker' : explained !== undefined ? 'history' : 'none',
     ...(explained === undefined ? {} : { run: explained }),
-    ...{ earlier, claims: claims ?? [] },
+    earlier,
+    claims: claims ?? [],
     warnings: [...warnings, ...(claims && explained ? contradictions(interfaces, explained, claims) : [])],
   };
 }
@@ -126,21 +132,21 @@ function explainRun({ workflowID, runID, containerID }: RunSummary, history: Run
       return [{ atMs: event.atMs, what: 'somebody asked for the run to be cancelled' }];
     return [];
   });
-  const { kind: _, ...closing } = closed ?? { kind: 'closed' };
   return {
-    ...{
-      workflowID,
-      runID,
-      containerID,
-      pod: history.first.pod,
-      node: history.first.node,
-      startedAtMs: history.startedAtMs,
-    },
-    ...(closed === undefined ? {} : { closed: closing as Omit<CloseEvent, 'kind'> }),
-    ...{ calls: callsOf(history, closed), incidents },
+    workflowID,
+    runID,
+    containerID,
+    pod: history.first.pod,
+    node: history.first.node,
+    startedAtMs: history.startedAtMs,
+    ...(closed === undefined ? {} : { closed: closingOf(closed) }),
+    calls: callsOf(history, closed),
+    incidents,
     ...(history.waitingSinceMs === undefined ? {} : { waitingSinceMs: history.waitingSinceMs }),
   };
 }
+
+const closingOf = ({ kind: _kind, ...closing }: CloseEvent): Closing => closing;
 
 /** A call while its steps are being collected. */
 interface OpenCall {
@@ -186,7 +192,10 @@ function explainCall({ event, steps, isDone, answer }: OpenCall, closed: CloseEv
   const hasEnded = isDone || outcome === 'failed';
   const claimed = steps.findLast(({ name, result }) => name === 'claimAddresses' && result !== undefined);
   return {
-    ...{ command: event.kind, attachment, arrivedAtMs, outcome },
+    command: event.kind,
+    attachment,
+    arrivedAtMs,
+    outcome,
     ...(hasEnded && last !== undefined ? { tookMs: rounded(last.endedAtMs - arrivedAtMs) } : {}),
     addresses: outcome === 'attached' ? ((claimed?.result ?? []) as readonly ClaimedAddress[]) : [],
     ...(failure === undefined ? {} : { failure }),
@@ -195,24 +204,23 @@ function explainCall({ event, steps, isDone, answer }: OpenCall, closed: CloseEv
 }
 
 const outcomes = { add: 'attached', detach: 'detached' } as const;
-const undoSteps = ['removeLink', 'releaseAddresses'];
+const undoSteps: ReadonlySet<string> = new Set(['removeLink', 'releaseAddresses']);
 
 /** While a failed ADD is still being undone, its failure is only in its steps. */
 function failureOf({ kind }: CallEvent, steps: readonly StepEvent[]): Failure | undefined {
   if (kind === 'detach') return undefined;
-  return steps.find(({ name, failure }) => failure !== undefined && !undoSteps.includes(name))?.failure;
+  return steps.find(({ name, failure, isRetrying }) => failure !== undefined && !isRetrying && !undoSteps.has(name))
+    ?.failure;
 }
 
-function explainStep(command: 'add' | 'detach', { kind: _, result, ...step }: StepEvent): ExplainedStep {
+function explainStep(command: 'add' | 'detach', step: StepEvent): ExplainedStep {
+  const { kind: _kind, result, ...told } = step;
   const brought = broughtBy(step.name, result);
   return {
-    ...step,
-    ...{
-      startedAtMs: step.startedAtMs,
-      endedAtMs: rounded(step.endedAtMs),
-      lastAttemptMs: rounded(step.lastAttemptMs),
-    },
-    isUndo: command === 'add' && undoSteps.includes(step.name),
+    ...told,
+    endedAtMs: rounded(step.endedAtMs),
+    lastAttemptMs: rounded(step.lastAttemptMs),
+    isUndo: command === 'add' && undoSteps.has(step.name),
     ...(brought === undefined ? {} : { brought }),
   };
 }
@@ -243,7 +251,10 @@ function interfacesOf({ calls, closed }: ExplainedRun): readonly ExplainedInterf
     }
     if (command === 'add' && outcome === 'attached' && known?.phase === 'Attached') continue; // repeated, and answered the same
     rows.set(key, {
-      ...{ ifName, network, kind, phase: phaseOf(command, outcome, failure) },
+      ifName,
+      network,
+      kind,
+      phase: phaseOf(command, outcome, failure),
       addresses: command === 'detach' ? (known?.addresses ?? []) : addresses,
       ...(failure === undefined ? {} : { failure }),
       ...(tookMs === undefined ? { sinceMs: arrivedAtMs } : { sinceMs: rounded(arrivedAtMs + tookMs) }),
@@ -274,7 +285,11 @@ function withHistory(
     (row) => row.ifName === ifName && row.network === network && row.kind === kind && row.phase === phase,
   );
   return {
-    ...{ ifName, network, kind, phase, addresses },
+    ifName,
+    network,
+    kind,
+    phase,
+    addresses,
     ...(failure === undefined ? {} : { failure }),
     ...(known?.sinceMs === undefined ? {} : { sinceMs: known.sinceMs }),
     ...(known?.attachedInMs === undefined ? {} : { attachedInMs: known.attachedInMs }),

@@ -59,8 +59,12 @@ const renderNics = (nics: readonly NodeNic[], columns?: number): string =>
   table(
     ['NIC', 'DRIVER', 'SPEED', 'MTU', 'STATE', 'MAC'],
     nics.map((nic) => [
-      ...[nic.name, nic.driver === '' ? '–' : nic.driver, speed(nic.speedBitsPerSecond), String(nic.mtuBytes)],
-      ...[`${nic.isUp ? 'up' : 'down'}${nic.isVirtual ? ', virtual' : ''}`, nic.mac],
+      nic.name,
+      nic.driver === '' ? '–' : nic.driver,
+      speed(nic.speedBitsPerSecond),
+      String(nic.mtuBytes),
+      `${nic.isUp ? 'up' : 'down'}${nic.isVirtual ? ', virtual' : ''}`,
+      nic.mac,
     ]),
     columns,
   );
@@ -71,8 +75,13 @@ const renderAttachments = (attachments: readonly NodeAttachment[], clock: WallCl
     [...attachments]
       .sort((a, b) => keyOf(a).localeCompare(keyOf(b), 'en', { numeric: true }))
       .map(({ attachment, pod, addresses, isDone, addedAtMs }) => [
-        ...[`${pod.namespace}/${pod.name}`, attachment.ifName, attachment.network, attachment.kind],
-        ...[addresses.join(', ') || '–', isDone ? 'attached' : 'under way', clock.time(addedAtMs)],
+        `${pod.namespace}/${pod.name}`,
+        attachment.ifName,
+        attachment.network,
+        attachment.kind,
+        addresses.join(', ') || '–',
+        isDone ? 'attached' : 'under way',
+        clock.time(addedAtMs),
         shortID(attachment.containerID),
       ]),
     columns,

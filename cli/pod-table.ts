@@ -34,8 +34,15 @@ export function podRows(claims: readonly IPClaim[], filter: PodFilter = {}): rea
     .flatMap(({ spec }) =>
       spec.holders.map(
         ({ namespace, pod, node, interface: nic, network, containerID }): PodRow => ({
-          ...{ namespace, pod, node, interface: nic, network, address: spec.address, pool: spec.pool },
-          ...{ phase: spec.phase, containerID },
+          namespace,
+          pod,
+          node,
+          interface: nic,
+          network,
+          address: spec.address,
+          pool: spec.pool,
+          phase: spec.phase,
+          containerID,
           ...(spec.until === undefined ? {} : { until: spec.until }),
         }),
       ),
@@ -52,7 +59,13 @@ export function podRows(claims: readonly IPClaim[], filter: PodFilter = {}): rea
 export function renderPods(rows: readonly PodRow[], columns?: number): string {
   const head = ['NAMESPACE', 'POD', 'NODE', 'NIC', 'ADDRESS', 'POOL', 'PHASE', 'SANDBOX'];
   const cells = rows.map((row) => [
-    ...[row.namespace, row.pod, row.node, row.interface, row.address, row.pool, row.phase],
+    row.namespace,
+    row.pod,
+    row.node,
+    row.interface,
+    row.address,
+    row.pool,
+    row.phase,
     shortID(row.containerID),
   ]);
   return table(head, cells, columns);

@@ -74,9 +74,12 @@ export function renderPools(rows: readonly PoolRow[], columns?: number): string 
   const count = (value: bigint | undefined): string => value?.toString() ?? '–';
   const head = ['NAME', 'FAMILY', 'SUBNET', 'USED', 'FREE', 'HELD', 'TOTAL', 'DEFAULT', 'STATE'];
   const cells = rows.map((row) => [
-    ...[row.name, row.family === undefined ? '–' : `IPv${row.family}`, row.subnet],
+    row.name,
+    row.family === undefined ? '–' : `IPv${row.family}`,
+    row.subnet,
     ...[row.used, row.free, row.held, row.total].map(count),
-    ...[row.isDefault ? 'yes' : 'no', row.state],
+    row.isDefault ? 'yes' : 'no',
+    row.state,
   ]);
   return table(head, cells, columns);
 }
@@ -94,12 +97,22 @@ export function renderPoolPage({ pool, claims }: PoolPage, paint: Paint, columns
 type Claimed = Pick<PoolRow, 'used' | 'held'>;
 
 const malformedRow = (pool: Extract<Pool, { problem: string }>, subnet: string, claimed: Claimed): PoolRow => ({
-  ...{ name: pool.name, subnet, ...claimed, isDefault: pool.isDefault, state: 'Malformed', problem: pool.problem },
+  name: pool.name,
+  subnet,
+  ...claimed,
+  isDefault: pool.isDefault,
+  state: 'Malformed',
+  problem: pool.problem,
   ...(pool.family === undefined ? {} : { family: pool.family }),
 });
 
 const readableRow = (pool: PoolSnapshot, claimed: Claimed, free: bigint): PoolRow => ({
-  ...{ name: pool.name, family: pool.family, subnet: formatCidr(pool.subnet), ...claimed, free, total: pool.total },
+  name: pool.name,
+  family: pool.family,
+  subnet: formatCidr(pool.subnet),
+  ...claimed,
+  free,
+  total: pool.total,
   isDefault: pool.isDefault,
   state: stateOf(pool, free),
 });

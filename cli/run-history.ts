@@ -112,7 +112,9 @@ export function readRunHistory(history: History): RunHistory {
     } else if (updated) {
       const failure = updated.outcome?.failure;
       events.push({
-        ...{ kind: 'answer', to: String(updated.acceptedEventId), atMs },
+        kind: 'answer',
+        to: String(updated.acceptedEventId),
+        atMs,
         ...(failure ? { failure: failureOf(failure) } : {}),
       });
     } else if (marker?.markerName === 'core_local_activity') {
@@ -131,7 +133,9 @@ export function readRunHistory(history: History): RunHistory {
   if (first?.request?.attachment === undefined)
     throw new Error('The history does not begin with the request of an ADD');
   return {
-    ...{ first: first.request, startedAtMs: first.atMs, events },
+    first: first.request,
+    startedAtMs: first.atMs,
+    events: events.map(endedBeforeNext),
     ...(waitingSinceMs === undefined ? {} : { waitingSinceMs }),
   };
 }
@@ -160,13 +164,24 @@ function toStep(
   const startedAtMs = toMs(data.original_schedule_time);
   const result: unknown = firstOf(details?.['result']?.payloads);
   return {
-    ...{ kind: 'step', name: data.activity_type, startedAtMs, lastAttemptMs, attempts: data.attempt },
-    // Waiting between attempts is in no run time; the record of the last one follows it at once.
+    kind: 'step',
+    name: data.activity_type,
+    startedAtMs,
+    lastAttemptMs,
+    attempts: data.attempt,
+    // Waiting between attempts is in no run time, so the record of the last one is the best there is.
     endedAtMs: data.attempt === 1 ? startedAtMs + lastAttemptMs : recordedAtMs,
     ...(result == null ? {} : { result }),
     ...(failure ? { failure: failureOf(failure) } : {}),
     isRetrying: data.backoff !== null,
   };
+}
+
+/** The record of repeated attempts may come long after their end, together with what followed them. */
+function endedBeforeNext(event: RunEvent, index: number, events: readonly RunEvent[]): RunEvent {
+  if (event.kind !== 'step' || event.attempts === 1) return event;
+  const next = events.slice(index + 1).find((later) => later.kind === 'step');
+  return { ...event, endedAtMs: Math.min(event.endedAtMs, next?.startedAtMs ?? event.endedAtMs) };
 }
 
 /** Attempts before and after a server timer are two markers of one step. */

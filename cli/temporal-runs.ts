@@ -74,7 +74,10 @@ function summaryOf({
   const node = typedSearchAttributes.get(nodeName);
   const phase = typedSearchAttributes.get(netPhase);
   return {
-    ...{ workflowID: workflowId, runID: runId, startedAtMs: startTime.getTime(), status: status.name },
+    workflowID: workflowId,
+    runID: runId,
+    startedAtMs: startTime.getTime(),
+    status: status.name,
     containerID: workflowId.slice(workflowId.lastIndexOf('/') + 1),
     ...(closeTime === undefined ? {} : { closedAtMs: closeTime.getTime() }),
     ...(node === undefined ? {} : { node }),

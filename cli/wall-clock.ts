@@ -9,7 +9,12 @@ export interface WallClock {
 /** `timeZone`: an IANA name; absent: the local one (TZ). */
 export function wallClock(nowMs: number, timeZone?: string): WallClock {
   const format = new Intl.DateTimeFormat('en-CA', {
-    ...{ year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' },
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
     hourCycle: 'h23',
     ...(timeZone === undefined ? {} : { timeZone }),
   });

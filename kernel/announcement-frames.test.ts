@@ -8,7 +8,20 @@ const mac = Buffer.from('020000000005', 'hex');
 describe('an announcement', () => {
   it('of an IPv4 address is an ARP request for itself to all', () => {
     expect(arpAnnouncement(mac, parseAddress('10.70.8.20')).toString('hex')).toBe(
-      ['ffffffffffff', '020000000005', '0806', '0001', '0800', '06', '04', '0001', '020000000005', '0a460814', '000000000000', '0a460814'].join(''),
+      [
+        'ffffffffffff',
+        '020000000005',
+        '0806',
+        '0001',
+        '0800',
+        '06',
+        '04',
+        '0001',
+        '020000000005',
+        '0a460814',
+        '000000000000',
+        '0a460814',
+      ].join(''),
     );
   });
 

@@ -6,16 +6,8 @@ import {
   type ReversibleOperation,
 } from '../network/link-operation.ts';
 import { addAddress, deleteAddress } from './address-message.ts';
-import {
-  createMacvlan,
-  deleteLink,
-  getLink,
-  readLink,
-  setLinkAlias,
-  setLinkMtu,
-  setLinkUp,
-} from './link-message.ts';
 import { kernelRefused } from './kernel-refused.ts';
+import { createMacvlan, deleteLink, getLink, readLink, setLinkAlias, setLinkMtu, setLinkUp } from './link-message.ts';
 import { NetlinkError } from './netlink-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { addRoute, deleteRoute, type GatewayRoute } from './route-message.ts';

@@ -1,8 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
 import type { Attachment } from '../contracts/attachment.ts';
 import { type AttachmentRecord, type AttachmentRecords, createAttachmentRecords } from './attachment-records.ts';
 
@@ -86,6 +89,21 @@ describe('attachment records', () => {
     expect(await records.list()).toEqual({ records: [record], unreadable: [] });
   });
 
+  it('shows whole records only when their writer was killed', async () => {
+    const writer = spawn(process.execPath, [
+      fileURLToPath(new URL('./testing/write-records.ts', import.meta.url)),
+      directory,
+    ]);
+    await once(writer.stdout, 'data');
+    writer.kill('SIGKILL');
+    await once(writer, 'exit');
+    const { records: found, unreadable } = await records.list();
+    expect(unreadable).toEqual([]);
+    expect(found.length).toBeGreaterThan(0);
+    for (const each of found) await records.remove(each.attachment);
+    expect(await records.list()).toEqual({ records: [], unreadable: [] });
+  });
+
   it('says which file it could not write', async () => {
     await writeFile(join(directory, 'attachments'), 'in the way');
     await expect(records.write(record)).rejects.toMatchObject({
@@ -111,7 +129,12 @@ describe('attachment records', () => {
       fc.constantFrom('.', '..', '../..', 'a.b', 'a', 'b.c', 'c', '/etc', 'x/y', '%2E', 'ü'),
       fc.string({ minLength: 1, maxLength: 12, unit: 'grapheme-ascii' }),
     );
-    const attachments = fc.record({ containerID: name, network: name, ifName: name, kind: fc.constant('attach' as const) });
+    const attachments = fc.record({
+      containerID: name,
+      network: name,
+      ifName: name,
+      kind: fc.constant('attach' as const),
+    });
     await fc.assert(
       fc.asyncProperty(attachments, attachments, async (one, two) => {
         const written = [one, two].map((attachment) => ({ ...record, attachment }));

@@ -1,17 +1,20 @@
-import { expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
 import { asSent, captureIproute2, closingCommands, commands } from './testing/iproute2-capture.ts';
 
 const goldenFile = new URL('./testdata/iproute2.json', import.meta.url);
 const hasTools = ['strace', 'ip'].every((tool) => spawnSync(tool, ['-V']).error === undefined);
 
-(hasTools ? it : it.skip)('our messages are those that this machine’s ip(8) sends (needs strace and iproute2)', () => {
-  const capture = captureIproute2();
-  if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(goldenFile, `${JSON.stringify(capture, undefined, 2)}\n`);
-  const ours = Object.entries({ ...commands, ...closingCommands }).map(([command, encode]) => [
-    command,
-    asSent(encode(capture.facts)),
-  ]);
-  expect(Object.fromEntries(ours)).toEqual(capture.requests);
+const whenTraced = hasTools ? describe : describe.skip;
+whenTraced('with strace and iproute2 installed', () => {
+  it('our messages are those that this machine’s ip(8) sends', () => {
+    const capture = captureIproute2();
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(goldenFile, `${JSON.stringify(capture, undefined, 2)}\n`);
+    const ours = Object.entries({ ...commands, ...closingCommands }).map(([command, encode]) => [
+      command,
+      asSent(encode(capture.facts)),
+    ]);
+    expect(Object.fromEntries(ours)).toEqual(capture.requests);
+  });
 });

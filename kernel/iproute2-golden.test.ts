@@ -1,5 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
 import { readAddress } from './address-message.ts';
 import { readLink } from './link-message.ts';
 import { readAcknowledgement } from './netlink-error.ts';

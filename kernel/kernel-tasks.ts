@@ -15,7 +15,9 @@ import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
 import { oneProcessOfEach, searchNamespace } from './namespace-search.ts';
 import { NetlinkError } from './netlink-error.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
 import {
+  closing,
   invalidNamespace,
   type NetworkNamespace,
   openNamespace,
@@ -84,15 +86,15 @@ export type NamespaceState = 'alive' | 'gone' | 'other';
 
 /** Work that threads do, one at a time each: synchronous from the first system call to the last. */
 export const createKernelTasks = (hostNetns: string | undefined) => ({
-  identifyNamespace(path: string): { cookie: string; inode: string } {
-    using namespace = openPodNamespace(systemCalls, path);
-    using node = openNodeNamespace(systemCalls, hostNetns);
-    if (namespace.cookie === node.cookie) throw invalidNamespace(path, "it is the node's own");
-    return { cookie: namespace.cookie, inode: namespace.inode };
-  },
+  identifyNamespace: (path: string): { cookie: string; inode: string } =>
+    closing(openPodNamespace(systemCalls, path), ({ cookie, inode }) => {
+      const own = closing(openNodeNamespace(systemCalls, hostNetns), (node) => node.cookie);
+      if (cookie === own) throw invalidNamespace(path, "it is the node's own");
+      return { cookie, inode };
+    }),
 
-  plumb(spec: PlumbSpec): PlumbedLink {
-    return withSite(hostNetns, spec, (site) => {
+  plumb: (spec: PlumbSpec): PlumbedLink =>
+    atSite(hostNetns, spec, (site) => {
       const plan = planAttachment(surroundings(site, spec.link.master), desired(spec));
       if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
       applyPlan(site, plan.operations);
@@ -100,90 +102,109 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
       if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${spec.ifName} just made`, ENODEV);
       const { mac, mtuBytes, ifIndex } = link;
       return { mac, mtuBytes, ifIndex, commands: asIpCommands(plan.operations, spec.netns) };
-    });
-  },
+    }),
 
   unplumb(spec: UnplumbSpec): UnplumbedLink {
-    using namespace = findNamespace(spec.netns, spec.netnsCookie);
-    if (namespace === undefined) return { removed: false, commands: [] };
-    using pod = namespace.netlink();
-    const links = observeLinks(pod);
-    const removed = planRemoval(links, spec).filter((operation) => {
-      const ifIndex = links.find(({ ifName }) => ifName === operation.ifName)?.ifIndex ?? 0;
-      return removeUnlessGone(operation, spec.netns, () => pod.change('RTM_DELLINK', deleteLink(ifIndex)));
+    const removed = inSandbox(spec, (pod) => {
+      const links = observeLinks(pod);
+      return planRemoval(links, spec).filter((operation) => {
+        const ifIndex = links.find(({ ifName }) => ifName === operation.ifName)?.ifIndex ?? 0;
+        return removeUnlessGone(operation, spec.netns, () => pod.change('RTM_DELLINK', deleteLink(ifIndex)));
+      });
     });
-    return { removed: removed.length > 0, commands: asIpCommands(removed, spec.netns) };
+    const commands = asIpCommands(removed ?? [], spec.netns);
+    return { removed: commands.length > 0, commands };
   },
 
-  removeAddresses({ netns, netnsCookie, ifName, addresses }: RemoveAddressesSpec): void {
-    using namespace = findNamespace(netns, netnsCookie);
-    if (namespace === undefined) return;
-    using pod = namespace.netlink();
-    const link = observeLink(pod, ifName);
-    if (link === undefined) return;
-    for (const address of addresses.map(canonicalPrefix)) {
-      removeUnlessGone({ op: 'delete-address', ifName, address }, netns, () =>
-        pod.change('RTM_DELADDR', deleteAddress(link.ifIndex, parsePrefix(address))),
-      );
-    }
+  removeAddresses(spec: RemoveAddressesSpec): void {
+    const { netns, ifName, addresses } = spec;
+    inSandbox(spec, (pod) => {
+      const link = observeLink(pod, ifName);
+      if (link === undefined) return;
+      for (const address of addresses.map(canonicalPrefix)) {
+        removeUnlessGone({ op: 'delete-address', ifName, address }, netns, () =>
+          pod.change('RTM_DELADDR', deleteAddress(link.ifIndex, parsePrefix(address))),
+        );
+      }
+    });
   },
 
   check: (spec: PlumbSpec): string[] =>
-    withSite(hostNetns, spec, (site) =>
-      attachmentDifferences(surroundings(site, spec.link.master), desired(spec)),
-    ),
+    atSite(hostNetns, spec, (site) => attachmentDifferences(surroundings(site, spec.link.master), desired(spec))),
 
-  inspect(netns: string | undefined): ObservedNamespace {
-    using namespace = openEither(hostNetns, netns);
-    using socket = namespace.netlink();
-    return observeNamespace(socket);
-  },
+  inspect: (netns: string | undefined): ObservedNamespace => lookInto(hostNetns, netns, observeNamespace),
 
-  findMarked(netns: string | undefined): MarkedLink[] {
-    using namespace = openEither(hostNetns, netns);
-    using socket = namespace.netlink();
-    return observeLinks(socket).flatMap(({ alias, ifName, mac }) => {
+  findMarked: (netns: string | undefined): MarkedLink[] =>
+    lookInto(hostNetns, netns, observeLinks).flatMap(({ alias, ifName, mac }) => {
       const mark = markOf(alias);
       return mark === undefined ? [] : [{ ...mark, linkName: ifName, mac }];
-    });
-  },
+    }),
 
   namespaceState({ netns, netnsCookie }: { netns: string; netnsCookie: string }): NamespaceState {
     const opening = openNamespace(systemCalls, netns);
-    const cookie = opening.outcome === 'opened' ? cookieAndClose(opening.namespace) : undefined;
-    if (cookie === netnsCookie) return 'alive';
-    using elsewhere = searchNamespace(systemCalls, netns, netnsCookie);
+    const found = opening.outcome === 'opened' ? closing(opening.namespace, ({ cookie }) => cookie) : undefined;
+    if (found === netnsCookie) return 'alive';
+    const elsewhere = searchNamespace(systemCalls, netns, netnsCookie);
+    elsewhere?.close();
     if (elsewhere !== undefined) return 'alive';
-    return cookie === undefined ? 'gone' : 'other';
+    return found === undefined ? 'gone' : 'other';
   },
 
-  hasProcesses(netns: string): boolean {
-    using namespace = openPodNamespace(systemCalls, netns);
-    return oneProcessOfEach('net').has(`net:[${namespace.inode}]`);
-  },
+  hasProcesses: (netns: string): boolean =>
+    closing(openPodNamespace(systemCalls, netns), ({ inode }) => oneProcessOfEach('net').has(`net:[${inode}]`)),
 
   canSeeNamespaceMounts: namespaceMountsInSight,
 
-  announce({ netns, ifName, mac, addresses }: AnnounceSpec): void {
-    using namespace = openPodNamespace(systemCalls, netns);
-    using pod = namespace.netlink();
-    const link = observeLink(pod, ifName);
-    if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${ifName} in ${netns}`, ENODEV);
-    announceAddresses(systemCalls, namespace, { ifIndex: link.ifIndex, mac, addresses });
-  },
+  announce: ({ netns, ifName, mac, addresses }: AnnounceSpec): void =>
+    closing(openPodNamespace(systemCalls, netns), (namespace) => {
+      const link = closing(namespace.netlink(), (pod) => observeLink(pod, ifName));
+      if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${ifName} in ${netns}`, ENODEV);
+      announceAddresses(systemCalls, namespace, { ifIndex: link.ifIndex, mac, addresses });
+    }),
 });
 
 export type KernelTasks = ReturnType<typeof createKernelTasks>;
 
 const ENODEV = 19;
 
-function withSite<Result>(hostNetns: string | undefined, spec: PlumbSpec, work: (site: PlanSite) => Result): Result {
-  using namespace = openPodNamespace(systemCalls, spec.netns, spec.netnsCookie);
-  using nodeNamespace = openNodeNamespace(systemCalls, hostNetns);
-  using node = nodeNamespace.netlink();
-  using pod = namespace.netlink();
-  return work({ node, pod, podFd: namespace.fd, netns: spec.netns, indexes: new Map() });
+/** Works on a sandbox that must be there, with a socket in its namespace and one in the node's. */
+const atSite = <Result>(hostNetns: string | undefined, spec: PlumbSpec, work: (site: PlanSite) => Result): Result =>
+  closing(openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (namespace) =>
+    closing(namespace.netlink(), (pod) =>
+      lookInto(hostNetns, undefined, (node) =>
+        work({ node, pod, podFd: namespace.fd, netns: spec.netns, indexes: new Map() }),
+      ),
+    ),
+  );
+
+/** Works on a sandbox wherever its namespace still is; undefined when that is gone, and its links with it. */
+function inSandbox<Result>(
+  { netns, netnsCookie }: { readonly netns: string; readonly netnsCookie?: string },
+  work: (pod: NetlinkSocket) => Result,
+): Result | undefined {
+  const found = findNamespace(netns, netnsCookie);
+  return found === undefined ? undefined : closing(found, (namespace) => closing(namespace.netlink(), work));
 }
+
+function findNamespace(netns: string, cookie: string | undefined): NetworkNamespace | undefined {
+  const opening = openNamespace(systemCalls, netns);
+  if (opening.outcome === 'opened') {
+    if (cookie === undefined || opening.namespace.cookie === cookie) return opening.namespace;
+    opening.namespace.close();
+  }
+  return cookie === undefined ? undefined : searchNamespace(systemCalls, netns, cookie);
+}
+
+/** Asks in a pod's namespace, or without a path in the node's. */
+const lookInto = <Result>(
+  hostNetns: string | undefined,
+  netns: string | undefined,
+  work: (socket: NetlinkSocket) => Result,
+): Result =>
+  closing(
+    netns === undefined ? openNodeNamespace(systemCalls, hostNetns) : openPodNamespace(systemCalls, netns),
+    (namespace) => closing(namespace.netlink(), work),
+  );
 
 function surroundings({ node, pod }: PlanSite, master: string): ObservedSurroundings {
   const parent = observeParent(node, master);
@@ -196,24 +217,6 @@ const desired = ({ containerID, ifName, link, addresses }: PlumbSpec): DesiredAt
   ifName,
   addresses,
 });
-
-const openEither = (hostNetns: string | undefined, netns: string | undefined): NetworkNamespace =>
-  netns === undefined ? openNodeNamespace(systemCalls, hostNetns) : openPodNamespace(systemCalls, netns);
-
-/** The sandbox's namespace wherever it still is; undefined when it is gone, and its links with it. */
-function findNamespace(netns: string, cookie: string | undefined): NetworkNamespace | undefined {
-  const opening = openNamespace(systemCalls, netns);
-  if (opening.outcome === 'opened') {
-    if (cookie === undefined || opening.namespace.cookie === cookie) return opening.namespace;
-    opening.namespace[Symbol.dispose]();
-  }
-  return cookie === undefined ? undefined : searchNamespace(systemCalls, netns, cookie);
-}
-
-function cookieAndClose(namespace: NetworkNamespace): string {
-  using closing = namespace;
-  return closing.cookie;
-}
 
 /** Removing what is gone already is success, and is not counted. */
 function removeUnlessGone(operation: LinkOperation, netns: string, remove: () => void): boolean {

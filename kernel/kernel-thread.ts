@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toFailure } from '../contracts/failures.ts';
-import { createKernelTasks, type KernelTasks } from './kernel-tasks.ts';
 import { kernelRefusedUnplanned } from './kernel-refused.ts';
+import { createKernelTasks, type KernelTasks } from './kernel-tasks.ts';
 import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-pool.ts';
 
 /** The whole life of a kernel thread: take a task, do it, answer. */
@@ -9,6 +9,7 @@ const { hostNetns } = workerData as ThreadSettings;
 const tasks = createKernelTasks(hostNetns);
 
 parentPort?.on('message', ({ task, argument }: ThreadTask) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port, no window
   parentPort?.postMessage(perform(task, argument));
 });
 

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import type {
   AnnounceSpec,
@@ -32,7 +33,10 @@ export interface Kernel {
   /** Removes what carries this attachment's mark. Succeeds when link or namespace are gone. Throws `KernelRefused`. */
   unplumb(spec: UnplumbSpec): Promise<UnplumbedLink>;
 
-  /** Takes addresses off an interface that another plugin made. Succeeds when any of it is gone. Throws `KernelRefused`. */
+  /**
+   * Takes addresses off an interface that another plugin made. Succeeds when any of it is gone. The kernel takes the later
+   * IPv4 addresses of the same subnet away too (promote_secondaries, ip-sysctl.rst). Throws `KernelRefused`.
+   */
   removeAddresses(spec: RemoveAddressesSpec): Promise<void>;
 
   /** Links, addresses and main routes of a namespace; of the node's without a path. Throws `InvalidNamespace`. */
@@ -80,6 +84,9 @@ export interface KernelLog {
   warn(fields: object, message: string): void;
 }
 
+/** The threads' program lies beside this one: as source, as emitted JavaScript, or as a bundle of its own. */
+const threadProgram = new URL(`./kernel-thread${extname(import.meta.url)}`, import.meta.url);
+
 const silent: KernelLog = { debug: () => undefined, warn: () => undefined };
 
 /** Starts the threads. */
@@ -87,8 +94,8 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
   // libuv starts all its threads at the first use, from the thread that asks: this one, which never leaves its namespace.
   stat('/').catch(() => undefined);
   const onDeath = (err: Error): void => log.warn({ err }, 'kernel thread replaced');
-  const pool = new ThreadPool(threads, { hostNetns }, onDeath);
-  const announcer = new ThreadPool(1, { hostNetns }, onDeath);
+  const pool = new ThreadPool(threadProgram, threads, { hostNetns }, onDeath);
+  const announcer = new ThreadPool(threadProgram, 1, { hostNetns }, onDeath);
 
   async function change<Task extends 'plumb' | 'unplumb'>(
     task: Task,

@@ -1,12 +1,6 @@
 import { type MacvlanMode, macvlanModes } from '../contracts/pod-network.ts';
 import type { ObservedLink } from '../network/observed-namespace.ts';
-import {
-  nameAttribute,
-  nestedAttribute,
-  readAttributes,
-  textAttribute,
-  u32Attribute,
-} from './attribute.ts';
+import { nameAttribute, nestedAttribute, readAttributes, textAttribute, u32Attribute } from './attribute.ts';
 import {
   ARPHRD_ETHER,
   IFF_LOOPBACK,

@@ -11,7 +11,7 @@ export function searchNamespace(calls: SystemCalls, path: string, cookie: string
   for (const candidate of candidatePaths(path)) {
     const namespace = tryOpen(calls, candidate);
     if (namespace?.cookie === cookie) return namespace;
-    namespace?.[Symbol.dispose]();
+    namespace?.close();
   }
   return undefined;
 }

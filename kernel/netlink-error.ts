@@ -1,12 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import { align, readAttributes } from './attribute.ts';
-import {
-  NLM_F_ACK_TLVS,
-  NLM_F_CAPPED,
-  NLMSG_DONE,
-  NLMSG_HDRLEN,
-  NLMSGERR_ATTR_MSG,
-} from './netlink-constants.ts';
+import { NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSG_HDRLEN, NLMSGERR_ATTR_MSG } from './netlink-constants.ts';
 import type { NetlinkMessage } from './nlmsg.ts';
 
 /** "EEXIST" for 17. */

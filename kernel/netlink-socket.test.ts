@@ -44,9 +44,11 @@ function scriptedKernel(answers: readonly (readonly Answer[])[]): { calls: Syste
     close: (fd) => void closed.push(fd),
     sendto: (_fd, data) => {
       const sequence = data.readUInt32LE(8);
-      const messages = left.shift()?.map(({ type, flags = 0, body, sequenceOffset = 0 }) =>
-        encodeMessage({ type, flags, body }, sequence + sequenceOffset),
-      );
+      const messages = left
+        .shift()
+        ?.map(({ type, flags = 0, body, sequenceOffset = 0 }) =>
+          encodeMessage({ type, flags, body }, sequence + sequenceOffset),
+        );
       datagram = messages === undefined ? undefined : Buffer.concat(messages);
       return data.length;
     },
@@ -73,46 +75,54 @@ describe('a netlink conversation', () => {
   it('gives the kernel’s sentence with a refusal', () => {
     const body = Buffer.concat([errno(17), textAttribute(NLMSGERR_ATTR_MSG, 'File exists already')]);
     const flags = NLM_F_CAPPED | NLM_F_ACK_TLVS;
-    using socket = new NetlinkSocket(scriptedKernel([[{ type: NLMSG_ERROR, flags, body }]]).calls, 7);
+    const socket = new NetlinkSocket(scriptedKernel([[{ type: NLMSG_ERROR, flags, body }]]).calls, 7);
     expect(() => socket.change('RTM_NEWLINK', request)).toThrow(
       expect.objectContaining({ operation: 'RTM_NEWLINK', errno: 17, code: 'EEXIST', extack: 'File exists already' }),
     );
   });
 
   it('reads a list again when it changed meanwhile', () => {
-    const interrupted = [{ ...link, flags: NLM_F_DUMP_INTR }, { type: NLMSG_DONE, body: done }];
+    const interrupted = [
+      { ...link, flags: NLM_F_DUMP_INTR },
+      { type: NLMSG_DONE, body: done },
+    ];
     const complete = [link, link, { type: NLMSG_DONE, body: done }];
-    using socket = new NetlinkSocket(scriptedKernel([interrupted, interrupted, complete]).calls, 7);
+    const socket = new NetlinkSocket(scriptedKernel([interrupted, interrupted, complete]).calls, 7);
     expect(socket.dump('RTM_GETLINK', request)).toHaveLength(2);
   });
 
   it('gives up on a list that never holds still', () => {
     const interrupted = [{ type: NLMSG_DONE, flags: NLM_F_DUMP_INTR, body: done }];
-    using socket = new NetlinkSocket(scriptedKernel(Array.from({ length: 10 }, () => interrupted)).calls, 7);
+    const socket = new NetlinkSocket(scriptedKernel(Array.from({ length: 10 }, () => interrupted)).calls, 7);
     expect(() => socket.dump('RTM_GETLINK', request)).toThrow(/changed during each of 10 readings: EAGAIN/);
   });
 
   it('finds the error at the end of a list', () => {
-    using socket = new NetlinkSocket(scriptedKernel([[link, { type: NLMSG_DONE, body: errno(1) }]]).calls, 7);
+    const socket = new NetlinkSocket(scriptedKernel([[link, { type: NLMSG_DONE, body: errno(1) }]]).calls, 7);
     expect(() => socket.dump('RTM_GETLINK', request)).toThrow('RTM_GETLINK: EPERM');
   });
 
   it('passes over the answer to an earlier request', () => {
     const stale = { type: NLMSG_ERROR, body: errno(17), sequenceOffset: -1 };
     const answer = { type: NLMSG_ERROR, body: errno(0) };
-    using socket = new NetlinkSocket(scriptedKernel([[stale, answer]]).calls, 7);
+    const socket = new NetlinkSocket(scriptedKernel([[stale, answer]]).calls, 7);
     expect(() => socket.change('RTM_NEWLINK', request)).not.toThrow();
   });
 
   it('says that the kernel is silent', () => {
-    using socket = new NetlinkSocket(scriptedKernel([]).calls, 7);
+    const socket = new NetlinkSocket(scriptedKernel([]).calls, 7);
     expect(() => socket.change('RTM_NEWLINK', request)).toThrow('RTM_NEWLINK: no answer for 5 s: ETIMEDOUT');
   });
 
   it('closes its descriptor at the end, and when it cannot begin', () => {
     const { calls, closed } = scriptedKernel([]);
-    new NetlinkSocket(calls, 7)[Symbol.dispose]();
-    const refusing = { ...calls, bind: () => { throw new SystemCallError('bind', 1); } };
+    new NetlinkSocket(calls, 7).close();
+    const refusing = {
+      ...calls,
+      bind: () => {
+        throw new SystemCallError('bind', 1);
+      },
+    };
     expect(() => new NetlinkSocket(refusing, 8)).toThrow('bind: EPERM');
     expect(closed).toEqual([7, 8]);
   });

@@ -29,7 +29,7 @@ const EMSGSIZE = 90;
 const ETIMEDOUT = 110;
 
 /** One rtnetlink conversation, in the namespace where the socket was made. Synchronous; close it at the end of the operation. */
-export class NetlinkSocket implements Disposable {
+export class NetlinkSocket {
   readonly #calls: SystemCalls;
   readonly #fd: number;
   #sequence = 0;
@@ -74,7 +74,11 @@ export class NetlinkSocket implements Disposable {
     throw new NetlinkError(`${operation}: the list changed during each of ${dumpAttempts} readings`, EAGAIN);
   }
 
-  #exchange(operation: string, request: NetlinkRequest, flags: number): { messages: NetlinkMessage[]; isInterrupted: boolean } {
+  #exchange(
+    operation: string,
+    request: NetlinkRequest,
+    flags: number,
+  ): { messages: NetlinkMessage[]; isInterrupted: boolean } {
     this.#sequence += 1;
     const sequence = this.#sequence;
     this.#calls.sendto(this.#fd, encodeMessage({ ...request, flags: request.flags | NLM_F_REQUEST | flags }, sequence));
@@ -105,7 +109,7 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     this.#calls.close(this.#fd);
   }
 }

@@ -22,7 +22,7 @@ import { SystemCallError, type SystemCalls } from './system-calls.ts';
 const ownNamespace = '/proc/thread-self/ns/net';
 
 /** An open network namespace. Held open it stays alive with all its links, so it is closed at the end of every operation. */
-export class NetworkNamespace implements Disposable {
+export class NetworkNamespace {
   readonly fd: number;
   readonly #calls: SystemCalls;
 
@@ -76,8 +76,20 @@ export class NetworkNamespace implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     this.#calls.close(this.fd);
+  }
+}
+
+/** Lets `work` use what must be closed after it, however it ends. */
+export function closing<Resource extends { close(): void }, Result>(
+  resource: Resource,
+  work: (resource: Resource) => Result,
+): Result {
+  try {
+    return work(resource);
+  } finally {
+    resource.close();
   }
 }
 
@@ -97,7 +109,8 @@ export function openNamespace(calls: SystemCalls, path: string): NamespaceOpenin
   try {
     place = calls.open(path, O_PATH | O_CLOEXEC);
   } catch (error) {
-    if (error instanceof SystemCallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return { outcome: 'absent' };
+    if (error instanceof SystemCallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return { outcome: 'absent' };
     if (error instanceof SystemCallError && (error.code === 'ELOOP' || error.code === 'ENAMETOOLONG')) {
       return { outcome: 'not-a-namespace', found: error.code };
     }
@@ -139,7 +152,7 @@ export function openPodNamespace(calls: SystemCalls, path: string, cookie?: stri
   const { namespace } = opening;
   if (cookie !== undefined && namespace.cookie !== cookie) {
     const found = namespace.cookie;
-    namespace[Symbol.dispose]();
+    namespace.close();
     throw invalidNamespace(path, `it is now another namespace (cookie ${found}, the sandbox's was ${cookie})`);
   }
   return namespace;

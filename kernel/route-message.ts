@@ -57,7 +57,10 @@ function rtmsg(fields: {
   return bytes;
 }
 
-function body({ ifIndex, dst, gateway, protocol, isOnlink }: GatewayRoute, kind: { scope: number; type: number }): Buffer {
+function body(
+  { ifIndex, dst, gateway, protocol, isOnlink }: GatewayRoute,
+  kind: { scope: number; type: number },
+): Buffer {
   const family = dst.family === 4 ? AF_INET : AF_INET6;
   const flags = isOnlink === true ? RTNH_F_ONLINK : 0;
   return Buffer.concat([

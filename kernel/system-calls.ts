@@ -26,9 +26,10 @@ const libc = koffi.load(null);
  * A libc function whose result below 0 is a failure. Node runs JavaScript between the call and the reading of errno, so it is
  * read at once; a call that a signal interrupted is made again.
  */
-function systemCall<Arguments extends readonly unknown[]>(prototype: string): (...args: Arguments) => number {
-  const call = libc.func(prototype);
-  const name = /(\w+)\(/.exec(prototype)?.[1] ?? prototype;
+function systemCall<Arguments extends readonly unknown[]>(
+  name: string,
+  call: (...args: Arguments) => number | bigint,
+): (...args: Arguments) => number {
   return (...args) => {
     for (;;) {
       const result = Number(call(...args));
@@ -42,25 +43,68 @@ function systemCall<Arguments extends readonly unknown[]>(prototype: string): (.
 type Descriptor = number;
 
 // open(2) and ioctl(2) are variadic; without a third argument they are called like any other on x86-64 and arm64.
-const open = systemCall<[path: string, flags: number]>('int open(const char *path, int flags)');
-const ioctl = systemCall<[fd: Descriptor, request: number]>('int ioctl(int fd, unsigned long request)');
-const close = systemCall<[fd: Descriptor]>('int close(int fd)');
-const setns = systemCall<[fd: Descriptor, type: number]>('int setns(int fd, int type)');
-const socket = systemCall<[domain: number, type: number, protocol: number]>('int socket(int domain, int type, int protocol)');
-const bind = systemCall<[fd: Descriptor, address: Buffer, length: number]>('int bind(int fd, const void *address, uint32_t length)');
-const setsockopt = systemCall<[fd: Descriptor, level: number, name: number, value: Buffer, length: number]>(
-  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+const open = systemCall(
+  'open',
+  libc.func('int open(const char *path, int flags)') as (path: string, flags: number) => number,
 );
-const getsockopt = systemCall<[fd: Descriptor, level: number, name: number, value: Buffer, length: Buffer]>(
-  'int getsockopt(int fd, int level, int name, void *value, void *length)',
+const ioctl = systemCall(
+  'ioctl',
+  libc.func('int ioctl(int fd, unsigned long request)') as (fd: Descriptor, request: number) => number,
 );
-const sendto = systemCall<[fd: Descriptor, data: Buffer, length: number, flags: number, to: Buffer | null, toLength: number]>(
-  'int64_t sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t toLength)',
+const close = systemCall('close', libc.func('int close(int fd)') as (fd: Descriptor) => number);
+const setns = systemCall('setns', libc.func('int setns(int fd, int type)') as (fd: Descriptor, type: number) => number);
+const socket = systemCall(
+  'socket',
+  libc.func('int socket(int domain, int type, int protocol)') as (
+    domain: number,
+    type: number,
+    protocol: number,
+  ) => number,
 );
-const recv = systemCall<[fd: Descriptor, into: Buffer, length: number, flags: number]>(
-  'int64_t recv(int fd, void *into, size_t length, int flags)',
+const bind = systemCall(
+  'bind',
+  libc.func('int bind(int fd, const void *address, uint32_t length)') as (
+    fd: Descriptor,
+    address: Buffer,
+    length: number,
+  ) => number,
 );
-const fstatfs = systemCall<[fd: Descriptor, into: Buffer]>('int fstatfs(int fd, void *into)');
+const setsockopt = systemCall(
+  'setsockopt',
+  libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)') as (
+    fd: Descriptor,
+    level: number,
+    name: number,
+    value: Buffer,
+    length: number,
+  ) => number,
+);
+const getsockopt = systemCall(
+  'getsockopt',
+  libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)') as (
+    fd: Descriptor,
+    level: number,
+    name: number,
+    value: Buffer,
+    length: Buffer,
+  ) => number,
+);
+const sendto = systemCall<
+  [fd: Descriptor, data: Buffer, length: number, flags: number, to: Buffer | null, toLength: number]
+>('int64_t sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t toLength)');
+const recv = systemCall(
+  'recv',
+  libc.func('int64_t recv(int fd, void *into, size_t length, int flags)') as (
+    fd: Descriptor,
+    into: Buffer,
+    length: number,
+    flags: number,
+  ) => number,
+);
+const fstatfs = systemCall(
+  'fstatfs',
+  libc.func('int fstatfs(int fd, void *into)') as (fd: Descriptor, into: Buffer) => number,
+);
 
 /**
  * The system calls that this folder needs and Node has not. All of them block the thread that calls, so they are for worker

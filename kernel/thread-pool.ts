@@ -1,4 +1,3 @@
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Failure, ProvisionError } from '../contracts/failures.ts';
 import type { KernelTasks } from './kernel-tasks.ts';
@@ -22,15 +21,13 @@ interface WaitingTask extends ThreadTask {
   readonly reject: (error: Error) => void;
 }
 
-/** The thread's program lies beside this one, also in the emitted JavaScript and in a bundle. */
-const threadFile = new URL(`./kernel-thread${extname(import.meta.url)}`, import.meta.url);
-
 /**
  * Threads that do one kernel task each at a time, in the order in which tasks came.
  *
  * The kernel's locks and grace periods hold a thread for milliseconds; none of that may hold the event loop.
  */
 export class ThreadPool {
+  readonly #program: URL;
   readonly #settings: ThreadSettings;
   readonly #onDeath: (error: Error) => void;
   readonly #threads = new Set<Worker>();
@@ -39,7 +36,8 @@ export class ThreadPool {
   readonly #running = new Map<Worker, WaitingTask>();
   #closing: PromiseWithResolvers<void> | undefined;
 
-  constructor(threads: number, settings: ThreadSettings, onDeath: (error: Error) => void) {
+  constructor(program: URL, threads: number, settings: ThreadSettings, onDeath: (error: Error) => void) {
+    this.#program = program;
     this.#settings = settings;
     this.#onDeath = onDeath;
     for (let count = 0; count < threads; count += 1) this.#start();
@@ -70,7 +68,7 @@ export class ThreadPool {
   }
 
   #start(): void {
-    const thread = new Worker(threadFile, { workerData: this.#settings, name: 'orbweaver-kernel' });
+    const thread = new Worker(this.#program, { workerData: this.#settings, name: 'orbweaver-kernel' });
     let cause: Error | undefined;
     thread.on('message', (answer: ThreadAnswer) => this.#finish(thread, answer));
     thread.on('error', (error) => {
@@ -88,6 +86,7 @@ export class ThreadPool {
     if (thread === undefined || work === undefined) return;
     this.#running.set(thread, work);
     thread.ref();
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port, no window
     thread.postMessage({ task: work.task, argument: work.argument } satisfies ThreadTask);
   }
 

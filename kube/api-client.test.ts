@@ -100,12 +100,14 @@ describe('a watch', () => {
   const watch = { path: '/x', query: {}, silenceMs: 5000, signal: new AbortController().signal };
 
   it('gives one value per line, wherever the chunks break, until the server ends it', async () => {
-    const api = await serve(async (_, answer) => {
-      for (const piece of ['{"a":1}\n{"b"', ':"\u00e4"', '}\n', '{"c":3}\n']) {
-        answer.write(piece);
-        await new Promise(setImmediate);
-      }
-      answer.end();
+    const api = await serve((_, answer) => {
+      void (async () => {
+        for (const piece of ['{"a":1}\n{"b"', ':"\u00e4"', '}\n', '{"c":3}\n']) {
+          answer.write(piece);
+          await new Promise(setImmediate);
+        }
+        answer.end();
+      })();
     });
     const seen: unknown[] = [];
     for await (const event of api.watch(watch)) seen.push(event);

@@ -111,7 +111,7 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
 function queryText(query: ApiRequest['query'] = {}): string {
   const text = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) text.set(key, String(value));
-  return text.size === 0 ? '' : `?${text}`;
+  return text.size === 0 ? '' : `?${text.toString()}`;
 }
 
 function apiError(request: string, status: number, retryAfter: string | string[] | undefined, text: string): ApiError {

@@ -211,23 +211,21 @@ export class ClaimStore {
     );
   }
 
+  /** Gives back one claim of a sandbox whose address turned out not to be usable; nothing when it names another. */
+  async giveBack(name: string, containerID: string): Promise<void> {
+    const ofThisSandbox = (spec: IPClaimSpec): AfterRelease => {
+      const holder = spec.holders.find((one) => one.containerID === containerID);
+      return holder ? afterRelease(spec, holder, 'delete') : { outcome: 'nothing to release' };
+    };
+    await this.#change(name, ofThisSandbox, `give back IPClaim "${name}"`);
+  }
+
   /** Frees what is Held, and not sticky, for a pod that is gone. Answers with the names of the freed claims. */
   async freeHeld(podUID: string): Promise<readonly string[]> {
     const held = this.own().filter(
       (claim) => claim.podUID === podUID && claim.phase === 'Held' && claim.identity === '',
     );
     return this.#eachOf(new Set(held.map(({ name }) => name)), (name) => this.#freeHeld(name, podUID));
-  }
-
-  /** Deletes one claim if it still names this sandbox: its address turned out not to be usable. */
-  async giveBack(name: string, containerID: string): Promise<void> {
-    const isThisSandboxs = ({ holders }: IPClaimSpec): boolean =>
-      holders.every((holder) => holder.containerID === containerID);
-    await this.#change(
-      name,
-      (spec) => (isThisSandboxs(spec) ? { outcome: 'delete' } : { outcome: 'nothing to release' }),
-      `give back IPClaim "${name}"`,
-    );
   }
 
   /** Frees one claim that is Held, and not sticky, for this pod: its pool is no longer one of the pod's. */

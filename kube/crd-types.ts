@@ -58,20 +58,12 @@ export function crdTypes(crd: CustomResourceDefinition, source: string): string 
 const identity = new Set(['apiVersion', 'kind', 'metadata']);
 
 function typeOf(schema: Schema, depth: number): string {
-  if (schema.enum)
-    return schema.enum.map((value) => (typeof value === 'string' ? `'${value}'` : String(value))).join(' | ');
-  switch (schema.type) {
-    case 'string':
-    case 'boolean':
-      return schema.type;
-    case 'integer':
-      return 'number';
-    case 'array':
-      return schema.items ? `readonly ${elementType(schema.items, depth)}[]` : 'readonly unknown[]';
-    case 'object':
-      if (schema.properties) return objectType(schema, depth);
-      return `Readonly<Record<string, ${schema.additionalProperties ? typeOf(schema.additionalProperties, depth) : 'unknown'}>>`;
-  }
+  if (schema.enum) return schema.enum.map((value) => (typeof value === 'string' ? `'${value}'` : value)).join(' | ');
+  if (schema.type === 'integer') return 'number';
+  if (schema.type === 'array') return `readonly ${schema.items ? elementType(schema.items, depth) : 'unknown'}[]`;
+  if (schema.type !== 'object') return schema.type;
+  if (schema.properties) return objectType(schema, depth);
+  return `Readonly<Record<string, ${schema.additionalProperties ? typeOf(schema.additionalProperties, depth) : 'unknown'}>>`;
 }
 
 const elementType = (items: Schema, depth: number): string =>

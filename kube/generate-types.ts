@@ -19,11 +19,11 @@ const wanted = new Map(
 await mkdir(target, { recursive: true });
 const present = (await readdir(target)).filter((file) => !handWritten.has(file));
 const stale = present.filter((file) => !wanted.has(file));
-let drifted = stale.map((file) => `contracts/crds/${file}: no CRD in deploy/crds/ stands behind it, remove it`);
+const drifted = stale.map((file) => `contracts/crds/${file}: no CRD in deploy/crds/ stands behind it, remove it`);
 for (const [file, text] of wanted) {
   const found = present.includes(file) ? await readFile(join(target, file), 'utf8') : '';
   if (found === text) continue;
-  drifted = [...drifted, `contracts/crds/${file}: ${firstDifference(found, text)}`];
+  drifted.push(`contracts/crds/${file}: ${firstDifference(found, text)}`);
   if (!isCheck) await writeFile(join(target, file), text);
 }
 

@@ -33,24 +33,28 @@ describe('the endpoint of a kubeconfig', () => {
       'client-certificate: crt, client-key: key',
       'server: https://h:1, certificate-authority: ca',
     );
-    const { server, tls, headers } = await endpointOf(file);
-    expect(server).toBe('https://h:1');
-    expect([tls.ca, tls.cert, tls.key].map(String)).toEqual(['the ca', 'the crt', 'the key']);
-    expect(await headers()).toEqual({});
+    const endpoint = await endpointOf(file);
+    expect(endpoint.server).toBe('https://h:1');
+    expect([endpoint.tls.ca, endpoint.tls.cert, endpoint.tls.key].map(String)).toEqual([
+      'the ca',
+      'the crt',
+      'the key',
+    ]);
+    expect(await endpoint.headers()).toEqual({});
   });
 
   it('shows a bearer token', async () => {
-    const { headers } = await endpointOf(await kubeconfig('token: secret'));
-    expect(await headers()).toEqual({ Authorization: 'Bearer secret' });
+    const endpoint = await endpointOf(await kubeconfig('token: secret'));
+    expect(await endpoint.headers()).toEqual({ Authorization: 'Bearer secret' });
   });
 
   it('reads a token file again after it was rotated', async () => {
     await writeFile(join(directory, 'token'), 'first');
-    const { headers } = await endpointOf(await kubeconfig('tokenFile: token'));
-    expect(await headers()).toEqual({ Authorization: 'Bearer first' });
+    const endpoint = await endpointOf(await kubeconfig('tokenFile: token'));
+    expect(await endpoint.headers()).toEqual({ Authorization: 'Bearer first' });
     await writeFile(join(directory, 'token'), 'second');
     jest.advanceTimersByTime(61_000);
-    expect(await headers()).toEqual({ Authorization: 'Bearer second' });
+    expect(await endpoint.headers()).toEqual({ Authorization: 'Bearer second' });
   });
 
   it('is refused without a current cluster', async () => {

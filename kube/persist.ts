@@ -54,15 +54,12 @@ export function apiServerUnavailable(what: string, cause: unknown): unknown {
   return new ProvisionError({ type: 'ApiServerUnavailable', message, remedy: remedyFor(cause) }, { cause });
 }
 
-function remedyFor(cause: ApiError | ApiUnreachable): string {
-  switch (cause instanceof ApiError ? cause.status : undefined) {
-    case 401:
-      return "Renew the credentials of this node's worker: its token or client certificate is not accepted";
-    case 403:
-      return "Grant it to the worker's ServiceAccount: deploy/rbac/node-worker.yaml";
-    case 404:
-      return 'Install the CRDs: kubectl apply -f deploy/crds';
-    default:
-      return 'See whether the API server answers on this node: kubectl get --raw /readyz';
-  }
-}
+const remedies: Readonly<Record<number, string>> = {
+  401: "Renew the credentials of this node's worker: its token or client certificate is not accepted",
+  403: "Grant it to the worker's ServiceAccount: deploy/rbac/node-worker.yaml",
+  404: 'Install the CRDs: kubectl apply -f deploy/crds',
+};
+
+const remedyFor = (cause: ApiError | ApiUnreachable): string =>
+  (cause instanceof ApiError ? remedies[cause.status] : undefined) ??
+  'See whether the API server answers on this node: kubectl get --raw /readyz';

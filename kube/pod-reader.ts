@@ -37,7 +37,6 @@ export class PodReader {
   readonly #stopped = new AbortController();
   /** Where the next watch goes on; undefined: list first. */
   #resourceVersion: string | undefined;
-  /** What is remembered is what the API server showed last, but for the time that an event travels. */
   #isWatching = false;
   #loop: Promise<void> | undefined;
 

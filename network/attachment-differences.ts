@@ -10,8 +10,8 @@ export function attachmentDifferences(observed: ObservedSurroundings, desired: D
 }
 
 function difference(operation: ReversibleOperation): string {
-  const { op, ifName } = operation;
-  switch (op) {
+  const { ifName } = operation;
+  switch (operation.op) {
     case 'set-alias':
       return `Interface "${ifName}" carries the alias "${operation.was}" instead of "${operation.alias}"`;
     case 'set-mtu':
@@ -26,6 +26,8 @@ function difference(operation: ReversibleOperation): string {
     case 'set-down':
     case 'delete-address':
     case 'delete-route':
-      return `Interface "${ifName}" would need ${op}`;
+      return `Interface "${ifName}" would need ${operation.op}`;
+    default:
+      return operation satisfies never;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { canonicalPrefix, formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from './ip-prefix.ts';
 
 describe('an address with its prefix length', () => {
@@ -8,13 +8,19 @@ describe('an address with its prefix length', () => {
     expect(canonicalPrefix('10.70.8.20/22')).toBe('10.70.8.20/22');
   });
 
-  it.each(['10.1', '0x7f.0.0.1', '10.0.0.256', 'fe80::1%eth0x/', '', 'eth0', '::g'])('refuses %j as an address', (text) => {
-    expect(() => parseAddress(text)).toThrow(RangeError);
-  });
+  it.each(['10.1', '0x7f.0.0.1', '10.0.0.256', 'fe80::1%eth0x/', '', 'eth0', '::g'])(
+    'refuses %j as an address',
+    (text) => {
+      expect(() => parseAddress(text)).toThrow(RangeError);
+    },
+  );
 
-  it.each(['10.0.0.1', '10.0.0.1/', '10.0.0.1/33', 'fd00::1/129', '10.0.0.1/-1', '10.0.0.1/8x'])('refuses %j as a prefix', (text) => {
-    expect(() => parsePrefix(text)).toThrow(RangeError);
-  });
+  it.each(['10.0.0.1', '10.0.0.1/', '10.0.0.1/33', 'fd00::1/129', '10.0.0.1/-1', '10.0.0.1/8x'])(
+    'refuses %j as a prefix',
+    (text) => {
+      expect(() => parsePrefix(text)).toThrow(RangeError);
+    },
+  );
 
   it('keeps the network and drops the host', () => {
     expect(networkOf('10.70.11.20/22')).toBe('10.70.8.0/22');
@@ -22,7 +28,10 @@ describe('an address with its prefix length', () => {
     expect(networkOf('10.70.11.20/0')).toBe('0.0.0.0/0');
   });
 
-  const addresses = fc.oneof(fc.ipV4(), fc.ipV6().filter((text) => !text.includes('.')));
+  const addresses = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6().filter((text) => !text.includes('.')),
+  );
 
   it('survives being written and read', () => {
     fc.assert(

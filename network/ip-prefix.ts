@@ -48,4 +48,5 @@ export function prefixContains(prefix: IpPrefix, address: Uint8Array): boolean {
 }
 
 /** Bits of byte `index` that belong to the network. */
-const networkMask = (length: number, index: number): number => (0xff00 >> Math.min(8, Math.max(0, length - index * 8))) & 0xff;
+const networkMask = (length: number, index: number): number =>
+  (0xff00 >> Math.min(8, Math.max(0, length - index * 8))) & 0xff;

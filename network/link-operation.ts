@@ -57,6 +57,8 @@ export function inverseOf(operation: ReversibleOperation): LinkOperation {
       return { ...operation, op: 'delete-route' };
     case 'delete-route':
       return { ...operation, op: 'add-route' };
+    default:
+      return operation satisfies never;
   }
 }
 
@@ -88,6 +90,8 @@ export function asIpCommand(operation: LinkOperation, netns: string): string {
       return `${inPod} ${operation.dst.includes(':') ? '-6 ' : ''}route ${operation.op === 'add-route' ? 'add' : 'del'} ${asIpDestination(operation.dst)} via ${operation.gateway} dev ${dev} proto ${operation.protocol}`;
     case 'delete-link':
       return `${inPod} link del dev ${dev}`;
+    default:
+      return operation satisfies never;
   }
 }
 

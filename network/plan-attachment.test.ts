@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { attachmentDifferences } from './attachment-differences.ts';
 import { asIpCommands, type ReversibleOperation } from './link-operation.ts';
 import type { ObservedLink } from './observed-namespace.ts';
@@ -54,7 +54,10 @@ const desired: DesiredAttachment = {
 
 const emptyPod = (): NamespaceModel => new NamespaceModel(eth1, [lo]);
 
-function operationsFor(observed: ObservedSurroundings, wanted: DesiredAttachment = desired): readonly ReversibleOperation[] {
+function operationsFor(
+  observed: ObservedSurroundings,
+  wanted: DesiredAttachment = desired,
+): readonly ReversibleOperation[] {
   const plan = planAttachment(observed, wanted);
   if (plan.outcome === 'refused') throw new Error(plan.failure.message);
   return plan.operations;
@@ -104,7 +107,12 @@ describe('the plan for an interface', () => {
   });
 });
 
-const address = fc.record({ host: fc.integer({ min: 3, max: 250 }), length: fc.constantFrom(22, 24), hasDefault: fc.boolean(), hasRoute: fc.boolean() });
+const address = fc.record({
+  host: fc.integer({ min: 3, max: 250 }),
+  length: fc.constantFrom(22, 24),
+  hasDefault: fc.boolean(),
+  hasRoute: fc.boolean(),
+});
 const attachments: fc.Arbitrary<DesiredAttachment> = fc
   .record({
     v4: fc.option(address, { nil: undefined }),
@@ -207,7 +215,10 @@ describe('a removal', () => {
   it.each([
     ['another plugin’s link of the same name', { ...ours, group: 0, alias: '' }],
     ['the link of another sandbox', { ...ours, alias: aliasOf({ containerID: '77aa', ifName: 'eth0' }) }],
-    ['the sandbox’s other interface', { ...ours, ifName: 'net1', alias: aliasOf({ containerID: '5b1e', ifName: 'net1' }) }],
+    [
+      'the sandbox’s other interface',
+      { ...ours, ifName: 'net1', alias: aliasOf({ containerID: '5b1e', ifName: 'net1' }) },
+    ],
     ['another interface that is just being made', { ...ours, ifName: 'net1', alias: '' }],
   ])('leaves %s', (_, link) => {
     expect(planRemoval([link], desired)).toEqual([]);
@@ -225,7 +236,13 @@ describe('a plan is refused', () => {
     addresses: [{ family: 4, address: '10.70.8.20/22', routes: [{ dst, gw }] }],
   });
   const stranger: ObservedLink = { ...eth1, ifIndex: 2, ifName: 'eth0', kind: 'veth' };
-  const half: ObservedLink = { ...stranger, kind: 'macvlan', alias: aliasOf(desired), parentIndex: 7, macvlanMode: 'bridge' };
+  const half: ObservedLink = {
+    ...stranger,
+    kind: 'macvlan',
+    alias: aliasOf(desired),
+    parentIndex: 7,
+    macvlanMode: 'bridge',
+  };
 
   it.each<[string, string, RegExp, ObservedSurroundings, DesiredAttachment]>([
     ['without its parent', 'ParentLinkMissing', /"eth1": the node has no such link/, { pod: observed.pod }, desired],
@@ -240,15 +257,57 @@ describe('a plan is refused', () => {
       { ...observed, parent: { link: eth1, controller: { ifName: 'br0', kind: 'bridge' } } },
       desired,
     ],
-    ['with more MTU than the parent has', 'InvalidConfig', /carries 1500 bytes and an MTU of 9000/, observed, { ...desired, mtuBytes: 9000 }],
+    [
+      'with more MTU than the parent has',
+      'InvalidConfig',
+      /carries 1500 bytes and an MTU of 9000/,
+      observed,
+      { ...desired, mtuBytes: 9000 },
+    ],
     ['with too little MTU for IPv6', 'InvalidConfig', /need at least 1280/, observed, { ...desired, mtuBytes: 1200 }],
-    ['with a mark longer than an alias', 'InvalidEnvironment', /the kernel keeps 255/, observed, { ...desired, containerID: 'a'.repeat(250) }],
-    ['over another’s interface', 'InterfaceExists', /already has one of that name \(veth, .*Nothing was changed/, { ...observed, pod: { ...observed.pod, links: [stranger] } }, desired],
-    ['over our own of another parent', 'InterfaceExists', /on link 9/, { ...observed, pod: { ...observed.pod, links: [{ ...half, parentIndex: 9 }] } }, desired],
-    ['over our own of another mode', 'InterfaceExists', /macvlan mode vepa/, { ...observed, pod: { ...observed.pod, links: [{ ...half, macvlanMode: 'vepa' }] } }, desired],
-    ['for a gateway outside the subnet', 'InvalidConfig', /no address of the interface is in its subnet/, observed, withRoutes('0.0.0.0/0', '10.71.0.1')],
+    [
+      'with a mark longer than an alias',
+      'InvalidEnvironment',
+      /the kernel keeps 255/,
+      observed,
+      { ...desired, containerID: 'a'.repeat(250) },
+    ],
+    [
+      'over another’s interface',
+      'InterfaceExists',
+      /already has one of that name \(veth, .*Nothing was changed/,
+      { ...observed, pod: { ...observed.pod, links: [stranger] } },
+      desired,
+    ],
+    [
+      'over our own of another parent',
+      'InterfaceExists',
+      /on link 9/,
+      { ...observed, pod: { ...observed.pod, links: [{ ...half, parentIndex: 9 }] } },
+      desired,
+    ],
+    [
+      'over our own of another mode',
+      'InterfaceExists',
+      /macvlan mode vepa/,
+      { ...observed, pod: { ...observed.pod, links: [{ ...half, macvlanMode: 'vepa' }] } },
+      desired,
+    ],
+    [
+      'for a gateway outside the subnet',
+      'InvalidConfig',
+      /no address of the interface is in its subnet/,
+      observed,
+      withRoutes('0.0.0.0/0', '10.71.0.1'),
+    ],
     ['for a gateway that is the pod', 'InvalidConfig', /own address/, observed, withRoutes('0.0.0.0/0', '10.70.8.20')],
-    ['for a route with host bits', 'InvalidConfig', /the network is 10\.99\.0\.0\/16/, observed, withRoutes('10.99.1.0/16', '10.70.8.1')],
+    [
+      'for a route with host bits',
+      'InvalidConfig',
+      /the network is 10\.99\.0\.0\/16/,
+      observed,
+      withRoutes('10.99.1.0/16', '10.70.8.1'),
+    ],
     [
       'for a second default route',
       'InvalidConfig',
@@ -281,9 +340,18 @@ describe('a plan is refused', () => {
 describe('a check', () => {
   it.each<[ReversibleOperation, string]>([
     [{ op: 'set-down', ifName: 'eth0' }, 'Interface "eth0" is down'],
-    [{ op: 'delete-address', ifName: 'eth0', address: '10.70.8.20/22' }, 'Interface "eth0" has lost address 10.70.8.20/22'],
-    [{ op: 'set-mtu', ifName: 'eth0', mtuBytes: 1300, was: 1400 }, 'Interface "eth0" has an MTU of 1300 instead of 1400'],
-    [{ op: 'delete-route', ifName: 'eth0', dst: '::/0', gateway: 'fd00:70::1', protocol: 79 }, 'The route to ::/0 via fd00:70::1 on "eth0" is gone'],
+    [
+      { op: 'delete-address', ifName: 'eth0', address: '10.70.8.20/22' },
+      'Interface "eth0" has lost address 10.70.8.20/22',
+    ],
+    [
+      { op: 'set-mtu', ifName: 'eth0', mtuBytes: 1300, was: 1400 },
+      'Interface "eth0" has an MTU of 1300 instead of 1400',
+    ],
+    [
+      { op: 'delete-route', ifName: 'eth0', dst: '::/0', gateway: 'fd00:70::1', protocol: 79 },
+      'The route to ::/0 via fd00:70::1 on "eth0" is gone',
+    ],
   ])('names %j', (damage, sentence) => {
     const pod = emptyPod();
     pod.apply(operationsFor(pod.observe()));

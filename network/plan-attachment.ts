@@ -94,8 +94,10 @@ function routeOperations(
   );
   return plannedRoutes(desired)
     .filter(({ dst, gateway }) => !present.has(`${dst} ${gateway}`))
-    .map((route) => ({ op: 'add-route', ...route }));
+    .map(routeAddition);
 }
+
+const routeAddition = (route: PlannedRoute): ReversibleOperation => ({ op: 'add-route', ...route });
 
 /** Each route once: two addresses of one family may bring the same. */
 function plannedRoutes({ ifName, addresses }: DesiredAttachment): PlannedRoute[] {

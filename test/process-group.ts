@@ -15,7 +15,7 @@ export interface Ended {
 }
 
 export interface RunSettings {
-  /** Passed on whole, passed on without stdout (Jest's reporters write to stderr), or captured. Default: shown. */
+  /** What we print of its output: all, only stderr (where Jest's reporters write), or nothing, then it is in `said`. Default: shown. */
   readonly output?: 'shown' | 'errors' | 'captured';
   readonly limitSeconds?: number;
 }
@@ -46,7 +46,7 @@ export async function run(program: string, args: readonly string[], settings: Ru
     const said = output === 'captured' ? Promise.all([text(child.stdout), text(child.stderr)]) : [];
     if (output === 'shown') child.stdout.pipe(process.stdout, { end: false });
     if (output === 'errors') child.stdout.resume();
-    if (output !== 'captured') child.stderr.pipe(process.stderr, { end: false });
+    if (output !== 'captured') child.stderr.pipe(process.stdout, { end: false }); // one stream keeps the order
     await once(child, 'exit');
     // A daemon that it left behind may hold its output open; that is no reason to wait for the daemon.
     await Promise.race([closed, sleep(1000, undefined, { ref: false })]);

@@ -2,8 +2,8 @@
  * Runs tiers of tests: `run.ts [tier…]`, all of them when none is named. Quick tiers run while the parts that later tiers need are
  * still being built. The last line is `N passed, N failed, N skipped`; the exit code is 0 when every tier that has tests is green.
  */
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endAll, run } from './process-group.ts';
@@ -26,6 +26,8 @@ const jest = [
   '--disable-warning=ExperimentalWarning',
   'node_modules/jest/bin/jest.js',
 ];
+const reports = mkdtempSync(join(tmpdir(), 'orbweaver-reports-'));
+process.once('exit', () => rmSync(reports, { recursive: true }));
 
 for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const, ['SIGHUP', 129] as const]) {
   process.once(signal, () => void endAll().finally(() => process.exit(code)));
@@ -89,8 +91,8 @@ async function runTier(tier: Tier, problem: string | undefined): Promise<TierRes
   return { tier: tier.name, ...outcome, seconds: secondsSince(begun), budgetSeconds: tier.budgetSeconds };
 }
 
-async function runTests({ tests, budgetSeconds }: Tier): Promise<Outcome> {
-  return tests.kind === 'checks' ? runChecks(tests) : runJest(tests, budgetSeconds * hangFactor);
+async function runTests({ name, tests, budgetSeconds }: Tier): Promise<Outcome> {
+  return tests.kind === 'checks' ? runChecks(tests) : runJest(name, tests, budgetSeconds * hangFactor);
 }
 
 async function runChecks({ commands }: Checks): Promise<Outcome> {
@@ -106,19 +108,14 @@ async function runChecks({ commands }: Checks): Promise<Outcome> {
   return { passed, failed: verdicts.length - passed, skipped: [] };
 }
 
-async function runJest(tests: JestSelection, limitSeconds: number): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), 'orbweaver-tier-'));
-  const report = join(folder, 'report.json');
+async function runJest(tier: string, tests: JestSelection, limitSeconds: number): Promise<Outcome> {
+  const report = join(reports, `${tier}.json`);
   const flags = ['--json', `--outputFile=${report}`, '--verbose=false', ...(tests.inBand ? ['--runInBand'] : [])];
-  try {
-    const jestRun = await run('node', [...jest, ...flags, ...selection(tests)], { output: 'errors', limitSeconds });
-    if (jestRun.isLate) return failed(`hangs: ended after ${limitSeconds} s`);
-    if (!existsSync(report)) return failed(`jest ended with ${jestRun.code} and left no report`);
-    const counts = countsOf(JSON.parse(await readFile(report, 'utf8')) as JestReport);
-    return jestRun.code === 0 || counts.failed > 0 ? counts : { ...counts, problem: `jest ended with ${jestRun.code}` };
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  const ended = await run('node', [...jest, ...flags, ...selection(tests)], { output: 'errors', limitSeconds });
+  if (ended.isLate) return failed(`hangs: ended after ${limitSeconds} s`);
+  if (!existsSync(report)) return failed(`jest ended with ${ended.code} and left no report`);
+  const counts = countsOf(JSON.parse(await readFile(report, 'utf8')) as JestReport);
+  return ended.code === 0 || counts.failed > 0 ? counts : { ...counts, problem: `jest ended with ${ended.code}` };
 }
 
 function selection({ project, only }: JestSelection): readonly string[] {

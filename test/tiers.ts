@@ -19,7 +19,7 @@ export interface JestSelection {
   readonly kind: 'jest';
   /** A `displayName` of jest.config.js. */
   readonly project: string;
-  /** Regular expression over paths from the root. */
+  /** Regular expression; Jest takes a file when its absolute or its relative path matches. */
   readonly only?: string;
   /** One file at a time: the tier owns something that cannot be shared, the kernel or a dev stack. */
   readonly inBand?: boolean;
@@ -35,25 +35,25 @@ export const tiers: readonly Tier[] = [
       commands: {
         types: ['tsc', '--noEmit'],
         lint: ['oxlint', '--type-aware', '--deny-warnings'],
-        format: ['biome', 'ci'],
+        format: ['biome', 'ci', '--colors=off'],
         imports: ['depcruise', '--config', '.dependency-cruiser.cjs', '.'],
         'generated types': ['node', 'kube/generate-types.ts', '--check'],
       },
     },
   },
-  { name: 'unit', budgetSeconds: 90, tests: { kind: 'jest', project: 'unit', only: '^(?!(.*/)?plugins/)' } },
+  { name: 'unit', budgetSeconds: 90, tests: { kind: 'jest', project: 'unit' } },
   { name: 'replay', budgetSeconds: 60, tests: { kind: 'jest', project: 'replay' } },
   {
     name: 'conformance',
     budgetSeconds: 60,
     parts: ['orbweaver-cni'],
-    tests: { kind: 'jest', project: 'unit', only: '^(.*/)?plugins/' },
+    tests: { kind: 'jest', project: 'live', only: '^(.*/)?plugins/', inBand: true },
   },
   {
     name: 'live',
     budgetSeconds: 120,
     parts: ['orbweaver-cni'],
-    tests: { kind: 'jest', project: 'live', inBand: true },
+    tests: { kind: 'jest', project: 'live', only: '^(?!(.*/)?plugins/)', inBand: true },
   },
   {
     name: 'integration',

@@ -6,10 +6,17 @@ import proto from '@temporalio/proto';
 const codec = proto.temporal.api.history.v1.History;
 const fileOf = (name: string): string => join(import.meta.dirname, '../testdata', `${name}.history.json`);
 
-/** Keeps a history as protobuf.js spells it in JSON: the SDK's own `historyToJSON` needs one copy of protobufjs, npm installs three. */
+/**
+ * Keeps a history as protobuf.js spells it in JSON, without what names the machine that it was recorded on. (The SDK's own
+ * `historyToJSON` works only where npm installs one copy of protobufjs; here there are three.)
+ */
 export async function writeHistory(name: string, history: History): Promise<void> {
   const plain = codec.toObject(codec.fromObject(history), { enums: String, longs: String, bytes: String });
-  await writeFile(fileOf(name), `${JSON.stringify(plain, undefined, 2)}\n`);
+  const anonymous = (key: string, value: unknown): unknown => {
+    if (key === 'stackTrace') return '';
+    return typeof value === 'string' ? value.replace(/^\d+@[^-]+(?=$|-)/, 'worker') : value; // pid@host, of workers and their sticky queues
+  };
+  await writeFile(fileOf(name), `${JSON.stringify(plain, anonymous, 2)}\n`);
 }
 
 /** Reads what {@link writeHistory} wrote. */

@@ -35,12 +35,12 @@ interface Scenario {
   /** Nobody polls the queue of this pod's node. */
   readonly hasNoWorker?: boolean;
   /** What happens after the first ADD. */
-  readonly then?: (run: Run) => Promise<void>;
+  readonly afterwards?: (run: Run) => Promise<void>;
 }
 interface Run {
   readonly handle: WorkflowHandle;
-  add(ifName: string): Promise<unknown>;
-  detach(ifName: string): Promise<unknown>;
+  readonly add: (ifName: string) => Promise<unknown>;
+  readonly detach: (ifName: string) => Promise<unknown>;
 }
 
 const v4 = (address: string): ClaimedAddress => ({
@@ -99,7 +99,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'released',
     pod: 'api-5',
-    then: async ({ handle, add, detach }) => {
+    afterwards: async ({ handle, add, detach }) => {
       await add('net1');
       await detach('net1');
       await detach('eth0');
@@ -109,7 +109,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'second-interface-failed',
     pod: 'api-6',
-    then: async ({ add }) => {
+    afterwards: async ({ add }) => {
       failing.set('api-6', [{ step: 'claimAddresses', times: 1, error: exhausted }]);
       await add('net1').catch(() => undefined);
     },
@@ -118,7 +118,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'terminated',
     pod: 'api-7',
-    then: async ({ handle }) => {
+    afterwards: async ({ handle }) => {
       await handle.terminate('its DEL was done by records and marks');
     },
   },
@@ -206,7 +206,10 @@ async function record(client: Client, scenario: Scenario): Promise<void> {
   });
   // The answer leaves before its record: a query waits for the record.
   const recorded = async () => await handle.query(podNetworkMessages.describe);
-  if (scenario.hasNoWorker === true) return await writeHistory(scenario.name, await handle.fetchHistory());
+  if (scenario.hasNoWorker === true) {
+    await writeHistory(scenario.name, await handle.fetchHistory());
+    return;
+  }
   await answer;
   await recorded();
   const update = async (name: 'add' | 'detach', request: AddRequest | DetachRequest) =>
@@ -214,7 +217,7 @@ async function record(client: Client, scenario: Scenario): Promise<void> {
       args: [request],
       updateId: updateId(name, request.attachment, request.nonce),
     });
-  await scenario.then?.({
+  await scenario.afterwards?.({
     handle,
     add: async (ifName) => await update('add', addRequest(scenario.pod, ifName)),
     detach: async (ifName) => {
@@ -230,7 +233,6 @@ async function record(client: Client, scenario: Scenario): Promise<void> {
   });
   await recorded();
   await writeHistory(scenario.name, await handle.fetchHistory());
-  console.log(`recorded ${scenario.name}`);
 }
 
 const connection = await NativeConnection.connect({ address: values['temporal-address'] });
@@ -243,6 +245,9 @@ const worker = await Worker.create({
 });
 await worker.runUntil(async () => {
   const client = new Client({ connection, namespace: nodeNamespace });
-  for (const scenario of scenarios) await record(client, scenario);
+  for (const scenario of scenarios) {
+    await record(client, scenario);
+    console.log(`recorded ${scenario.name}`);
+  }
 });
 await connection.close();

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, copyFile, mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
+import { appendFileSync } from 'node:fs';
+import { appendFile, chmod, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type PublishedModule, wrapperModule } from './go-module.ts';
@@ -89,16 +90,16 @@ async function runLogged(
   shop: Workshop,
   settings: NodeJS.ProcessEnv = {},
 ): Promise<string> {
-  await using log = await open(shop.log, 'a');
-  await log.write(`$ ${[command, ...args].join(' ')}\n`);
+  await appendFile(shop.log, `$ ${[command, ...args].join(' ')}\n`);
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
     cwd: shop.work,
     env: { ...process.env, ...settings },
-    stdio: ['ignore', 'pipe', log.fd],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const closed = once(child, 'close');
-  const said = child.stdout === null ? '' : await text(child.stdout);
-  const [code, signal] = (await closed) as [number | null, string | null];
+  const closed = once(child, 'close') as Promise<[number | null, string | null]>;
+  child.stderr.on('data', (chunk: Buffer) => appendFileSync(shop.log, chunk));
+  const said = await text(child.stdout);
+  const [code, signal] = await closed;
   if (code === 0) return said;
   const lines = (await readFile(shop.log, 'utf8')).trimEnd().split('\n');
   throw new PartFailed(

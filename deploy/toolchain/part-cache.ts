@@ -37,35 +37,37 @@ export const cacheFolder = (): string =>
 
 async function buildInto(kept: string, order: Order): Promise<void> {
   await mkdir(dirname(kept), { recursive: true });
-  await using _ = await lock(`${kept}.lock`, () => order.report({ state: 'waiting' }));
-  if (existsSync(kept)) return order.report({ state: 'cached' });
+  const unlock = await lock(`${kept}.lock`, () => order.report({ state: 'waiting' }));
+  try {
+    if (existsSync(kept)) order.report({ state: 'cached' });
+    else await build(kept, order);
+  } finally {
+    await unlock();
+  }
+}
+
+async function build(kept: string, { part, root, report }: Order): Promise<void> {
   const started = performance.now();
   const elapsedSeconds = () => Math.round((performance.now() - started) / 1000);
-  order.report({ state: 'started', coldBuildSeconds: order.part.coldBuildSeconds });
-  const heartbeat = setInterval(
-    () => order.report({ state: 'building', elapsedSeconds: elapsedSeconds() }),
-    heartbeatSeconds * 1000,
-  );
+  report({ state: 'started', coldBuildSeconds: part.coldBuildSeconds });
+  const beat = () => report({ state: 'building', elapsedSeconds: elapsedSeconds() });
+  const heartbeat = setInterval(beat, heartbeatSeconds * 1000);
   const work = `${kept}.building`; // under the lock, so what lies there was left by a killed run
+  const out = join(work, 'out');
   try {
     await rm(work, { recursive: true, force: true });
-    await mkdir(join(work, 'out'), { recursive: true });
-    await buildRecipe(order.part.recipe, {
-      root: order.root,
-      work,
-      out: join(work, 'out'),
-      log: `${kept}.log`,
-    });
-    await rename(join(work, 'out'), kept);
+    await mkdir(out, { recursive: true });
+    await buildRecipe(part.recipe, { root, work, out, log: `${kept}.log` });
+    await rename(out, kept);
   } finally {
     clearInterval(heartbeat);
     await rm(work, { recursive: true, force: true });
   }
-  order.report({ state: 'built', elapsedSeconds: elapsedSeconds() });
+  report({ state: 'built', elapsedSeconds: elapsedSeconds() });
 }
 
-/** flock(1) holds the lock for as long as our end of its pipe is open: the kernel closes it even when we are killed with -9. */
-async function lock(file: string, waits: () => void): Promise<AsyncDisposable> {
+/** Takes a lock and gives its release. flock(1) holds it while our end of its pipe is open; the kernel closes that even when we are killed with -9. */
+async function lock(file: string, waits: () => void): Promise<() => Promise<void>> {
   const holder: ChildProcessByStdio<Writable, Readable, null> = spawn(
     'flock',
     [file, 'sh', '-c', 'echo held; exec cat'],
@@ -81,11 +83,9 @@ async function lock(file: string, waits: () => void): Promise<AsyncDisposable> {
   } finally {
     clearTimeout(waiting);
   }
-  return {
-    async [Symbol.asyncDispose]() {
-      holder.stdin.end();
-      await ended;
-    },
+  return async () => {
+    holder.stdin.end();
+    await ended;
   };
 }
 

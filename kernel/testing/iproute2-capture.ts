@@ -2,22 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { parseAddress, parsePrefix } from '../../network/ip-prefix.ts';
 import { addAddress, deleteAddress } from '../address-message.ts';
-import {
-  createMacvlan,
-  createVeth,
-  deleteLink,
-  setLinkAlias,
-  setLinkMtu,
-  setLinkUp,
-} from '../link-message.ts';
-import {
-  NLM_F_ACK,
-  NLM_F_REQUEST,
-  NLMSG_ERROR,
-  RTM_NEWADDR,
-  RTM_NEWLINK,
-  RTM_NEWROUTE,
-} from '../netlink-constants.ts';
+import { createMacvlan, createVeth, deleteLink, setLinkAlias, setLinkMtu, setLinkUp } from '../link-message.ts';
+import { NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE } from '../netlink-constants.ts';
 import { encodeMessage, type NetlinkRequest } from '../nlmsg.ts';
 import { addRoute, deleteRoute } from '../route-message.ts';
 
@@ -47,25 +33,35 @@ export const commands: Readonly<Record<string, (facts: CaptureFacts) => NetlinkR
     createMacvlan({ ...facts, ifName: 'private9', mode: 'private', group: 28530 }),
   'ip -n NODE link add veth9 group 28530 type veth peer name peer9 netns POD': ({ netnsFd }) =>
     createVeth({ ifName: 'veth9', group: 28530, peer: { ifName: 'peer9', netnsFd } }),
-  'ip -n POD link set dev eth0 alias orbweaver:5b1e/eth0': ({ linkIndex }) => setLinkAlias(linkIndex, 'orbweaver:5b1e/eth0'),
+  'ip -n POD link set dev eth0 alias orbweaver:5b1e/eth0': ({ linkIndex }) =>
+    setLinkAlias(linkIndex, 'orbweaver:5b1e/eth0'),
   'ip -n POD link set dev eth0 mtu 1400': ({ linkIndex }) => setLinkMtu(linkIndex, 1400),
   'ip -n POD link set dev eth0 up': ({ linkIndex }) => setLinkUp(linkIndex, true),
   'ip -n POD addr add 10.70.8.20/22 dev eth0': ({ linkIndex }) => addAddress(linkIndex, parsePrefix('10.70.8.20/22')),
-  'ip -n POD addr add fd00:70::14/64 dev eth0 nodad': ({ linkIndex }) => addAddress(linkIndex, parsePrefix('fd00:70::14/64')),
-  'ip -n POD route add default via 10.70.8.1 dev eth0 proto 79': (facts) => addRoute(route(facts, '0.0.0.0/0', '10.70.8.1')),
-  'ip -n POD route add 10.99.0.0/16 via 10.70.8.2 dev eth0 proto 79': (facts) => addRoute(route(facts, '10.99.0.0/16', '10.70.8.2')),
+  'ip -n POD addr add fd00:70::14/64 dev eth0 nodad': ({ linkIndex }) =>
+    addAddress(linkIndex, parsePrefix('fd00:70::14/64')),
+  'ip -n POD route add default via 10.70.8.1 dev eth0 proto 79': (facts) =>
+    addRoute(route(facts, '0.0.0.0/0', '10.70.8.1')),
+  'ip -n POD route add 10.99.0.0/16 via 10.70.8.2 dev eth0 proto 79': (facts) =>
+    addRoute(route(facts, '10.99.0.0/16', '10.70.8.2')),
   'ip -n POD route add 10.98.0.0/16 via 10.71.0.1 dev eth0 proto 79 onlink': (facts) =>
     addRoute({ ...route(facts, '10.98.0.0/16', '10.71.0.1'), isOnlink: true }),
-  'ip -n POD -6 route add default via fd00:70::1 dev eth0 proto 79': (facts) => addRoute(route(facts, '::/0', 'fd00:70::1')),
-  'ip -n POD -6 route add fd00:99::/32 via fd00:70::2 dev eth0 proto 79': (facts) => addRoute(route(facts, 'fd00:99::/32', 'fd00:70::2')),
-  'ip -n POD -6 route del fd00:99::/32 via fd00:70::2 dev eth0 proto 79': (facts) => deleteRoute(route(facts, 'fd00:99::/32', 'fd00:70::2')),
-  'ip -n POD route del 10.98.0.0/16 via 10.71.0.1 dev eth0 proto 79': (facts) => deleteRoute(route(facts, '10.98.0.0/16', '10.71.0.1')),
+  'ip -n POD -6 route add default via fd00:70::1 dev eth0 proto 79': (facts) =>
+    addRoute(route(facts, '::/0', 'fd00:70::1')),
+  'ip -n POD -6 route add fd00:99::/32 via fd00:70::2 dev eth0 proto 79': (facts) =>
+    addRoute(route(facts, 'fd00:99::/32', 'fd00:70::2')),
+  'ip -n POD -6 route del fd00:99::/32 via fd00:70::2 dev eth0 proto 79': (facts) =>
+    deleteRoute(route(facts, 'fd00:99::/32', 'fd00:70::2')),
+  'ip -n POD route del 10.98.0.0/16 via 10.71.0.1 dev eth0 proto 79': (facts) =>
+    deleteRoute(route(facts, '10.98.0.0/16', '10.71.0.1')),
 };
 
 /** The same, after the questions were asked. */
 export const closingCommands: typeof commands = {
-  'ip -n POD addr del 10.70.8.20/22 dev eth0': ({ linkIndex }) => deleteAddress(linkIndex, parsePrefix('10.70.8.20/22')),
-  'ip -n POD addr del fd00:70::14/64 dev eth0': ({ linkIndex }) => deleteAddress(linkIndex, parsePrefix('fd00:70::14/64')),
+  'ip -n POD addr del 10.70.8.20/22 dev eth0': ({ linkIndex }) =>
+    deleteAddress(linkIndex, parsePrefix('10.70.8.20/22')),
+  'ip -n POD addr del fd00:70::14/64 dev eth0': ({ linkIndex }) =>
+    deleteAddress(linkIndex, parsePrefix('fd00:70::14/64')),
   'ip -n POD link set dev eth0 down': ({ linkIndex }) => setLinkUp(linkIndex, false),
   'ip -n POD link del dev eth0': ({ linkIndex }) => deleteLink(linkIndex),
 };
@@ -113,7 +109,9 @@ export function captureIproute2(): Capture {
     const facts = {
       parentIndex: indexOf(ip('ip -n NODE -j link show dev eth1')),
       linkIndex: indexOf(ip('ip -n POD -j link show dev eth0')),
-      netnsFd: descriptorIn(requests['ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge']),
+      netnsFd: descriptorIn(
+        requests['ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge'],
+      ),
     };
     const ask = ([command, type]: Question): string[] => answersOf(traced(real(command)).received, type);
     const answers = {

@@ -241,6 +241,17 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect(await inspect(api, address)).toBeUndefined();
     });
 
+    it('gives one claim back for the sandbox that took it, and for no other', async () => {
+      await store.take(request(address, holderOf()));
+      await store.take(request('10.70.8.21', holderOf()));
+      await store.giveBack(address, 'c2');
+      await store.giveBack('10.70.8.21', 'c1');
+      await store.giveBack('10.70.8.22', 'c1');
+      expect(store.own().map(({ name }) => name)).toEqual([address]);
+      expect((await inspect(api, address))?.spec.phase).toBe('Bound');
+      expect(await inspect(api, '10.70.8.21')).toBeUndefined();
+    });
+
     it('lets one of two holders go while the other stands', async () => {
       await store.take(request(address, holderOf()));
       await overwrite(api, address, { holders: [holderOf(), holderOf({ containerID: 'c2', node: 'r7-n2' })] });

@@ -68,7 +68,7 @@ export class FaultProxy {
     if (typeof fault === 'object' && fault.after === 'nothing') return refuseWith(answer, fault);
 
     const reply = await this.#upstream.request({
-      method: method as 'GET',
+      method,
       path: url,
       headers: {
         ...(await this.#endpoint.headers()),

@@ -1,4 +1,4 @@
-import { formatAddress, parsePrefix, prefixContains, parseAddress, networkOf } from '../ip-prefix.ts';
+import { formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from '../ip-prefix.ts';
 import { inverseOf, type LinkOperation, type ReversibleOperation } from '../link-operation.ts';
 import type { ObservedAddress, ObservedLink, ObservedRoute } from '../observed-namespace.ts';
 import type { ObservedSurroundings } from '../plan-attachment.ts';
@@ -34,7 +34,10 @@ export class NamespaceModel {
   #apply(operation: LinkOperation): void {
     switch (operation.op) {
       case 'create-macvlan':
-        this.#refuse('EEXIST', this.#links.some(({ ifName }) => ifName === operation.ifName));
+        this.#refuse(
+          'EEXIST',
+          this.#links.some(({ ifName }) => ifName === operation.ifName),
+        );
         this.#links.push({
           ifIndex: 1 + Math.max(0, ...this.#links.map(({ ifIndex }) => ifIndex)),
           ifName: operation.ifName,
@@ -81,7 +84,10 @@ export class NamespaceModel {
 
   #addAddress({ ifIndex }: ObservedLink, address: string): void {
     const { family } = parsePrefix(address);
-    this.#refuse('EEXIST', this.#addresses.some((one) => one.ifIndex === ifIndex && one.address === address));
+    this.#refuse(
+      'EEXIST',
+      this.#addresses.some((one) => one.ifIndex === ifIndex && one.address === address),
+    );
     this.#addresses.push({ ifIndex, family, address, isLinkLocal: false });
     this.#routes.push({ family, dst: networkOf(address), ifIndex, metric: family === 4 ? 0 : 256, protocol: 2 });
   }
@@ -90,18 +96,31 @@ export class NamespaceModel {
     const at = this.#addresses.findIndex((one) => one.ifIndex === ifIndex && one.address === address);
     this.#refuse('EADDRNOTAVAIL', at < 0);
     this.#addresses.splice(at, 1);
-    const route = this.#routes.findIndex((one) => one.ifIndex === ifIndex && one.dst === networkOf(address) && one.protocol === 2);
+    const route = this.#routes.findIndex(
+      (one) => one.ifIndex === ifIndex && one.dst === networkOf(address) && one.protocol === 2,
+    );
     if (route >= 0) this.#routes.splice(route, 1);
   }
 
-  #addRoute({ ifIndex, isUp }: ObservedLink, { dst, gateway, protocol }: { dst: string; gateway: string; protocol: number }): void {
+  #addRoute(
+    { ifIndex, isUp }: ObservedLink,
+    { dst, gateway, protocol }: { dst: string; gateway: string; protocol: number },
+  ): void {
     const { family } = parsePrefix(dst);
     const metric = family === 4 ? 0 : 1024;
-    const ours = this.#addresses.filter((address) => address.ifIndex === ifIndex).map(({ address }) => parsePrefix(address));
+    const ours = this.#addresses
+      .filter((address) => address.ifIndex === ifIndex)
+      .map(({ address }) => parsePrefix(address));
     this.#refuse('ENETDOWN', !isUp);
     this.#refuse('ENETUNREACH', !ours.some((prefix) => prefixContains(prefix, parseAddress(gateway))));
-    this.#refuse('EINVAL', ours.some(({ bytes }) => formatAddress(bytes) === gateway));
-    this.#refuse('EEXIST', this.#routes.some((route) => route.dst === dst && route.metric === metric));
+    this.#refuse(
+      'EINVAL',
+      ours.some(({ bytes }) => formatAddress(bytes) === gateway),
+    );
+    this.#refuse(
+      'EEXIST',
+      this.#routes.some((route) => route.dst === dst && route.metric === metric),
+    );
     this.#routes.push({ family, dst, gateway, ifIndex, metric, protocol });
   }
 

@@ -146,12 +146,15 @@ export class DeleteQueue {
         if (frame === 'incomplete') throw new Error('The file ends too early');
         this.#waiting.set(name, attachmentOf(frame));
       } catch (err) {
+        if (isAbsent(err)) continue; // done, or taken away by hand, since the directory was listed
         await rename(path, join(directory, `corrupt-${name}`));
         log.error({ err, file: `corrupt-${name}`, remedy: 'Its sandbox is found by the comparison at start' }, 'queued DEL is no DEL');
       }
     }
   }
 }
+
+const isAbsent = (err: unknown): boolean => (err as NodeJS.ErrnoException | null)?.code === 'ENOENT';
 
 async function synced(path: string, flags: string, write?: (file: FileHandle) => Promise<void>): Promise<void> {
   const file = await open(path, flags, 0o600);

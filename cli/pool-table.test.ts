@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals';
+import type { PoolObject } from '../ipam/pool-snapshot.ts';
+import { toJSON } from './commands/terminal.ts';
+import { plain } from './paint.ts';
+import { poolPage, poolRows, renderPoolPage, renderPools } from './pool-table.ts';
+import { claimOf } from './testing/claims.ts';
+import { expectGolden } from './testing/golden.ts';
+
+const pool = (
+  name: string,
+  spec: Partial<PoolObject['spec']>,
+  metadata: Partial<PoolObject['metadata']> = {},
+): PoolObject => ({
+  metadata: { name, ...metadata },
+  spec: { subnet: '10.70.8.0/22', ...spec },
+});
+const pools = [
+  pool('rack7-v4', {
+    ips: ['10.70.8.20-10.70.8.90', '10.70.9.4'],
+    excludeIPs: ['10.70.8.33'],
+    gateway: '10.70.8.1',
+    default: true,
+  }),
+  pool('rack7-v6', {
+    subnet: '2001:db8:70:8::/64',
+    ips: ['2001:db8:70:8::-2001:db8:70:8:ffff:ffff:ffff:ffff'],
+    gateway: '2001:db8:70:8::1',
+  }),
+  pool('rack7-overlap', { ips: ['10.70.8.20-10.70.8.23'] }),
+  pool('rack10', { ips: ['10.70.8.20'] }),
+  pool('rack7-off', { ips: ['10.70.8.200'], disable: true }),
+  pool('rack7-going', { ips: ['10.70.8.201'] }, { deletionTimestamp: '2026-11-21T12:00:00Z' }),
+  pool('rack7-typo', { subnet: '10.70.8.0/2x' }),
+];
+const reservations = [{ metadata: { name: 'routers' }, spec: { ips: ['10.70.8.21-10.70.8.22'] } }];
+const claims = [
+  claimOf('10.70.8.20', {}, { pod: 'api-0' }),
+  claimOf('10.70.8.24', { phase: 'Held' }, { pod: 'api-1' }),
+  claimOf('10.70.8.25', { phase: 'Cooling', until: '2026-11-21T12:00:00Z' }, { pod: 'api-2' }),
+  claimOf('2001-0db8-0070-0008-0000-0000-0000-0014', { address: '2001:db8:70:8::14/64', pool: 'rack7-v6' }),
+];
+const view = { pools, reservations, claims };
+const row = (name: string) => poolRows(view).find((one) => one.name === name);
+
+describe('the pools', () => {
+  it('count what is used, kept and still free', () => {
+    // 71 + 1 less 1 excluded; less 2 reserved and 3 claimed.
+    expect(row('rack7-v4')).toMatchObject({
+      family: 4,
+      used: 2n,
+      held: 1n,
+      free: 66n,
+      total: 71n,
+      isDefault: true,
+      state: 'Ready',
+    });
+  });
+
+  it('are exact for an IPv6 /64: the gateway and one claim are not free', () => {
+    expect(row('rack7-v6')).toMatchObject({ family: 6, used: 1n, total: 2n ** 64n, free: 2n ** 64n - 2n });
+  });
+
+  it('do not call an address free that an overlapping pool has claimed', () => {
+    // 4 less 2 reserved, less the one that rack7-v4 gave to api-0.
+    expect(row('rack7-overlap')).toMatchObject({ used: 0n, free: 1n, total: 4n });
+    expect(row('rack10')).toMatchObject({ used: 0n, free: 0n, state: 'Exhausted' });
+  });
+
+  it('say why one gives nothing', () => {
+    expect(row('rack7-off')?.state).toBe('Disabled');
+    expect(row('rack7-going')?.state).toBe('Terminating');
+    expect(row('rack7-typo')).toMatchObject({
+      state: 'Malformed',
+      problem: 'spec.subnet "10.70.8.0/2x" is not a CIDR',
+    });
+  });
+
+  it('print as a table', async () => {
+    await expectGolden('pools.txt', renderPools(poolRows(view)));
+  });
+
+  it('are JSON with counts as decimal text', async () => {
+    await expectGolden('pools.json', toJSON({ items: poolRows(view) }));
+  });
+});
+
+describe('one pool', () => {
+  it('shows who has which address', async () => {
+    const page = poolPage(view, 'rack7-v4');
+    await expectGolden('pool.txt', page === undefined ? '' : renderPoolPage(page, plain));
+  });
+
+  it('that is malformed shows why and what to do', async () => {
+    const page = poolPage(view, 'rack7-typo');
+    await expectGolden('pool-malformed.txt', page === undefined ? '' : renderPoolPage(page, plain));
+  });
+
+  it('is undefined when there is none of that name', () => {
+    expect(poolPage(view, 'rack8')).toBeUndefined();
+  });
+});
