@@ -1,15 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
 import { toFailure } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
-import { node, type NodeProcess, NodeWorld } from '../workers/node/testing/node-world.ts';
+import { type NodeProcess, NodeWorld, node } from '../workers/node/testing/node-world.ts';
 import { addRequest } from '../workflows/testing/node-model.ts';
 
 const uid = addRequest().pod.uid;
 
-async function open(request: AddRequest = onlyV4): Promise<{ world: NodeWorld; worker: NodeProcess; claim: () => Promise<readonly string[]> }> {
+async function open(
+  request: AddRequest = onlyV4,
+): Promise<{ world: NodeWorld; worker: NodeProcess; claim: () => Promise<readonly string[]> }> {
   const world = new NodeWorld();
-  world.pools.set('v4', { metadata: { name: 'v4' }, spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.29'], gateway: '10.70.8.1' } });
-  world.pools.set('spare', { metadata: { name: 'spare' }, spec: { subnet: '10.70.9.0/24', ips: ['10.70.9.20-10.70.9.21'] } });
+  world.pools.set('v4', {
+    metadata: { name: 'v4' },
+    spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.29'], gateway: '10.70.8.1' },
+  });
+  world.pools.set('spare', {
+    metadata: { name: 'spare' },
+    spec: { subnet: '10.70.9.0/24', ips: ['10.70.9.20-10.70.9.21'] },
+  });
   world.pools.set('v6', { metadata: { name: 'v6' }, spec: { subnet: 'fd70::/64', ips: ['fd70::10'] } });
   world.pods.set('pay/api-0', { uid, annotations: {}, isAlive: true });
   world.namespaces.set(request.netns, { cookie: request.netnsCookie, links: new Map() });
@@ -40,7 +48,11 @@ describe('a claim that the pod already has', () => {
     await world.putClaim('10.70.8.25', 'Held', holder('c0'));
     await worker.claims.loadOwn();
     expect(await claim()).toEqual(['10.70.8.25/24']);
-    expect(world.api.all()[0]?.spec).toMatchObject({ phase: 'Bound', kept: true, holders: [{ containerID: '5bc0ffee' }] });
+    expect(world.api.all()[0]?.spec).toMatchObject({
+      phase: 'Bound',
+      kept: true,
+      holders: [{ containerID: '5bc0ffee' }],
+    });
     expect(world.api.all()).toHaveLength(1);
   });
 
@@ -51,17 +63,20 @@ describe('a claim that the pod already has', () => {
     expect(await claim()).toEqual(['10.70.8.25/24']);
   });
 
-  it.each(['alive', 'unproven'] as const)('is left to an earlier sandbox that is %s, and another address is claimed', async (state) => {
-    const { world, worker, claim } = await open();
-    await world.putClaim('10.70.8.25', 'Bound', holder('c0'));
-    await worker.claims.loadOwn();
-    if (state === 'unproven') world.unproven.add('/run/netns/c0');
-    else world.namespaces.set('/run/netns/c0', { cookie: 'of c0', links: new Map() });
-    expect(await claim()).not.toContain('10.70.8.25/24');
-    expect(world.holds).toContain('claim 10.70.8.25 Bound c0');
-  });
+  it.each(['alive', 'unproven'] as const)(
+    'is left to an earlier sandbox that is %s, and another address is claimed',
+    async (state) => {
+      const { world, worker, claim } = await open();
+      await world.putClaim('10.70.8.25', 'Bound', holder('c0'));
+      await worker.claims.loadOwn();
+      if (state === 'unproven') world.unproven.add('/run/netns/c0');
+      else world.namespaces.set('/run/netns/c0', { cookie: 'of c0', links: new Map() });
+      expect(await claim()).not.toContain('10.70.8.25/24');
+      expect(world.holds).toContain('claim 10.70.8.25 Bound c0');
+    },
+  );
 
-  it('is freed when it is held in a pool that is no longer one of the pod\'s', async () => {
+  it("is freed when it is held in a pool that is no longer one of the pod's", async () => {
     const { world, worker, claim } = await open();
     await world.putClaim('10.70.9.20', 'Held', holder('c0'), { pool: 'spare' });
     await worker.claims.loadOwn();
@@ -90,7 +105,8 @@ describe('a claim that the pod already has', () => {
 
 describe('an exhausted pool', () => {
   const fill = async (world: NodeWorld, from = 20, to = 29) => {
-    for (let last = from; last <= to; last += 1) await world.putClaim(`10.70.8.${last}`, 'Bound', holder(`s${last}`, `uid-${last}`));
+    for (let last = from; last <= to; last += 1)
+      await world.putClaim(`10.70.8.${last}`, 'Bound', holder(`s${last}`, `uid-${last}`));
   };
 
   it('is told with its exact numbers, and nothing is left but the record of the try', async () => {
@@ -108,7 +124,11 @@ describe('an exhausted pool', () => {
     const { world, worker } = await open();
     await fill(world);
     expect((await worker.claims.takenNames('v4', { notBeforeMs: 0 })).names.size).toBe(10);
-    await world.api.request({ method: 'DELETE', path: '/apis/orbweaver.io/v1alpha1/ipclaims/10.70.8.27', timeoutMs: 1 });
+    await world.api.request({
+      method: 'DELETE',
+      path: '/apis/orbweaver.io/v1alpha1/ipclaims/10.70.8.27',
+      timeoutMs: 1,
+    });
     world.nowMs += 1000;
     const late = { ...onlyV4, arrivedAtMs: world.nowMs };
     expect(await worker.activities.claimAddresses(late)).toMatchObject([{ address: '10.70.8.27/24' }]); // the old list names it
@@ -132,7 +152,8 @@ describe('an exhausted pool', () => {
   it('names every pool that was tried', async () => {
     const { world, claim } = await open(withPools(['v4', 'spare'], []));
     await fill(world);
-    for (const last of [20, 21]) await world.putClaim(`10.70.9.${last}`, 'Bound', holder(`t${last}`, `uid-t${last}`), { pool: 'spare' });
+    for (const last of [20, 21])
+      await world.putClaim(`10.70.9.${last}`, 'Bound', holder(`t${last}`, `uid-t${last}`), { pool: 'spare' });
     await expect(claim()).rejects.toThrow(
       'Cannot claim an IPv4 address: of pool "v4" all 10 are in use; of pool "spare" all 2 are in use',
     );
@@ -165,7 +186,9 @@ describe('a pool that changes between being read and the claim', () => {
   it('fails the ADD when it was the only one', async () => {
     const { world, claim } = await open();
     disableAfterReading(world, 'v4');
-    await expect(claim()).rejects.toThrow('Cannot claim an IPv4 address: pool "v4" was disabled, deleted or cut just now');
+    await expect(claim()).rejects.toThrow(
+      'Cannot claim an IPv4 address: pool "v4" was disabled, deleted or cut just now',
+    );
     expect(world.holds.filter((line) => line.startsWith('claim'))).toEqual([]);
   });
 });
@@ -181,7 +204,10 @@ describe('what is never given', () => {
   it('is an address to a pod that is unknown, or that was made anew under the same name', async () => {
     const { world, claim } = await open();
     world.pods.set('pay/api-0', { uid: 'another', annotations: {}, isAlive: true });
-    await expect(claim()).rejects.toMatchObject({ type: 'PodNotFound', message: expect.stringContaining(`UID "${uid}"`) });
+    await expect(claim()).rejects.toMatchObject({
+      type: 'PodNotFound',
+      message: expect.stringContaining(`UID "${uid}"`),
+    });
     expect(world.api.all()).toEqual([]);
   });
 
@@ -208,7 +234,11 @@ describe('a refusal of the selection', () => {
     const { world, claim } = await open(withPools(['nowhere', 'v4'], []));
     await claim();
     expect(world.logged).toContainEqual(
-      expect.objectContaining({ level: 'warn', message: 'pools skipped', fields: expect.objectContaining({ skipped: [expect.objectContaining({ name: 'nowhere' })] }) }),
+      expect.objectContaining({
+        level: 'warn',
+        message: 'pools skipped',
+        fields: expect.objectContaining({ skipped: [expect.objectContaining({ name: 'nowhere' })] }),
+      }),
     );
   });
 });
@@ -216,12 +246,19 @@ describe('a refusal of the selection', () => {
 describe('many sandboxes at once', () => {
   it('never share an address, and the pool gives all that it has', async () => {
     const world = new NodeWorld();
-    world.pools.set('v4', { metadata: { name: 'v4' }, spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.49'] } });
+    world.pools.set('v4', {
+      metadata: { name: 'v4' },
+      spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.49'] },
+    });
     const worker = await world.start();
     const claims = Array.from({ length: 40 }, async (_, index) => {
       const pod = { namespace: 'pay', name: `api-${index}`, uid: `uid-${index}` };
       world.pods.set(`pay/api-${index}`, { uid: pod.uid, annotations: {}, isAlive: true });
-      const request = { ...addRequest('eth0', index.toString(16).padStart(32, '0'), `c${index}`), pod, network: onlyV4.network };
+      const request = {
+        ...addRequest('eth0', index.toString(16).padStart(32, '0'), `c${index}`),
+        pod,
+        network: onlyV4.network,
+      };
       worker.calls.open(request.nonce, 'ADD', request.attachment);
       return (await worker.activities.claimAddresses(request)).map(({ address }) => address);
     });
@@ -229,7 +266,9 @@ describe('many sandboxes at once', () => {
     const given = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []));
     expect(new Set(given).size).toBe(30);
     expect(given).toHaveLength(30);
-    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [toFailure(outcome.reason).type] : []));
+    const refused = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [toFailure(outcome.reason).type] : [],
+    );
     expect(refused).toEqual(Array.from({ length: 10 }, () => 'PoolExhausted'));
   });
 });

@@ -6,8 +6,8 @@ import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam
 import { poolExhausted } from '../ipam/failures.ts';
 import { contains } from '../ipam/interval-set.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
-import { offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
+import { offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import { type FamilyCandidates, selectPools } from '../ipam/select-pools.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
 import type {
@@ -153,7 +153,8 @@ class FamilyClaim {
     if (isOurs) return true; // a write of ours put this container ID there, and only such a write can
     const isFree =
       claim.phase === 'Held' ||
-      (claim.phase === 'Bound' && (await kernel.namespaceState(claim.holder.netns, claim.holder.netnsCookie)) === 'gone');
+      (claim.phase === 'Bound' &&
+        (await kernel.namespaceState(claim.holder.netns, claim.holder.netnsCookie)) === 'gone');
     return isFree && (await claims.adopt(own.name, this.#holder(), previous)) === 'ours';
   }
 
@@ -196,7 +197,10 @@ class FamilyClaim {
 
   #claimed(pool: PoolSnapshot, address: Address, how: 'created' | 'kept'): ClaimedAddress {
     const durationMs = Math.round(performance.now() - this.#startedAtMs);
-    stepLog(this.#ports.log, this.#request).info({ address: formatAddress(address), pool: pool.name, how, durationMs }, 'address claimed');
+    stepLog(this.#ports.log, this.#request).info(
+      { address: formatAddress(address), pool: pool.name, how, durationMs },
+      'address claimed',
+    );
     return toClaimedAddress(pool, address, this.#request.network);
   }
 

@@ -1,6 +1,14 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
-import type { AttachmentRecord, AttachmentRecords, ClaimStore, Kernel, Log, OpenCalls, PodReader } from './node-ports.ts';
+import type {
+  AttachmentRecord,
+  AttachmentRecords,
+  ClaimStore,
+  Kernel,
+  Log,
+  OpenCalls,
+  PodReader,
+} from './node-ports.ts';
 import { stepLog } from './step-log.ts';
 
 export interface DetachPorts {
@@ -44,7 +52,8 @@ export const createReleaseAddresses =
     const disposition = reason === 'failed-add' ? 'undo' : (await pods.find(pod))?.isAlive === true ? 'hold' : 'delete';
     const released = await claims.release({ containerID, interface: ifName, network, disposition });
     await records.remove(attachment);
-    if (released.length > 0) stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');
+    if (released.length > 0)
+      stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');
     if (reason !== 'failed-add') calls.succeed(nonce);
   };
 

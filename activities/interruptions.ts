@@ -6,7 +6,8 @@ export const callerGone = ({ ifName, containerID }: Attachment): ProvisionError 
   new ProvisionError({
     type: 'CallerGone',
     message: `Did not go on attaching ${ifName} of sandbox ${containerID}: its caller is no longer connected`,
-    remedy: 'None: the runtime repeats the ADD. If it happens often, see what slows it down: orb explain pod NAMESPACE/NAME',
+    remedy:
+      'None: the runtime repeats the ADD. If it happens often, see what slows it down: orb explain pod NAMESPACE/NAME',
   });
 
 /** The runtime wants this attachment gone while its ADD is still running. */

@@ -54,7 +54,9 @@ export interface ClaimStore {
   ownOf(podUID: string, ifName: string): readonly OwnClaim[];
   take(want: { name: string; address: string; pool: string; holder: ClaimHolder }): Promise<'ours' | 'taken'>;
   /** The claim as it is now; undefined when it is gone. */
-  read(name: string): Promise<{ readonly phase: ClaimPhase; readonly pool: string; readonly holder: ClaimHolder } | undefined>;
+  read(
+    name: string,
+  ): Promise<{ readonly phase: ClaimPhase; readonly pool: string; readonly holder: ClaimHolder } | undefined>;
   /** Takes over a claim that is Held for this pod, or Bound to a sandbox of it that is proven gone. */
   adopt(name: string, holder: ClaimHolder, previousContainerID: string): Promise<'ours' | 'lost'>;
   release(want: {
@@ -102,7 +104,12 @@ export interface Kernel {
     readonly removed: boolean;
     readonly commands: readonly string[];
   }>;
-  removeAddresses(spec: { netns: string; netnsCookie?: string; ifName: string; addresses: readonly string[] }): Promise<void>;
+  removeAddresses(spec: {
+    netns: string;
+    netnsCookie?: string;
+    ifName: string;
+    addresses: readonly string[];
+  }): Promise<void>;
   announce(spec: { netns: string; ifName: string; mac: string; addresses: readonly string[] }): Promise<void>;
   namespaceState(netns: string, cookie: string): Promise<'alive' | 'gone' | 'unproven'>;
 }

@@ -1,5 +1,5 @@
-import { toCniResult } from '../contracts/cni-result.ts';
 import type { CniResult } from '../contracts/cni.ts';
+import { toCniResult } from '../contracts/cni-result.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
@@ -29,10 +29,20 @@ export const createPlumbLink =
     // Without its record the attachment was undone meanwhile, and its addresses may be someone else's by now.
     if (record === undefined || calls.isDetachWanted(attachment)) throw detachWanted(attachment);
     if (network.link === undefined) {
-      throw new ProvisionError({ type: 'Internal', message: `Cannot make ${ifName}: its network asks for no interface` });
+      throw new ProvisionError({
+        type: 'Internal',
+        message: `Cannot make ${ifName}: its network asks for no interface`,
+      });
     }
     calls.noteStep(nonce);
-    const { mac, mtuBytes, commands } = await kernel.plumb({ containerID, ifName, netns, netnsCookie, link: network.link, addresses });
+    const { mac, mtuBytes, commands } = await kernel.plumb({
+      containerID,
+      ifName,
+      netns,
+      netnsCookie,
+      link: network.link,
+      addresses,
+    });
     log.debug({ commands }, 'link made');
     const result = toCniResult(addresses, { name: ifName, mac, mtu: mtuBytes, sandbox: netns });
     await records.write({ ...record, addresses, doneResult: result });
@@ -44,8 +54,10 @@ export const createPlumbLink =
     // A neighbour that remembers the address's last owner learns its new MAC now. arp_notify would announce only on link
     // up (ip-sysctl.rst). The answer does not wait: closing a packet socket takes the kernel 15 ms.
     function announce(): void {
-      kernel.announce({ netns, ifName, mac, addresses: addresses.map(({ address }) => address) }).catch((err: unknown) => {
-        log.warn({ err }, 'addresses not announced');
-      });
+      kernel
+        .announce({ netns, ifName, mac, addresses: addresses.map(({ address }) => address) })
+        .catch((err: unknown) => {
+          log.warn({ err }, 'addresses not announced');
+        });
     }
   };

@@ -100,6 +100,8 @@ function clauseOf(
     case 'Failed':
     case 'UnwindStuck':
       return failed(failure, ` on ${ifName}`);
+    default:
+      return `is ${String(phase satisfies never)} on ${ifName}`; // a phase that a newer worker knows
   }
 }
 

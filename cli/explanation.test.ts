@@ -7,7 +7,7 @@ import { plain } from './paint.ts';
 import { podRows } from './pod-table.ts';
 import { type RunEvent, type RunHistory, readRunHistory } from './run-history.ts';
 import { claimOf } from './testing/claims.ts';
-import { expectGolden } from './testing/golden.ts';
+import { golden } from './testing/golden.ts';
 import { readHistory } from './testing/history-file.ts';
 import { wallClock } from './wall-clock.ts';
 
@@ -51,8 +51,8 @@ describe('the explanation of a recorded run', () => {
   ])('"%s" stands as %s and reads as its golden file', async (name, standing) => {
     const explanation = explain(evidenceOf(await recorded(name)));
     expect(explanation.standing).toBe(standing);
-    await expectGolden(`${name}.explanation.txt`, page(explanation));
-    await expectGolden(`${name}.explanation.json`, toJSON(explanation));
+    expect(page(explanation)).toBe(await golden(`${name}.explanation.txt`, page(explanation)));
+    expect(toJSON(explanation)).toBe(await golden(`${name}.explanation.json`, toJSON(explanation)));
   });
 
   it('fits 120 columns except where a message is longer', async () => {

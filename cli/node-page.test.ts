@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { NodeReport } from '../contracts/node-report.ts';
 import { renderNode } from './node-page.ts';
 import { plain } from './paint.ts';
-import { expectGolden } from './testing/golden.ts';
+import { golden } from './testing/golden.ts';
 import { wallClock } from './wall-clock.ts';
 
 const nowMs = Date.UTC(2026, 10, 21, 12, 3, 11);
@@ -55,7 +55,8 @@ const page = (changes: Partial<NodeReport> = {}): string =>
 
 describe('the page of a node', () => {
   it('shows health, NICs and attachments', async () => {
-    await expectGolden('node.txt', page());
+    const printed = page();
+    expect(printed).toBe(await golden('node.txt', printed));
   });
 
   it('begins with what is not healthy, and what to do about it', async () => {
@@ -67,7 +68,8 @@ describe('the page of a node', () => {
       },
       { name: 'kernel', isHealthy: true, detail: '2 threads' },
     ] as const;
-    await expectGolden('node-ill.txt', page({ health, nics: [], attachments: [] }));
+    const printed = page({ health, nics: [], attachments: [] });
+    expect(printed).toBe(await golden('node-ill.txt', printed));
   });
 
   it.each(['Temporal', 'API server', 'kernel', 'queue', 'pod watch'] as const)(

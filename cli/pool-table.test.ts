@@ -4,7 +4,7 @@ import { toJSON } from './commands/terminal.ts';
 import { plain } from './paint.ts';
 import { poolPage, poolRows, renderPoolPage, renderPools } from './pool-table.ts';
 import { claimOf } from './testing/claims.ts';
-import { expectGolden } from './testing/golden.ts';
+import { golden } from './testing/golden.ts';
 
 const pool = (
   name: string,
@@ -76,23 +76,27 @@ describe('the pools', () => {
   });
 
   it('print as a table', async () => {
-    await expectGolden('pools.txt', renderPools(poolRows(view)));
+    const printed = renderPools(poolRows(view));
+    expect(printed).toBe(await golden('pools.txt', printed));
   });
 
   it('are JSON with counts as decimal text', async () => {
-    await expectGolden('pools.json', toJSON({ items: poolRows(view) }));
+    const printed = toJSON({ items: poolRows(view) });
+    expect(printed).toBe(await golden('pools.json', printed));
   });
 });
 
 describe('one pool', () => {
   it('shows who has which address', async () => {
     const page = poolPage(view, 'rack7-v4');
-    await expectGolden('pool.txt', page === undefined ? '' : renderPoolPage(page, plain));
+    const printed = page === undefined ? '' : renderPoolPage(page, plain);
+    expect(printed).toBe(await golden('pool.txt', printed));
   });
 
   it('that is malformed shows why and what to do', async () => {
     const page = poolPage(view, 'rack7-typo');
-    await expectGolden('pool-malformed.txt', page === undefined ? '' : renderPoolPage(page, plain));
+    const printed = page === undefined ? '' : renderPoolPage(page, plain);
+    expect(printed).toBe(await golden('pool-malformed.txt', printed));
   });
 
   it('is undefined when there is none of that name', () => {

@@ -14,6 +14,7 @@ async function orb(...args: readonly string[]): Promise<{ code: number; out: str
     printError: (text) => error.push(text),
     paint: plain,
     paintError: plain,
+    columns: 120,
   });
   return { code, out: out.join('\n'), error: error.join('\n') };
 }

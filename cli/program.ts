@@ -1,10 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { nodeNamespace } from '../temporal-config/queues.ts';
 import { CliError, exitCodes } from './cli-error.ts';
-import { explainPod } from './commands/explain.ts';
-import { node } from './commands/node.ts';
-import { pods } from './commands/pods.ts';
-import { pools } from './commands/pools.ts';
 import type { Terminal } from './commands/terminal.ts';
 
 /** Runs one command line (without interpreter and script) and gives the exit code; prints everything itself. */
@@ -22,6 +18,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
+/** A command's code is loaded when it is asked for: `orb node` needs neither Temporal's client nor Kubernetes'. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('orb')
     .description('See and explain the networks of pods on Orbweaver nodes')
@@ -41,7 +38,7 @@ function createProgram(terminal: Terminal): Command {
     .option('--node <name>', 'only pods of this node')
     .addOption(kubeconfig())
     .addOption(output())
-    .action(async (options) => await pods(options, terminal));
+    .action(async (options) => await (await import('./commands/pods.ts')).pods(options, terminal));
 
   program
     .command('pools')
@@ -49,7 +46,7 @@ function createProgram(terminal: Terminal): Command {
     .argument('[name]', 'name of a pool')
     .addOption(kubeconfig())
     .addOption(output())
-    .action(async (name, options) => await pools(name, options, terminal));
+    .action(async (name, options) => await (await import('./commands/pools.ts')).pools(name, options, terminal));
 
   program
     .command('node')
@@ -58,7 +55,7 @@ function createProgram(terminal: Terminal): Command {
       new Option('--run-dir <path>', "the node worker's directory").env('ORBWEAVER_RUN_DIR').default('/run/orbweaver'),
     )
     .addOption(output())
-    .action(async (options) => await node(options, terminal));
+    .action(async (options) => await (await import('./commands/node.ts')).node(options, terminal));
 
   program
     .command('explain')
@@ -79,7 +76,7 @@ function createProgram(terminal: Terminal): Command {
     )
     .addOption(kubeconfig())
     .addOption(output())
-    .action(async (name, options) => await explainPod(name, options, terminal));
+    .action(async (name, options) => await (await import('./commands/explain.ts')).explainPod(name, options, terminal));
 
   return program;
 }

@@ -1,4 +1,4 @@
-import { Client, Connection, ServiceError, type WorkflowExecutionInfo } from '@temporalio/client';
+import { Client, Connection, type WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { type PodNetworkState, podNetworkMessages } from '../contracts/pod-network.ts';
@@ -91,7 +91,7 @@ async function asked<T>({ address, namespace }: TemporalOptions, call: () => Pro
     return await call();
   } catch (error) {
     const why = innermost(error);
-    if (error instanceof ServiceError && /namespace .*not found/i.test(why)) {
+    if (/^namespace .*not found/i.test(why)) {
       throw new CliError(`Temporal at ${address} has no namespace "${namespace}"`, {
         remedy: 'Give it with --temporal-namespace; all of them: temporal operator namespace list',
         cause: error,

@@ -26,7 +26,11 @@ export function renderResult(result: CniResult, cniVersion: CniVersion): Record<
     cniVersion,
     ...(result.interfaces.length === 0
       ? {}
-      : { interfaces: result.interfaces.map(({ mtu, ...link }) => (knowsMtu && mtu !== undefined ? { ...link, mtu } : link)) }),
+      : {
+          interfaces: result.interfaces.map(({ mtu, ...link }) =>
+            knowsMtu && mtu !== undefined ? { ...link, mtu } : link,
+          ),
+        }),
     ips: result.ips.map((ip) => (namesFamily ? { version: ip.address.includes(':') ? '6' : '4', ...ip } : ip)),
     routes: result.routes,
     dns: result.dns,

@@ -40,7 +40,8 @@ export const failures = {
 
 export type FailureType = keyof typeof failures;
 
-export const isFailureType = (text: unknown): text is FailureType => typeof text === 'string' && Object.hasOwn(failures, text);
+export const isFailureType = (text: unknown): text is FailureType =>
+  typeof text === 'string' && Object.hasOwn(failures, text);
 
 /** A failure as it crosses a process: inside a Temporal failure's details, a record, a log line. */
 export interface Failure {

@@ -11,20 +11,20 @@ export interface NodeActivities {
    * Claims an address of every family asked. Starts no work when the caller is gone. The last step of an attachment that
    * only provides addresses: the caller is answered before this returns.
    */
-  claimAddresses(request: AddRequest): Promise<readonly ClaimedAddress[]>;
+  readonly claimAddresses: (request: AddRequest) => Promise<readonly ClaimedAddress[]>;
 
   /**
    * Gives the addresses back: deleted, or Held for a pod that lives or an identity that stays. Undo of `claimAddresses` and
    * so the last undo of an attachment: its record goes with it, and a DEL that waits is answered.
    */
-  releaseAddresses(request: DetachRequest): Promise<void>;
+  readonly releaseAddresses: (request: DetachRequest) => Promise<void>;
 
   /** Makes the interface with its addresses and routes, writes `done` into the record and answers the caller. */
-  plumbLink(request: AddRequest, addresses: readonly ClaimedAddress[]): Promise<CniResult>;
+  readonly plumbLink: (request: AddRequest, addresses: readonly ClaimedAddress[]) => Promise<CniResult>;
 
   /** Removes what `plumbLink` made for this attachment, found by mark. Undo of `plumbLink`. */
-  removeLink(request: DetachRequest): Promise<void>;
+  readonly removeLink: (request: DetachRequest) => Promise<void>;
 
   /** Answers the caller of an ADD that failed, after everything is undone. */
-  answerFailure(nonce: string, failure: Failure): Promise<void>;
+  readonly answerFailure: (nonce: string, failure: Failure) => Promise<void>;
 }

@@ -137,7 +137,10 @@ describe('attachment records', () => {
     });
     await fc.assert(
       fc.asyncProperty(attachments, attachments, async (one, two) => {
-        const written = [one, two].map((attachment) => ({ ...record, attachment }));
+        const written = [
+          { ...record, attachment: one },
+          { ...record, attachment: two },
+        ];
         for (const each of written) await records.write(each);
         for (const each of written) expect(await records.read(each.attachment)).toEqual(each);
         for (const path of await filesBelow(directory)) {

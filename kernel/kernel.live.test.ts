@@ -222,6 +222,18 @@ describe('a plumb that fails on its way', () => {
     expect(network.dump(pod)).toEqual(before);
   });
 
+  it('says what mode passthru means when the kernel does not', async () => {
+    const second = network.pod();
+    await kernel.plumb(await specFor(pod, linkConf({ mode: 'passthru' })));
+    const before = network.dump(second);
+    await expect(kernel.plumb(await specFor(second, linkConf({ mode: 'passthru' })))).rejects.toMatchObject({
+      type: 'KernelRefused',
+      message: expect.stringMatching(/refused "ip link add link eth1 name eth0 .* mode passthru": EINVAL/),
+      remedy: expect.stringContaining('one interface only'),
+    });
+    expect(network.dump(second)).toEqual(before);
+  });
+
   it('leaves another’s interface of that name alone and says what it is', async () => {
     network.ip(pod, 'link add eth0 type veth peer name other');
     const before = network.dump(pod);

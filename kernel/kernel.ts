@@ -93,7 +93,7 @@ const silent: KernelLog = { debug: () => undefined, warn: () => undefined };
 export function openKernel({ threads, hostNetns, log = silent }: KernelSettings): Kernel {
   // libuv starts all its threads at the first use, from the thread that asks: this one, which never leaves its namespace.
   stat('/').catch(() => undefined);
-  const onDeath = (err: Error): void => log.warn({ err }, 'kernel thread replaced');
+  const onDeath = (err: Error): void => log.warn({ err }, 'kernel thread died');
   const pool = new ThreadPool(threadProgram, threads, { hostNetns }, onDeath);
   const announcer = new ThreadPool(threadProgram, 1, { hostNetns }, onDeath);
 

@@ -16,7 +16,10 @@ export const observeNamespace = (socket: NetlinkSocket): ObservedNamespace => ({
 
 function observeMainRoutes(socket: NetlinkSocket, family: 4 | 6): ObservedRoute[] {
   try {
-    return socket.dump('RTM_GETROUTE', dumpMainRoutes(family)).flatMap((message) => readMainRoute(message) ?? []);
+    return socket
+      .dump('RTM_GETROUTE', dumpMainRoutes(family))
+      .flatMap((message) => readMainRoute(message) ?? [])
+      .filter((route) => route.family === family); // without IPv6 the kernel answers with what it has
   } catch (error) {
     // "FIB table does not exist": a namespace has a main table from its first route on.
     if (error instanceof NetlinkError && error.code === 'ENOENT') return [];

@@ -19,22 +19,21 @@ export class SystemCallError extends Error {
 
 const EINTR = 4;
 
-// The process's own symbols: whatever libc Node was linked with, glibc or musl.
-const libc = koffi.load(null);
-
 /**
  * A libc function whose result below 0 is a failure. Node runs JavaScript between the call and the reading of errno, so it is
- * read at once; a call that a signal interrupted is made again.
+ * read at once. A call that a signal interrupted is made again; not close(2), whose descriptor is free even then and may
+ * already be another thread's.
  */
 function systemCall<Arguments extends readonly unknown[]>(
-  name: string,
   call: (...args: Arguments) => number | bigint,
+  name: string,
 ): (...args: Arguments) => number {
   return (...args) => {
     for (;;) {
       const result = Number(call(...args));
       if (result >= 0) return result;
       const errno = koffi.errno();
+      if (errno === EINTR && name === 'close') return 0;
       if (errno !== EINTR) throw new SystemCallError(name, errno, typeof args[0] === 'string' ? args[0] : '');
     }
   };
@@ -42,69 +41,46 @@ function systemCall<Arguments extends readonly unknown[]>(
 
 type Descriptor = number;
 
+// The process's own symbols: whatever libc Node was linked with, glibc or musl.
+const libc = koffi.load(null);
+
 // open(2) and ioctl(2) are variadic; without a third argument they are called like any other on x86-64 and arm64.
-const open = systemCall(
-  'open',
-  libc.func('int open(const char *path, int flags)') as (path: string, flags: number) => number,
-);
-const ioctl = systemCall(
+const open: (path: string, flags: number) => number = systemCall(libc.func('int open(const char *, int)'), 'open');
+const ioctl: (fd: Descriptor, request: number) => number = systemCall(
+  libc.func('int ioctl(int, unsigned long)'),
   'ioctl',
-  libc.func('int ioctl(int fd, unsigned long request)') as (fd: Descriptor, request: number) => number,
 );
-const close = systemCall('close', libc.func('int close(int fd)') as (fd: Descriptor) => number);
-const setns = systemCall('setns', libc.func('int setns(int fd, int type)') as (fd: Descriptor, type: number) => number);
-const socket = systemCall(
+const close: (fd: Descriptor) => number = systemCall(libc.func('int close(int)'), 'close');
+const setns: (fd: Descriptor, type: number) => number = systemCall(libc.func('int setns(int, int)'), 'setns');
+const socket: (domain: number, type: number, protocol: number) => number = systemCall(
+  libc.func('int socket(int, int, int)'),
   'socket',
-  libc.func('int socket(int domain, int type, int protocol)') as (
-    domain: number,
-    type: number,
-    protocol: number,
-  ) => number,
 );
-const bind = systemCall(
+const bind: (fd: Descriptor, address: Buffer, length: number) => number = systemCall(
+  libc.func('int bind(int, const void *, uint32_t)'),
   'bind',
-  libc.func('int bind(int fd, const void *address, uint32_t length)') as (
-    fd: Descriptor,
-    address: Buffer,
-    length: number,
-  ) => number,
 );
-const setsockopt = systemCall(
+const setsockopt: (fd: Descriptor, level: number, name: number, value: Buffer, length: number) => number = systemCall(
+  libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
   'setsockopt',
-  libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)') as (
-    fd: Descriptor,
-    level: number,
-    name: number,
-    value: Buffer,
-    length: number,
-  ) => number,
 );
-const getsockopt = systemCall(
+const getsockopt: (fd: Descriptor, level: number, name: number, value: Buffer, length: Buffer) => number = systemCall(
+  libc.func('int getsockopt(int, int, int, void *, void *)'),
   'getsockopt',
-  libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)') as (
-    fd: Descriptor,
-    level: number,
-    name: number,
-    value: Buffer,
-    length: Buffer,
-  ) => number,
 );
-const sendto = systemCall<
-  [fd: Descriptor, data: Buffer, length: number, flags: number, to: Buffer | null, toLength: number]
->('int64_t sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t toLength)');
-const recv = systemCall(
+const sendto: (
+  fd: Descriptor,
+  data: Buffer,
+  length: number,
+  flags: number,
+  to: Buffer | null,
+  toLength: number,
+) => number = systemCall(libc.func('int64_t sendto(int, const void *, size_t, int, const void *, uint32_t)'), 'sendto');
+const recv: (fd: Descriptor, into: Buffer, length: number, flags: number) => number = systemCall(
+  libc.func('int64_t recv(int, void *, size_t, int)'),
   'recv',
-  libc.func('int64_t recv(int fd, void *into, size_t length, int flags)') as (
-    fd: Descriptor,
-    into: Buffer,
-    length: number,
-    flags: number,
-  ) => number,
 );
-const fstatfs = systemCall(
-  'fstatfs',
-  libc.func('int fstatfs(int fd, void *into)') as (fd: Descriptor, into: Buffer) => number,
-);
+const fstatfs: (fd: Descriptor, into: Buffer) => number = systemCall(libc.func('int fstatfs(int, void *)'), 'fstatfs');
 
 /**
  * The system calls that this folder needs and Node has not. All of them block the thread that calls, so they are for worker

@@ -50,6 +50,19 @@ describe('the threads', () => {
     expect(await pool.run('inspect', 'e')).toBe('e');
   });
 
+  it('that cannot start cost a task each and are not started over and over', async () => {
+    const missing = new ThreadPool(
+      new URL('./testing/absent.ts', import.meta.url),
+      2,
+      { hostNetns: undefined },
+      (error) => deaths.push(error.message),
+    );
+    const results = await Promise.allSettled(['a', 'b', 'c'].map((name) => missing.run('inspect', name)));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    await missing.close();
+    expect(deaths).toHaveLength(3);
+  });
+
   it('finish what was accepted before they end, and accept nothing after', async () => {
     const accepted = Promise.all(['a', 'b', 'c', 'd'].map((name) => pool.run('inspect', name)));
     const closed = pool.close();

@@ -28,6 +28,7 @@ interface WaitingTask extends ThreadTask {
  */
 export class ThreadPool {
   readonly #program: URL;
+  readonly #limit: number;
   readonly #settings: ThreadSettings;
   readonly #onDeath: (error: Error) => void;
   readonly #threads = new Set<Worker>();
@@ -38,6 +39,7 @@ export class ThreadPool {
 
   constructor(program: URL, threads: number, settings: ThreadSettings, onDeath: (error: Error) => void) {
     this.#program = program;
+    this.#limit = threads;
     this.#settings = settings;
     this.#onDeath = onDeath;
     for (let count = 0; count < threads; count += 1) this.#start();
@@ -81,6 +83,7 @@ export class ThreadPool {
   }
 
   #next(): void {
+    if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#threads.size < this.#limit) this.#start();
     const thread = this.#waiting.length === 0 ? undefined : this.#idle.shift();
     const work = thread === undefined ? undefined : this.#waiting.shift();
     if (thread === undefined || work === undefined) return;
@@ -101,7 +104,10 @@ export class ThreadPool {
     this.#settleClosing();
   }
 
-  /** Runs once for each thread that ends by itself: its task is lost, its place is filled. */
+  /**
+   * A thread ended by itself: its task is lost, and its place is filled when the next task comes. So threads that cannot even
+   * start cost one task each and no endless round of starting.
+   */
   #bury(thread: Worker, cause: Error): void {
     this.#threads.delete(thread);
     const idleAt = this.#idle.indexOf(thread);
@@ -109,11 +115,8 @@ export class ThreadPool {
     const work = this.#running.get(thread);
     this.#running.delete(thread);
     work?.reject(internal(`Cannot tell how "${work.task}" ended: its kernel thread died`, cause));
-    if (this.#closing === undefined || this.#waiting.length > 0) {
-      this.#onDeath(cause);
-      this.#start();
-      this.#next();
-    }
+    if (this.#closing === undefined || work !== undefined) this.#onDeath(cause);
+    this.#next();
     this.#settleClosing();
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import { afterRelease, type Disposition } from './after-release.ts';
-import { holderOf } from './testing/claim-store-contract.ts';
+import { holderOf } from './testing/claim-fixtures.ts';
 
 const attachment = { containerID: 'c1', interface: 'eth0', network: 'vlan70' };
 const claim = (some: Partial<IPClaimSpec> = {}): IPClaimSpec => ({

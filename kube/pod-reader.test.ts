@@ -3,7 +3,7 @@ import type { ApiClient, ApiRequest, WatchRequest } from './api-client.ts';
 import { ApiError, ApiUnreachable } from './api-error.ts';
 import { PodReader } from './pod-reader.ts';
 import { type PodObject, type PodView, viewOf } from './pod-view.ts';
-import { silent } from './testing/claim-store-contract.ts';
+import { silent } from './testing/claim-fixtures.ts';
 
 const pod = (
   name: string,

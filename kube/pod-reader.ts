@@ -74,6 +74,12 @@ export class PodReader {
     return known !== undefined && known.uid === uid ? known : this.findLive({ namespace, name, uid });
   }
 
+  /** The pod as the watch last showed it, if it did: for what is only shown to people. */
+  remembered({ namespace, name, uid }: PodIdentity): PodView | undefined {
+    const known = this.#pods.get(keyOf(namespace, name));
+    return known?.uid === uid ? known : undefined;
+  }
+
   /** The same from a read that begins now: before something is given up because its pod seems to be gone. */
   async findLive({ namespace, name, uid }: PodIdentity): Promise<PodView | undefined> {
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;

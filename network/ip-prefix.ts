@@ -16,7 +16,8 @@ export function parseAddress(text: string): Uint8Array {
 }
 
 /** The one way in which we write an address: IPv6 in lower case, longest run of zeros left out (RFC 5952). */
-export const formatAddress = (bytes: Uint8Array): string => ipaddr.fromByteArray([...bytes]).toString();
+export const formatAddress = (bytes: Uint8Array): string =>
+  bytes.length === 4 ? bytes.join('.') : ipaddr.fromByteArray([...bytes]).toString();
 
 /** Parses "10.70.8.20/22" or "fd00:70::14/64". Throws a RangeError for anything else. */
 export function parsePrefix(text: string): IpPrefix {

@@ -1,10 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { macvlanModes } from '../contracts/pod-network.ts';
 import { attachmentDifferences } from './attachment-differences.ts';
-import { asIpCommands, type ReversibleOperation } from './link-operation.ts';
+import { asIpCommands, inverseOf, type ReversibleOperation } from './link-operation.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 import { aliasOf, linkGroup } from './ownership-mark.ts';
-import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from './plan-attachment.ts';
+import {
+  type DesiredAddress,
+  type DesiredAttachment,
+  type ObservedSurroundings,
+  planAttachment,
+} from './plan-attachment.ts';
 import { planRemoval } from './plan-removal.ts';
 import { NamespaceModel } from './testing/namespace-model.ts';
 
@@ -100,6 +106,21 @@ describe('the plan for an interface', () => {
     expect(commandsFor(pod.observe())[0]).toBe('ip -n cni-1 link set dev eth0 alias orbweaver:5b1e/eth0');
   });
 
+  it('prints what takes each step back, the last first', () => {
+    const undone = operationsFor(emptyPod().observe()).toReversed().map(inverseOf);
+    expect(asIpCommands(undone, netns)).toEqual([
+      'ip -n cni-1 -6 route del default via fd00:70::1 dev eth0 proto 79',
+      'ip -n cni-1 route del 10.99.0.0/16 via 10.70.8.2 dev eth0 proto 79',
+      'ip -n cni-1 route del default via 10.70.8.1 dev eth0 proto 79',
+      'ip -n cni-1 addr del fd00:70::14/64 dev eth0',
+      'ip -n cni-1 addr del 10.70.8.20/22 dev eth0',
+      'ip -n cni-1 link set dev eth0 down',
+      'ip -n cni-1 link set dev eth0 mtu 1500',
+      "ip -n cni-1 link set dev eth0 alias ''",
+      'ip -n cni-1 link del dev eth0',
+    ]);
+  });
+
   it('adds a route once that two addresses bring', () => {
     const [v4] = desired.addresses;
     const twice = { ...desired, addresses: v4 === undefined ? [] : [v4, { ...v4, address: '10.70.8.21/22' }] };
@@ -107,50 +128,45 @@ describe('the plan for an interface', () => {
   });
 });
 
-const address = fc.record({
-  host: fc.integer({ min: 3, max: 250 }),
-  length: fc.constantFrom(22, 24),
-  hasDefault: fc.boolean(),
-  hasRoute: fc.boolean(),
-});
-const attachments: fc.Arbitrary<DesiredAttachment> = fc
+const v4Addresses = fc
   .record({
-    v4: fc.option(address, { nil: undefined }),
-    v6: fc.option(address, { nil: undefined }),
-    mtuBytes: fc.constantFrom(undefined, 1280, 1400, 1500),
-    mode: fc.constantFrom('bridge' as const, 'private' as const, 'vepa' as const, 'passthru' as const),
+    host: fc.integer({ min: 3, max: 250 }),
+    length: fc.constantFrom(22, 24),
+    routes: fc.subarray(['0.0.0.0/0', '10.99.0.0/16']),
   })
-  .map(({ v4, v6, mtuBytes, mode }) => ({
-    containerID: '5b1e',
-    ifName: 'eth0',
-    kind: 'macvlan',
-    master: 'eth1',
-    mode,
-    ...(mtuBytes === undefined ? {} : { mtuBytes }),
-    addresses: [
-      ...(v4 === undefined
-        ? []
-        : [
-            {
-              family: 4 as const,
-              address: `10.70.8.${v4.host}/${v4.length}`,
-              routes: [
-                ...(v4.hasDefault ? [{ dst: '0.0.0.0/0', gw: '10.70.8.1' }] : []),
-                ...(v4.hasRoute ? [{ dst: '10.99.0.0/16', gw: '10.70.8.2' }] : []),
-              ],
-            },
-          ]),
-      ...(v6 === undefined
-        ? []
-        : [
-            {
-              family: 6 as const,
-              address: `FD00:70:0::${v6.host.toString(16)}/64`,
-              routes: v6.hasDefault ? [{ dst: '::/0', gw: 'fd00:70::1' }] : [],
-            },
-          ]),
-    ],
-  }));
+  .map(
+    ({ host, length, routes }): DesiredAddress => ({
+      family: 4,
+      address: `10.70.8.${host}/${length}`,
+      routes: routes.map((dst) => ({ dst, gw: '10.70.8.1' })),
+    }),
+  );
+const v6Addresses = fc
+  .record({ host: fc.integer({ min: 3, max: 250 }), routes: fc.subarray(['::/0', 'FD00:99::/32']) })
+  .map(
+    ({ host, routes }): DesiredAddress => ({
+      family: 6,
+      address: `FD00:70:0::${host.toString(16)}/64`, // not as we write it
+      routes: routes.map((dst) => ({ dst, gw: 'fd00:70::0001' })),
+    }),
+  );
+const attachments: fc.Arbitrary<DesiredAttachment> = fc.record(
+  {
+    containerID: fc.constant('5b1e'),
+    ifName: fc.constant('eth0'),
+    kind: fc.constant('macvlan' as const),
+    master: fc.constant('eth1'),
+    mode: fc.constantFrom(...macvlanModes),
+    addresses: fc.oneof(
+      fc.tuple(v4Addresses),
+      fc.tuple(v6Addresses),
+      fc.tuple(v4Addresses, v6Addresses),
+      fc.constant([]),
+    ),
+    mtuBytes: fc.constantFrom(1280, 1400, 1500),
+  },
+  { requiredKeys: ['containerID', 'ifName', 'kind', 'master', 'mode', 'addresses'] },
+);
 
 describe('every plan', () => {
   it('leaves the pod as it was when it is undone, wherever it stopped', () => {

@@ -19,7 +19,11 @@ describe('attach', () => {
 
   it('makes no link for a network that only asks for addresses', async () => {
     const node = new NodeModel();
-    const { result } = await attach(node, { ...request, network: { ...request.network, provides: 'addresses' } }, inline);
+    const { result } = await attach(
+      node,
+      { ...request, network: { ...request.network, provides: 'addresses' } },
+      inline,
+    );
     expect(node.calls).toEqual(['claimAddresses eth0']);
     expect(result.interfaces).toEqual([]);
   });
@@ -30,11 +34,14 @@ describe('attach', () => {
     expect(node.holds).toEqual(new Set());
   });
 
-  it.each(forwardFaults)('leaves the node as it was when it fails $at $step and every undo runs twice', async (fault) => {
-    const model = new NodeModel(fault);
-    await expect(attach(twice(model), request, inline)).rejects.toThrow();
-    expect(model.holds).toEqual(new Set());
-  });
+  it.each(forwardFaults)(
+    'leaves the node as it was when it fails $at $step and every undo runs twice',
+    async (fault) => {
+      const model = new NodeModel(fault);
+      await expect(attach(twice(model), request, inline)).rejects.toThrow();
+      expect(model.holds).toEqual(new Set());
+    },
+  );
 
   it('ends the same when every step runs twice', async () => {
     const model = new NodeModel();

@@ -1,5 +1,5 @@
-import { toCniResult } from '../contracts/cni-result.ts';
 import type { CniResult } from '../contracts/cni.ts';
+import { toCniResult } from '../contracts/cni-result.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
 import type { AddRequest, ClaimedAddress, DetachRequest } from '../contracts/pod-network.ts';
 import { type Shield, Unwind } from './unwind.ts';

@@ -4,7 +4,12 @@ import { Mutex } from 'async-mutex';
 import { attachmentKey } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
-import { type AddRequest, type DetachRequest, type PodNetworkState, podNetworkMessages } from '../contracts/pod-network.ts';
+import {
+  type AddRequest,
+  type DetachRequest,
+  type PodNetworkState,
+  podNetworkMessages,
+} from '../contracts/pod-network.ts';
 import type { NetPhase } from '../contracts/search-attributes.ts';
 import { fromTemporal, toApplicationFailure } from '../temporal-config/failure-conversion.ts';
 import { stepOptions, undoOptions } from '../temporal-config/timeouts.ts';

@@ -60,7 +60,9 @@ export function toMarkdown({ pod, node, containerID, interfaces }: PodNetworkSta
   const failures = interfaces.flatMap(({ ifName, failure }) =>
     failure === undefined
       ? []
-      : [`**${ifName}: ${failure.type}.** ${failure.message}${failure.remedy === undefined ? '' : `  \nRemedy: ${failure.remedy}`}`],
+      : [
+          `**${ifName}: ${failure.type}.** ${failure.message}${failure.remedy === undefined ? '' : `  \nRemedy: ${failure.remedy}`}`,
+        ],
   );
   return [
     `Pod **${pod.namespace}/${pod.name}** on node **${node}**, sandbox \`${containerID}\``,

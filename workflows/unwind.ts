@@ -41,7 +41,8 @@ export class Unwind {
       try {
         await undo();
       } catch (stuck) {
-        throw toApplicationFailure(unwindStuck(name, fromTemporal(stuck), reason));
+        const failure = fromTemporal(stuck);
+        throw toApplicationFailure(failure.type === 'Superseded' ? failure : unwindStuck(name, failure, reason));
       }
     }
   }

@@ -6,8 +6,8 @@ export interface Terminal {
   printError(text: string): void;
   readonly paint: Paint;
   readonly paintError: Paint;
-  /** Absent: no terminal. */
-  readonly columns?: number;
+  /** Width that tables keep to. */
+  readonly columns: number;
 }
 
 export const processTerminal = (): Terminal => ({
@@ -15,7 +15,8 @@ export const processTerminal = (): Terminal => ({
   printError: (text) => process.stderr.write(`${text}\n`),
   paint: paintFor(process.stdout),
   paintError: paintFor(process.stderr),
-  ...(process.stdout.isTTY ? { columns: process.stdout.columns } : {}),
+  // Whoever reads a pipe wants whole names.
+  columns: process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY,
 });
 
 export type OutputFormat = 'text' | 'json';

@@ -17,20 +17,24 @@ export function claimOf(
       pool: 'rack7-v4',
       phase: 'Bound',
       ...spec,
-      holders: (holders.length === 0 ? [{}] : holders).map((holder) => ({
-        namespace: 'pay',
-        pod: 'api-0',
-        podUID: '9c1f',
-        interface: 'eth0',
-        network: 'vlan70',
-        node: 'r7-n1',
-        containerID: `5b1d${'0'.repeat(60)}`,
-        netns: '/run/netns/cni-api-0',
-        netnsCookie: '4711',
-        machineID: 'm',
-        bootID: 'b',
-        ...holder,
-      })),
+      holders: (holders.length === 0 ? [{}] : holders).map((holder) =>
+        Object.assign(
+          {
+            namespace: 'pay',
+            pod: 'api-0',
+            podUID: '9c1f',
+            interface: 'eth0',
+            network: 'vlan70',
+            node: 'r7-n1',
+            containerID: `5b1d${'0'.repeat(60)}`,
+            netns: '/run/netns/cni-api-0',
+            netnsCookie: '4711',
+            machineID: 'm',
+            bootID: 'b',
+          },
+          holder,
+        ),
+      ),
     },
   };
 }

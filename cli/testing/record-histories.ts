@@ -26,7 +26,7 @@ import { writeHistory } from './history-file.ts';
 const { values } = parseArgs({ options: { 'temporal-address': { type: 'string', default: '127.0.0.1:7233' } } });
 const node = 'r7-n1';
 
-type Fault = { readonly step: keyof NodeActivities; readonly times: number; readonly error: () => Error };
+type Fault = { readonly step: keyof NodeActivities; readonly error: () => Error };
 interface Scenario {
   readonly name: string;
   readonly pod: string;
@@ -79,21 +79,24 @@ const gone = ours(
 const scenarios: readonly Scenario[] = [
   { name: 'attached', pod: 'api-0' },
   { name: 'dual-stack', pod: 'api-1', pools: [v4('10.70.8.21/22'), v6] },
-  { name: 'exhausted', pod: 'api-2', faults: [{ step: 'claimAddresses', times: 1, error: exhausted }] },
+  { name: 'exhausted', pod: 'api-2', faults: [{ step: 'claimAddresses', error: exhausted }] },
   {
     name: 'undo-repeated',
     pod: 'api-3',
     faults: [
-      { step: 'plumbLink', times: 1, error: refused },
-      { step: 'removeLink', times: 5, error: () => new Error('netlink socket closed') },
+      { step: 'plumbLink', error: refused },
+      ...Array.from(
+        { length: 5 },
+        (): Fault => ({ step: 'removeLink', error: () => new Error('netlink socket closed') }),
+      ),
     ],
   },
   {
     name: 'unwind-stuck',
     pod: 'api-4',
     faults: [
-      { step: 'plumbLink', times: 1, error: refused },
-      { step: 'removeLink', times: 1, error: gone },
+      { step: 'plumbLink', error: refused },
+      { step: 'removeLink', error: gone },
     ],
   },
   {
@@ -110,7 +113,7 @@ const scenarios: readonly Scenario[] = [
     name: 'second-interface-failed',
     pod: 'api-6',
     afterwards: async ({ add }) => {
-      failing.set('api-6', [{ step: 'claimAddresses', times: 1, error: exhausted }]);
+      failing.set('api-6', [{ step: 'claimAddresses', error: exhausted }]);
       await add('net1').catch(() => undefined);
     },
   },
@@ -124,20 +127,17 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** Faults that are still to happen, by pod. */
-const failing = new Map<string, readonly Fault[]>();
+/** Faults that are still to happen, by pod; each happens once. */
+const failing = new Map<string, Fault[]>();
 const pools = new Map<string, readonly ClaimedAddress[]>();
 const answered = new Map<string, () => void>();
 
 function fault(pod: string, step: keyof NodeActivities): void {
   const faults = failing.get(pod) ?? [];
-  const due = faults.find((one) => one.step === step && one.times > 0);
-  if (due === undefined) return;
-  failing.set(
-    pod,
-    faults.map((one) => (one === due ? { ...one, times: one.times - 1 } : one)),
-  );
-  throw due.error();
+  const due = faults.findIndex((one) => one.step === step);
+  if (due === -1) return;
+  const [happening] = faults.splice(due, 1);
+  throw happening?.error();
 }
 
 const activities: NodeActivities = {
@@ -185,7 +185,7 @@ function addRequest(pod: string, ifName: string): AddRequest {
 }
 
 async function record(client: Client, scenario: Scenario): Promise<void> {
-  failing.set(scenario.pod, scenario.faults ?? []);
+  failing.set(scenario.pod, [...(scenario.faults ?? [])]);
   if (scenario.pools !== undefined) pools.set(scenario.pod, scenario.pools);
   const first = addRequest(scenario.pod, 'eth0');
   const queue = nodeQueue(scenario.hasNoWorker === true ? 'r7-n9' : node);

@@ -1,14 +1,17 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodePorts } from '../../activities/node-activities.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import { parseConfig } from '../../workers/node/config.ts';
 import { runNodeWorker } from '../../workers/node/node-worker.ts';
 
-/** In the run directory; holds one of `faultMoments` and is removed when the fault strikes. */
+/**
+ * In the run directory; holds one fault a line, each of which strikes once and is then removed: a moment, at which the effect
+ * fails; `kill` and a moment, at which the worker dies as by kill -9; `skip` and a moment, which lets the next one pass.
+ */
 export const faultFile = 'inject-fault';
 
-/** Every effect of an ADD and of its undo, before and after it is taken, in the order in which an ADD comes to them. */
+/** Every effect of an ADD, before and after it is taken, in the order in which an ADD comes to them. */
 export const faultMoments = [
   'before records.write',
   'after records.write',
@@ -18,7 +21,17 @@ export const faultMoments = [
   'after kernel.plumb',
 ] as const;
 
-export type FaultMoment = (typeof faultMoments)[number] | `${'before' | 'after'} ${'kernel.unplumb' | 'claims.release'}`;
+/** Every effect of a DEL, and of the undo of an ADD. */
+export const undoMoments = [
+  'before kernel.unplumb',
+  'after kernel.unplumb',
+  'before claims.release',
+  'after claims.release',
+  'before records.remove',
+  'after records.remove',
+] as const;
+
+export type FaultMoment = (typeof faultMoments)[number] | (typeof undoMoments)[number];
 
 /**
  * The real node worker, in which an effect fails on demand: the dev stack runs this one, so that people and tests can watch
@@ -31,9 +44,20 @@ if (import.meta.main) {
 
 function withFaults(file: string): (ports: NodePorts) => NodePorts {
   const strike = (moment: string): void => {
-    if (wantedFault(file) !== moment) return;
-    rmSync(file);
-    throw new ProvisionError({ type: 'KernelRefused', message: `Injected failure ${moment}`, remedy: 'None: it was asked for' });
+    const faults = wantedFaults(file);
+    const index = faults.findIndex((fault) => fault.replace(/^(kill|skip) /, '') === moment);
+    const fault = faults[index];
+    if (fault === undefined) return;
+    const left = faults.toSpliced(index, 1);
+    if (left.length === 0) rmSync(file);
+    else writeFileSync(file, left.join('\n'));
+    if (fault.startsWith('skip ')) return;
+    if (fault.startsWith('kill ')) process.kill(process.pid, 'SIGKILL');
+    throw new ProvisionError({
+      type: 'KernelRefused',
+      message: `Injected failure ${moment}`,
+      remedy: 'None: it was asked for',
+    });
   };
   const faulty =
     <Args extends unknown[], Result>(name: string, effect: (...args: Args) => Promise<Result>) =>
@@ -47,7 +71,11 @@ function withFaults(file: string): (ports: NodePorts) => NodePorts {
     const { records, claims, kernel } = ports;
     return {
       ...ports,
-      records: { read: (a) => records.read(a), remove: (a) => records.remove(a), write: faulty('records.write', (r) => records.write(r)) },
+      records: {
+        read: (attachment) => records.read(attachment),
+        remove: faulty('records.remove', (attachment) => records.remove(attachment)),
+        write: faulty('records.write', (record) => records.write(record)),
+      },
       claims: {
         ownOf: (...of) => claims.ownOf(...of),
         read: (name) => claims.read(name),
@@ -67,10 +95,13 @@ function withFaults(file: string): (ports: NodePorts) => NodePorts {
   };
 }
 
-function wantedFault(file: string): string | undefined {
+function wantedFaults(file: string): readonly string[] {
   try {
-    return readFileSync(file, 'utf8').trim();
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
   } catch {
-    return undefined; // none is wanted
+    return []; // none is wanted
   }
 }

@@ -29,6 +29,23 @@ export interface CallOptions {
   readonly plugin?: 'orbweaver' | 'spiderpool' | 'coordinator' | 'ifacer';
 }
 
+export interface PodName {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** A pod that stays Pending: no scheduler feels responsible for it, so no kubelet makes a sandbox of its own. */
+export const unscheduledPod = (name: string, annotations: Readonly<Record<string, string>> = {}): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'default', annotations },
+  spec: {
+    schedulerName: 'nobody',
+    containers: [{ name: 'main', image: 'kube.local/busybox:1' }],
+    tolerations: [{ operator: 'Exists' }],
+  },
+});
+
 /**
  * A sandbox without kubelet: a pod object that no scheduler places, a network namespace, and calls of the real CNI executable.
  * It lets a person, or a test, make one call at a time and see what each leaves behind.
@@ -39,29 +56,31 @@ export class HandMadeSandbox {
   readonly namespace = 'default';
   readonly netns: string;
   readonly node: StackNode;
-  podUID = '';
+  readonly podUID: string;
   readonly #stack: Stack;
 
-  private constructor(stack: Stack, node: StackNode, podName: string) {
+  private constructor(stack: Stack, node: StackNode, pod: PodName) {
     this.#stack = stack;
     this.node = node;
-    this.podName = podName;
+    this.podName = pod.name;
+    this.podUID = pod.uid;
     this.netns = join(node.paths.state, 'netns', this.containerID);
   }
 
-  static async create(stack: Stack, node: StackNode, podName: string, annotations: Record<string, string> = {}): Promise<HandMadeSandbox> {
-    const sandbox = new HandMadeSandbox(stack, node, podName);
-    await stack.apply({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: podName, namespace: sandbox.namespace, annotations },
-      spec: {
-        schedulerName: 'nobody',
-        containers: [{ name: 'main', image: 'kube.local/busybox:1' }],
-        tolerations: [{ operator: 'Exists' }],
-      },
-    });
-    sandbox.podUID = await stack.kubectl('get', 'pod', podName, '-o', 'jsonpath={.metadata.uid}');
+  static async create(
+    stack: Stack,
+    node: StackNode,
+    podName: string,
+    annotations: Record<string, string> = {},
+  ): Promise<HandMadeSandbox> {
+    await stack.apply(unscheduledPod(podName, annotations));
+    const uid = await stack.kubectl('get', 'pod', podName, '-o', 'jsonpath={.metadata.uid}');
+    return await HandMadeSandbox.inPod(stack, node, { name: podName, uid });
+  }
+
+  /** A sandbox of a pod that is there already: also what a runtime makes when the pod's first one has ended. */
+  static async inPod(stack: Stack, node: StackNode, pod: PodName): Promise<HandMadeSandbox> {
+    const sandbox = new HandMadeSandbox(stack, node, pod);
     await node.exec(['sh', '-c', 'mkdir -p "${0%/*}" && touch "$0" && unshare --net="$0" true', sandbox.netns]);
     return sandbox;
   }
@@ -75,7 +94,10 @@ export class HandMadeSandbox {
   }
 
   /** Calls the executable as a runtime does. */
-  async call(command: string, { env = {}, stdin, conf = {}, plugin = 'orbweaver' }: CallOptions = {}): Promise<CniAnswer> {
+  async call(
+    command: string,
+    { env = {}, stdin, conf = {}, plugin = 'orbweaver' }: CallOptions = {},
+  ): Promise<CniAnswer> {
     const variables = {
       CNI_COMMAND: command,
       CNI_CONTAINERID: this.containerID,
@@ -112,7 +134,15 @@ export class HandMadeSandbox {
   }
 
   async deletePod(): Promise<void> {
-    await this.#stack.kubectl('delete', 'pod', this.podName, '--ignore-not-found', '--wait=true', '--grace-period=0', '--force');
+    await this.#stack.kubectl(
+      'delete',
+      'pod',
+      this.podName,
+      '--ignore-not-found',
+      '--wait=true',
+      '--grace-period=0',
+      '--force',
+    );
   }
 
   async remove(): Promise<void> {

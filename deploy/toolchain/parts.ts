@@ -160,7 +160,7 @@ export const parts = {
       module: criTools,
       version: 'v1.36.0',
       packages: { crictl: `${criTools}/cmd/crictl` },
-      ldflags: stripped,
+      ldflags: `${stripped} -X ${criTools}/pkg/version.Version=v1.36.0`,
     },
   },
   'pause-image': {

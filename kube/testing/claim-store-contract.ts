@@ -1,48 +1,23 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { IPClaim, IPClaimSpec } from '../../contracts/crds/ipclaim.ts';
-import type { ClaimHolder } from '../../contracts/ip-claim.ts';
-import type { ApiClient } from '../api-client.ts';
-import { ClaimStore, type TakeRequest } from '../claim-store.ts';
+import type { ApiClient, ApiRequest } from '../api-client.ts';
+import { ClaimStore } from '../claim-store.ts';
 import { labelHash } from '../label-hash.ts';
-import type { Log } from '../log.ts';
+import { holderOf, inspect, overwrite, request, silent } from './claim-fixtures.ts';
 
-export const silent: Log = { debug() {}, info() {}, warn() {} };
-
-export const collection = '/apis/orbweaver.io/v1alpha1/ipclaims';
-
-/** A holder with everything that a claim must say; tests name what matters to them. */
-export const holderOf = (some: Partial<ClaimHolder> = {}): ClaimHolder => ({
-  namespace: 'pay',
-  pod: 'api-0',
-  podUID: 'uid-0',
-  interface: 'eth0',
-  network: 'vlan70',
-  containerID: 'c1',
-  netns: '/run/netns/cni-1',
-  netnsCookie: '4711',
-  node: 'r7-n1',
-  machineID: 'm1',
-  bootID: 'b1',
-  ...some,
+/** A client on whose requests others act in between: `before` it is sent, or `after` it was answered. */
+const interrupted = (
+  api: ApiClient,
+  { before, after }: Partial<Record<'before' | 'after', (request: ApiRequest) => Promise<unknown> | undefined>>,
+): ApiClient => ({
+  request: async <Answer>(request: ApiRequest) => {
+    await before?.(request);
+    const answer = await api.request<Answer>(request);
+    await after?.(request);
+    return answer;
+  },
+  watch: (request) => api.watch(request),
+  close: () => api.close(),
 });
-
-export const request = (name: string, holder: ClaimHolder, pool = 'rack7-v4'): TakeRequest => ({
-  name,
-  address: name.includes('-') ? `${name.replaceAll('-', ':')}/64` : `${name}/22`,
-  pool,
-  holder,
-});
-
-/** Tells what the API server holds, past any store. */
-export const inspect = async (api: ApiClient, name: string): Promise<IPClaim | undefined> =>
-  api.request<IPClaim>({ method: 'GET', path: `${collection}/${name}`, timeoutMs: 5000 }).catch(() => undefined);
-
-/** Writes a claim as another writer would. */
-export async function overwrite(api: ApiClient, name: string, spec: Partial<IPClaimSpec>): Promise<void> {
-  const found = await api.request<IPClaim>({ method: 'GET', path: `${collection}/${name}`, timeoutMs: 5000 });
-  const body = { ...found, spec: { ...found.spec, ...spec } };
-  await api.request({ method: 'PUT', path: `${collection}/${name}`, body, timeoutMs: 5000 });
-}
 
 /**
  * What every API server, real or in memory, makes true of the claim store. `connect` gives a client of one that holds no
@@ -52,8 +27,8 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
   describe(`claims on ${world}`, () => {
     let api: ApiClient;
     let store: ClaimStore;
-    const loaded = async (node = 'r7-n1'): Promise<ClaimStore> => {
-      const opened = new ClaimStore({ api, node, log: silent, deadlineMs: 5000 });
+    const loaded = async (node = 'r7-n1', by = api): Promise<ClaimStore> => {
+      const opened = new ClaimStore({ api: by, node, log: silent, deadlineMs: 5000 });
       await opened.loadOwn();
       return opened;
     };
@@ -146,6 +121,13 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
         holders: [{ containerID: 'c1' }],
       });
       expect(store.ownOf('uid-0', 'eth0')).toMatchObject([{ name: address, phase: 'Bound', containerID: 'c1' }]);
+    });
+
+    it('takes a claim again that it held itself, and then it is bound', async () => {
+      await store.take(request(address, holderOf()));
+      await store.release({ ...attachment, disposition: 'hold' });
+      expect(await store.take(request(address, holderOf()))).toBe('ours');
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', kept: true });
     });
 
     it('adopts a claim only from the sandbox that the caller proved gone', async () => {
@@ -241,6 +223,31 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect(await inspect(api, address)).toBeUndefined();
     });
 
+    it('deletes no claim that changed between its read and its delete', async () => {
+      let successor: Promise<'ours' | 'lost'> | undefined;
+      const before = ({ method }: ApiRequest): Promise<unknown> | undefined =>
+        method === 'DELETE' ? (successor ??= store.adopt(address, holderOf({ containerID: 'c2' }), 'c1')) : undefined;
+      const slow = await loaded('r7-n1', interrupted(api, { before }));
+      await slow.take(request(address, holderOf()));
+      expect(await slow.release({ ...attachment, disposition: 'delete' })).toEqual([]);
+      expect(await successor).toBe('ours');
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c2');
+    });
+
+    it('deletes no claim that was removed and created anew between its read and its delete', async () => {
+      let successor: Promise<unknown> | undefined;
+      const replace = async (): Promise<void> => {
+        await store.release({ ...attachment, disposition: 'delete', names: [address] });
+        await store.take(request(address, holderOf({ podUID: 'uid-1', containerID: 'c2' })));
+      };
+      const before = ({ method }: ApiRequest): Promise<unknown> | undefined =>
+        method === 'DELETE' ? (successor ??= replace()) : undefined;
+      const slow = await loaded('r7-n1', interrupted(api, { before }));
+      await slow.take(request(address, holderOf()));
+      expect(await slow.release({ ...attachment, disposition: 'delete' })).toEqual([]);
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c2');
+    });
+
     it('gives one claim back for the sandbox that took it, and for no other', async () => {
       await store.take(request(address, holderOf()));
       await store.take(request('10.70.8.21', holderOf()));
@@ -278,6 +285,26 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       await fresh.releaseHeld(names[3], 'uid-0');
       const left = await Promise.all(names.map(async (name) => (await inspect(api, name))?.spec.phase));
       expect(left).toEqual(['Bound', undefined, 'Held', 'Held']);
+    });
+
+    it('frees nothing that only seems to be held for the pod', async () => {
+      const names = [address, '10.70.8.21'] as const;
+      for (const [at, name] of names.entries()) await store.take(request(name, holderOf({ interface: `net${at}` })));
+      for (const at of [0, 1]) await store.release({ ...attachment, interface: `net${at}`, disposition: 'hold' });
+      await overwrite(api, names[0], { phase: 'Bound', holders: [holderOf({ containerID: 'c2' })] });
+      await overwrite(api, names[1], { identity: 'StatefulSet/pay/api/0' });
+      expect(await store.freeHeld('uid-0')).toEqual([]);
+      expect((await inspect(api, names[0]))?.spec.phase).toBe('Bound');
+      expect((await inspect(api, names[1]))?.spec.phase).toBe('Held');
+    });
+
+    it('believes its own write more than a list that was on its way', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c0' })));
+      const after = ({ query }: ApiRequest): Promise<unknown> | undefined =>
+        query?.['labelSelector'] === undefined ? undefined : slow.adopt(address, holderOf(), 'c0');
+      const slow = new ClaimStore({ api: interrupted(api, { after }), node: 'r7-n1', log: silent, deadlineMs: 5000 });
+      await slow.loadOwn();
+      expect(slow.own()).toMatchObject([{ name: address, containerID: 'c1' }]);
     });
 
     it('remembers the claims of its own node from a list, with everything a later decision asks', async () => {

@@ -3,7 +3,7 @@ import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { PodReader } from '../../kube/pod-reader.ts';
 import type { PodObject, PodView } from '../../kube/pod-view.ts';
 import { PoolReader } from '../../kube/pool-reader.ts';
-import { silent } from '../../kube/testing/claim-store-contract.ts';
+import { silent } from '../../kube/testing/claim-fixtures.ts';
 import { FaultProxy } from '../../kube/testing/fault-proxy.ts';
 import { startApiServer, type TestApiServer } from './api-server.ts';
 

@@ -37,7 +37,12 @@ describe('a closed breaker', () => {
 
   it('waits for a slow call as long as the other side answers probes', async () => {
     const { breaker, states } = watched(() => Promise.resolve());
-    expect(await after(60_000, breaker.run(() => never(), hopeless, away))).toBe('pending');
+    expect(
+      await after(
+        60_000,
+        breaker.run(() => never(), hopeless, away),
+      ),
+    ).toBe('pending');
     expect(states).toEqual([]);
   });
 
@@ -56,7 +61,12 @@ describe('a closed breaker', () => {
   it('does not open for one late probe between two that answer', async () => {
     let count = 0;
     const { breaker, states } = watched(() => (count++ % 2 === 0 ? never() : Promise.resolve()));
-    expect(await after(30_000, breaker.run(() => never(), hopeless, away))).toBe('pending');
+    expect(
+      await after(
+        30_000,
+        breaker.run(() => never(), hopeless, away),
+      ),
+    ).toBe('pending');
     expect(states).toEqual([]);
   });
 
@@ -83,7 +93,11 @@ describe('an open breaker', () => {
   it('lets a call go on whose answer no longer depends on the other side', async () => {
     const { breaker } = watched(() => never());
     const { promise, resolve } = Promise.withResolvers<string>();
-    const call = breaker.run(() => promise, () => false, away);
+    const call = breaker.run(
+      () => promise,
+      () => false,
+      away,
+    );
     expect(await after(10_000, call)).toBe('pending');
     expect(breaker.isOpen).toBe(true);
     resolve('answered in the process');
@@ -94,7 +108,11 @@ describe('an open breaker', () => {
   it('gives such a call up as soon as it is hopeless', async () => {
     const { breaker } = watched(() => never());
     let isHopeless = false;
-    const call = breaker.run(() => never(), () => isHopeless, away);
+    const call = breaker.run(
+      () => never(),
+      () => isHopeless,
+      away,
+    );
     expect(await after(10_000, call)).toBe('pending');
     isHopeless = true;
     expect(await after(2000, call)).toBe('Error: away');

@@ -79,16 +79,15 @@ export class Breaker {
   }
 
   #retryLater(): void {
-    this.#retryTimer = setTimeout(async () => {
-      if (this.#isClosed) return;
-      if (await this.#probe()) {
-        this.#isOpen = false;
-        this.#options.onChange('closed');
-      } else {
-        this.#retryLater();
-      }
-    }, this.#options.retryMs);
+    this.#retryTimer = setTimeout(() => void this.#retry(), this.#options.retryMs);
     this.#retryTimer.unref();
+  }
+
+  async #retry(): Promise<void> {
+    if (this.#isClosed) return;
+    if (!(await this.#probe())) return this.#retryLater();
+    this.#isOpen = false;
+    this.#options.onChange('closed');
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AttachmentRecord } from '../../activities/node-ports.ts';
-import { cniVersions, type CniResult } from '../../contracts/cni.ts';
+import { type CniResult, cniVersions } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
@@ -26,7 +26,9 @@ function open(more: Partial<CallServerOptions> = {}) {
     node: 'r7-n1',
     calls,
     runs: { add: async (request) => (added.push(request), result) },
-    detaches: { detach: async (request: DetachRequest) => (detached.push(request), 'undone') } as unknown as DetachService,
+    detaches: {
+      detach: async (request: DetachRequest) => (detached.push(request), 'undone'),
+    } as unknown as DetachService,
     queue: { put: async (frame) => void queued.push(frame) },
     records: memoryRecords(world),
     kernel: { identifyNamespace: async () => ({ cookie: '4711' }), namespaceState: async () => 'alive' },
@@ -40,7 +42,10 @@ function open(more: Partial<CallServerOptions> = {}) {
   const remember = (record: AttachmentRecord) => void world.records.set(recordKey(record.attachment), record);
   const serve = async (frame: RequestFrame, gone = new AbortController().signal) => {
     const reply = await server.serve(frame, gone);
-    return { exitCode: reply.exitCode, json: reply.stdout.length === 0 ? undefined : (JSON.parse(printed(reply)) as Record<string, unknown>) };
+    return {
+      exitCode: reply.exitCode,
+      json: reply.stdout.length === 0 ? undefined : (JSON.parse(printed(reply)) as Record<string, unknown>),
+    };
   };
   return { server, serve, calls, added, detached, queued, remember };
 }
@@ -60,12 +65,15 @@ const doneRecord: AttachmentRecord = {
 describe('ADD', () => {
   it('hands the checked request to the run and prints its result', async () => {
     const { serve, added, calls } = open();
-    expect(await serve(cniCall('ADD'))).toEqual({ exitCode: 0, json: expect.objectContaining({ cniVersion: '1.0.0' }) });
+    expect(await serve(cniCall('ADD'))).toEqual({
+      exitCode: 0,
+      json: expect.objectContaining({ cniVersion: '1.0.0' }),
+    });
     expect(added).toEqual([addRequest('eth0', cniNonce)]);
     expect(calls.size).toBe(0);
   });
 
-  it.each(cniVersions)('answers in the caller\'s version %s', async (cniVersion) => {
+  it.each(cniVersions)("answers in the caller's version %s", async (cniVersion) => {
     const { serve } = open();
     const { json } = await serve(cniCall('ADD', { stdin: { ...wholeConf, cniVersion } }));
     expect(json).toMatchObject({ cniVersion, ips: [expect.objectContaining({ address: '10.70.8.20/22' })] });
@@ -123,7 +131,10 @@ describe('DEL', () => {
       detaches: { detach: () => Promise.reject(new Error('not in time')) } as unknown as DetachService,
       queue: { put: () => Promise.reject(new Error('ENOSPC: no space left on device')) },
     });
-    expect(await serve(cniCall('DEL'))).toMatchObject({ exitCode: 1, json: { msg: expect.stringContaining('ENOSPC') } });
+    expect(await serve(cniCall('DEL'))).toMatchObject({
+      exitCode: 1,
+      json: { msg: expect.stringContaining('ENOSPC') },
+    });
   });
 
   it.each([['ifacer'], ['coordinator']])('of %s has nothing to undo yet', async (plugin) => {
@@ -142,7 +153,11 @@ describe('CHECK', () => {
 
   it.each([
     ['never added', undefined, 'it was never attached, or was detached'],
-    ['not complete', { ...doneRecord, doneResult: undefined } as unknown as AttachmentRecord, 'it was never attached, or was detached'],
+    [
+      'not complete',
+      { ...doneRecord, doneResult: undefined } as unknown as AttachmentRecord,
+      'it was never attached, or was detached',
+    ],
     ['changed', doneRecord, 'link eth0 is down; claim 10.70.8.20 is gone'],
   ])('names the differences of an attachment that was %s', async (_, record, message) => {
     const { serve, remember } = open({ differences: async () => ['link eth0 is down', 'claim 10.70.8.20 is gone'] });
@@ -186,7 +201,10 @@ describe('GC', () => {
     remember(doneRecord);
     expect(await serve(cniCall('GC'))).toEqual({
       exitCode: 1,
-      json: expect.objectContaining({ code: 7, msg: expect.stringContaining('Key "cni.dev/valid-attachments" is missing') }),
+      json: expect.objectContaining({
+        code: 7,
+        msg: expect.stringContaining('Key "cni.dev/valid-attachments" is missing'),
+      }),
     });
     expect(detached).toEqual([]);
   });
@@ -223,16 +241,29 @@ describe('a call that cannot be served', () => {
     identifyNamespace: () => Promise.reject(error),
     namespaceState: async () => 'alive' as const,
   });
-  const table: [string, RequestFrame, { code: number; msg: string | RegExp; details: string }, Partial<CallServerOptions>?][] = [
+  const table: [
+    string,
+    RequestFrame,
+    { code: number; msg: string | RegExp; details: string },
+    Partial<CallServerOptions>?,
+  ][] = [
     [
       'empty stdin',
       cniCall('ADD', { stdin: '' }),
-      { code: 6, details: 'InvalidJson', msg: 'The network configuration on stdin is empty. Pass it as CNI spec 1.1.0, section 2, says' },
+      {
+        code: 6,
+        details: 'InvalidJson',
+        msg: 'The network configuration on stdin is empty. Pass it as CNI spec 1.1.0, section 2, says',
+      },
     ],
     [
       'a megabyte of garbage',
       cniCall('ADD', { stdin: 'garbage '.repeat(131_072) }),
-      { code: 6, details: 'InvalidJson', msg: /^The network configuration on stdin is no JSON: .{1,200}\. Repair the NetworkAttachmentDefinition/ },
+      {
+        code: 6,
+        details: 'InvalidJson',
+        msg: /^The network configuration on stdin is no JSON: .{1,200}\. Repair the NetworkAttachmentDefinition/,
+      },
     ],
     [
       'bytes that are not UTF-8',
@@ -242,17 +273,29 @@ describe('a call that cannot be served', () => {
     [
       'a JSON array',
       cniCall('ADD', { stdin: [wholeConf] }),
-      { code: 6, details: 'InvalidJson', msg: 'The network configuration on stdin is no JSON object. Pass one object, with cniVersion, name and type' },
+      {
+        code: 6,
+        details: 'InvalidJson',
+        msg: 'The network configuration on stdin is no JSON object. Pass one object, with cniVersion, name and type',
+      },
     ],
     [
       'a version that is not spoken',
       cniCall('ADD', { stdin: { ...wholeConf, cniVersion: '9.9.9' } }),
-      { code: 1, details: 'IncompatibleCniVersion', msg: 'cniVersion is "9.9.9". Use one of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0' },
+      {
+        code: 1,
+        details: 'IncompatibleCniVersion',
+        msg: 'cniVersion is "9.9.9". Use one of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0',
+      },
     ],
     [
       'an unknown key',
       cniCall('ADD', { stdin: { ...wholeConf, mastr: 'bond1' } }),
-      { code: 7, details: 'InvalidConfig', msg: /^Key "mastr" is unknown to type orbweaver\. Remove it; known are kind, master, mode, mtu/ },
+      {
+        code: 7,
+        details: 'InvalidConfig',
+        msg: /^Key "mastr" is unknown to type orbweaver\. Remove it; known are kind, master, mode, mtu/,
+      },
     ],
     [
       'no container ID and no interface name',
@@ -271,12 +314,20 @@ describe('a call that cannot be served', () => {
     [
       'no command',
       cniCall('ADD', { environment: { CNI_COMMAND: undefined } }),
-      { code: 4, details: 'InvalidEnvironment', msg: 'CNI_COMMAND is missing. Allowed: ADD, DEL, CHECK, GC, STATUS, VERSION' },
+      {
+        code: 4,
+        details: 'InvalidEnvironment',
+        msg: 'CNI_COMMAND is missing. Allowed: ADD, DEL, CHECK, GC, STATUS, VERSION',
+      },
     ],
     [
       'no pod',
       cniCall('ADD', { environment: { CNI_ARGS: 'IgnoreUnknown=1' } }),
-      { code: 4, details: 'InvalidEnvironment', msg: /^CNI_ARGS names no pod: K8S_POD_NAMESPACE is "", K8S_POD_NAME is "", K8S_POD_UID is ""\. / },
+      {
+        code: 4,
+        details: 'InvalidEnvironment',
+        msg: /^CNI_ARGS names no pod: K8S_POD_NAMESPACE is "", K8S_POD_NAME is "", K8S_POD_UID is ""\. /,
+      },
     ],
     [
       'a pod name that is a path',
@@ -302,7 +353,14 @@ describe('a call that cannot be served', () => {
       'a namespace that is a regular file',
       cniCall('ADD'),
       { code: 8, details: 'InvalidNamespace', msg: 'Cannot use /run/netns/cni-1: it is no network namespace' },
-      { kernel: refused(new ProvisionError({ type: 'InvalidNamespace', message: 'Cannot use /run/netns/cni-1: it is no network namespace' })) },
+      {
+        kernel: refused(
+          new ProvisionError({
+            type: 'InvalidNamespace',
+            message: 'Cannot use /run/netns/cni-1: it is no network namespace',
+          }),
+        ),
+      },
     ],
     [
       'a worker that is not ready',
@@ -311,7 +369,11 @@ describe('a call that cannot be served', () => {
       {
         untilReady: () =>
           Promise.reject(
-            new ProvisionError({ type: 'ApiServerUnavailable', message: 'Cannot claim addresses yet', remedy: 'See kubectl get --raw /readyz' }),
+            new ProvisionError({
+              type: 'ApiServerUnavailable',
+              message: 'Cannot claim addresses yet',
+              remedy: 'See kubectl get --raw /readyz',
+            }),
           ),
       },
     ],
@@ -319,7 +381,12 @@ describe('a call that cannot be served', () => {
       'Temporal away',
       cniCall('ADD'),
       { code: 11, details: 'TemporalUnavailable', msg: 'Temporal does not answer' },
-      { runs: { add: () => Promise.reject(new ProvisionError({ type: 'TemporalUnavailable', message: 'Temporal does not answer' })) } },
+      {
+        runs: {
+          add: () =>
+            Promise.reject(new ProvisionError({ type: 'TemporalUnavailable', message: 'Temporal does not answer' })),
+        },
+      },
     ],
     [
       'something that nobody expected',
@@ -330,22 +397,38 @@ describe('a call that cannot be served', () => {
     [
       'ADD of ifacer',
       cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'ifacer' } }),
-      { code: 7, details: 'NotImplemented', msg: /^Plugin type ifacer is not supported yet by this version of Orbweaver\. / },
+      {
+        code: 7,
+        details: 'NotImplemented',
+        msg: /^Plugin type ifacer is not supported yet by this version of Orbweaver\. /,
+      },
     ],
     [
       'ADD of coordinator',
       cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'coordinator' } }),
-      { code: 7, details: 'NotImplemented', msg: /^Plugin type coordinator is not supported yet by this version of Orbweaver\. / },
+      {
+        code: 7,
+        details: 'NotImplemented',
+        msg: /^Plugin type coordinator is not supported yet by this version of Orbweaver\. /,
+      },
     ],
     [
       'an executable of another name',
       cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'bash' } }),
-      { code: 4, details: 'InvalidEnvironment', msg: 'the name of the executable is "bash". Allowed: orbweaver, spiderpool, coordinator, ifacer' },
+      {
+        code: 4,
+        details: 'InvalidEnvironment',
+        msg: 'the name of the executable is "bash". Allowed: orbweaver, spiderpool, coordinator, ifacer',
+      },
     ],
     [
       'an IPAM section that is missing',
       cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'spiderpool' }, stdin: { ...chainedConf, ipam: undefined } }),
-      { code: 7, details: 'InvalidConfig', msg: 'Key "ipam" of the network configuration is missing. Allowed: an object' },
+      {
+        code: 7,
+        details: 'InvalidConfig',
+        msg: 'Key "ipam" of the network configuration is missing. Allowed: an object',
+      },
     ],
   ];
 
@@ -353,14 +436,22 @@ describe('a call that cannot be served', () => {
     const { serve, added, calls } = open(options);
     const { exitCode, json } = await serve(frame);
     expect(exitCode).toBe(1);
-    expect(json).toEqual({ cniVersion: '1.0.0', code, details, msg: typeof msg === 'string' ? msg : expect.stringMatching(msg) });
+    expect(json).toEqual({
+      cniVersion: '1.0.0',
+      code,
+      details,
+      msg: typeof msg === 'string' ? msg : expect.stringMatching(msg),
+    });
     expect(added).toEqual([]);
     expect(calls.size).toBe(0);
   });
 
-  it.each(cniVersions)('is answered in the caller\'s version %s', async (cniVersion) => {
+  it.each(cniVersions)("is answered in the caller's version %s", async (cniVersion) => {
     const { serve } = open();
-    expect((await serve(cniCall('ADD', { stdin: { cniVersion, name: 'underlay' } }))).json).toMatchObject({ cniVersion, code: 7 });
+    expect((await serve(cniCall('ADD', { stdin: { cniVersion, name: 'underlay' } }))).json).toMatchObject({
+      cniVersion,
+      code: 7,
+    });
   });
 });
 

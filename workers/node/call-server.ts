@@ -77,7 +77,11 @@ export class CallServer {
     }
   }
 
-  async #add(call: AttachmentCall & { command: 'ADD' | 'CHECK' }, nonce: string, isGone: AbortSignal): Promise<CniResult> {
+  async #add(
+    call: AttachmentCall & { command: 'ADD' | 'CHECK' },
+    nonce: string,
+    isGone: AbortSignal,
+  ): Promise<CniResult> {
     const { node, calls, runs, kernel, untilReady, nowMs } = this.#options;
     const { attachment, pod, netns, network } = call;
     const arrivedAtMs = nowMs();
@@ -115,7 +119,8 @@ export class CallServer {
   async #check(attachment: Attachment): Promise<void> {
     const { records, differences } = this.#options;
     const record = await records.read(attachment);
-    const found = record?.doneResult === undefined ? ['it was never attached, or was detached'] : await differences(record);
+    const found =
+      record?.doneResult === undefined ? ['it was never attached, or was detached'] : await differences(record);
     if (found.length === 0) return;
     throw new ProvisionError({
       type: 'NotAsAdded',
@@ -133,7 +138,9 @@ export class CallServer {
     for (const { attachment, pod, netns, netnsCookie } of await records.list()) {
       if (attachment.network !== conf.name || isValid(attachment)) continue;
       if ((await kernel.namespaceState(netns, netnsCookie)) !== 'gone') continue;
-      await detaches.detach({ attachment, pod, nonce: newNonce(), netns, reason: 'proven-gone' }).catch((err) => errors.push(err));
+      await detaches
+        .detach({ attachment, pod, nonce: newNonce(), netns, reason: 'proven-gone' })
+        .catch((err) => errors.push(err));
     }
     if (errors.length > 0) throw new AggregateError(errors, `${errors.length} attachments could not be removed`);
     return emptyReply;

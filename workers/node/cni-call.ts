@@ -74,7 +74,8 @@ function parsePod(args: string, command: 'ADD' | 'CHECK' | 'DEL'): PodIdentity {
     throw new ProvisionError({
       type: 'InvalidEnvironment',
       message: `CNI_ARGS names no pod: K8S_POD_NAMESPACE is ${shown(pod.namespace)}, K8S_POD_NAME is ${shown(pod.name)}, K8S_POD_UID is ${shown(pod.uid)}`,
-      remedy: 'Call the plugin through a Kubernetes container runtime, which sets K8S_POD_NAMESPACE, K8S_POD_NAME and K8S_POD_UID',
+      remedy:
+        'Call the plugin through a Kubernetes container runtime, which sets K8S_POD_NAMESPACE, K8S_POD_NAME and K8S_POD_UID',
     });
   }
   return pod;
@@ -96,7 +97,8 @@ function missingAttachments(value: unknown): never {
   throw new ProvisionError({
     type: 'InvalidConfig',
     message: `Key "cni.dev/valid-attachments" is ${shown(value)}`,
-    remedy: 'GC needs the list of attachments that stay: [{"containerID": "…", "ifname": "…"}]. Without it nothing is removed',
+    remedy:
+      'GC needs the list of attachments that stay: [{"containerID": "…", "ifname": "…"}]. Without it nothing is removed',
   });
 }
 

@@ -1,5 +1,5 @@
-import { renderResult } from '../../contracts/cni-result.ts';
 import { type CniResult, type CniVersion, isCniVersion } from '../../contracts/cni.ts';
+import { renderResult } from '../../contracts/cni-result.ts';
 import { type Failure, failures } from '../../contracts/failures.ts';
 import type { ReplyFrame } from '../../contracts/frame.ts';
 

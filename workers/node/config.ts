@@ -25,9 +25,9 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
 export function parseConfig(environment: Readonly<Record<string, string | undefined>>): NodeWorkerConfig {
   const problems: string[] = [];
   const text = (key: string, fallback?: string): string => {
-    const value = environment[key] ?? fallback;
-    if (value === undefined) problems.push(`${key} is not set`);
-    return value ?? '';
+    const value = environment[key] ?? fallback ?? '';
+    if (value === '' && fallback === undefined) problems.push(`${key} is not set`);
+    return value;
   };
   const path = (key: string, fallback: string): string => {
     const value = text(key, fallback);
@@ -46,7 +46,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     kernelThreads: Number(text('ORBWEAVER_KERNEL_THREADS', '2')),
     logLevel: text('ORBWEAVER_LOG_LEVEL', 'info'),
   };
-  if (!/^[^\s:]+:\d+$/.test(config.temporalAddress)) {
+  if (config.temporalAddress !== '' && !/^[^\s:]+:\d+$/.test(config.temporalAddress)) {
     problems.push(`ORBWEAVER_TEMPORAL_ADDRESS is "${config.temporalAddress}", allowed: host:port`);
   }
   if (!Number.isInteger(config.kernelThreads) || config.kernelThreads < 1 || config.kernelThreads > 4) {

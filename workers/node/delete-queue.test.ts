@@ -38,7 +38,12 @@ function del(index: number, command = 'DEL'): RequestFrame {
   };
 }
 
-const attachment = (index: number) => ({ containerID: `c${index}`, network: 'underlay', ifName: 'eth0', kind: 'attach' as const });
+const attachment = (index: number) => ({
+  containerID: `c${index}`,
+  network: 'underlay',
+  ifName: 'eth0',
+  kind: 'attach' as const,
+});
 const sandboxOf = (frame: RequestFrame) => frame.environment.get('CNI_CONTAINERID') ?? '';
 
 function open(detach: DeleteQueueOptions['detach'], more: Partial<DeleteQueueOptions> = {}): DeleteQueue {
@@ -56,7 +61,9 @@ const dropFile = (index: number, content: Uint8Array = encodeRequest(del(index))
 const untilEmpty = (queue: DeleteQueue) =>
   eventually('the queue to be empty', 20, async () => {
     const files = await readdir(directory);
-    return files.length === 0 && queue.size === 0 ? { value: true } : { state: `${files.join(', ')}; ${JSON.stringify(logged.at(-1))}` };
+    return files.length === 0 && queue.size === 0
+      ? { value: true }
+      : { state: `${files.join(', ')}; ${JSON.stringify(logged.at(-1))}` };
   });
 
 describe('a DEL that waits on disk', () => {

@@ -148,7 +148,10 @@ export class DeleteQueue {
       } catch (err) {
         if (isAbsent(err)) continue; // done, or taken away by hand, since the directory was listed
         await rename(path, join(directory, `corrupt-${name}`));
-        log.error({ err, file: `corrupt-${name}`, remedy: 'Its sandbox is found by the comparison at start' }, 'queued DEL is no DEL');
+        log.error(
+          { err, file: `corrupt-${name}`, remedy: 'Its sandbox is found by the comparison at start' },
+          'queued DEL is no DEL',
+        );
       }
     }
   }

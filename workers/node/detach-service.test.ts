@@ -124,7 +124,8 @@ describe('a DEL', () => {
 
   it('fails with the undo that failed, and frees no address of a link that is still there', async () => {
     const { service, done } = open(() => Promise.resolve('no-run'), {
-      removeLink: () => Promise.reject(new ProvisionError({ type: 'KernelRefused', message: 'RTNETLINK: device or resource busy' })),
+      removeLink: () =>
+        Promise.reject(new ProvisionError({ type: 'KernelRefused', message: 'RTNETLINK: device or resource busy' })),
     });
     await expect(service.detach(request)).rejects.toThrow('device or resource busy');
     expect(done).toEqual([]);

@@ -1,6 +1,6 @@
+import type { Log } from '../../activities/node-ports.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
-import type { Log } from '../../activities/node-ports.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { SandboxLocks } from './sandbox-locks.ts';
 import type { SandboxRuns } from './sandbox-runs.ts';

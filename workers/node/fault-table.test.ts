@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ProvisionError, toFailure } from '../../contracts/failures.ts';
 import type { AddRequest } from '../../contracts/pod-network.ts';
 import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
-import { type Moment, node, type NodeProcess, NodeWorld } from './testing/node-world.ts';
+import { type Moment, type NodeProcess, NodeWorld, node } from './testing/node-world.ts';
 import { runAdd, runDetach, twice } from './testing/run-in-process.ts';
 
 /**
@@ -20,7 +20,14 @@ interface Scenario {
 const whole = withPools(addRequest(), ['v4'], ['v6']);
 const addressesOnly: AddRequest = { ...whole, network: { ...withoutLink(whole.network), provides: 'addresses' } };
 const onlyV4 = withPools(addRequest(), ['v4'], []);
-const earlier = { namespace: 'pay', pod: 'api-0', podUID: whole.pod.uid, interface: 'eth0', network: 'underlay', ...placeOf('c0') };
+const earlier = {
+  namespace: 'pay',
+  pod: 'api-0',
+  podUID: whole.pod.uid,
+  interface: 'eth0',
+  network: 'underlay',
+  ...placeOf('c0'),
+};
 
 const scenarios: readonly Scenario[] = [
   { title: 'a whole interface with both families', request: whole },
@@ -52,8 +59,14 @@ const scenarios: readonly Scenario[] = [
 describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
   const open = async () => {
     const world = new NodeWorld();
-    world.pools.set('v4', { metadata: { name: 'v4' }, spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.59'], gateway: '10.70.8.1' } });
-    world.pools.set('v6', { metadata: { name: 'v6' }, spec: { subnet: 'fd70::/64', ips: ['fd70::10-fd70::ffff'], gateway: 'fd70::1' } });
+    world.pools.set('v4', {
+      metadata: { name: 'v4' },
+      spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.59'], gateway: '10.70.8.1' },
+    });
+    world.pools.set('v6', {
+      metadata: { name: 'v6' },
+      spec: { subnet: 'fd70::/64', ips: ['fd70::10-fd70::ffff'], gateway: 'fd70::1' },
+    });
     world.pods.set('pay/api-0', { uid: request.pod.uid, annotations: {}, isAlive: true });
     world.namespaces.set(request.netns, { cookie: request.netnsCookie, links: new Map() });
     if (request.network.provides === 'addresses') otherPluginMakesLink(world, request);
@@ -165,7 +178,10 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
       const { world, worker } = await open();
       const { call, done } = add(worker);
       once(world, moment, () => call.close());
-      const outcome = await done.then(() => 'attached', (error: unknown) => toFailure(error).message);
+      const outcome = await done.then(
+        () => 'attached',
+        (error: unknown) => toFailure(error).message,
+      );
       if (outcome === 'attached') return attached(world);
       expect(outcome).toContain('its caller is no longer connected');
       nothingLeft(world);
@@ -203,7 +219,10 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
       once(world, moment, () => worker.kill());
       await add(worker).done.catch(() => undefined);
       const restarted = await world.start();
-      const outcome = await runAdd(restarted.activities, request).then(() => 'attached', () => 'undone');
+      const outcome = await runAdd(restarted.activities, request).then(
+        () => 'attached',
+        () => 'undone',
+      );
       if (outcome === 'attached') attached(world);
       else nothingLeft(world);
     });
@@ -221,7 +240,9 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
       const result = await second.done;
       expect(await second.call.outcome).toEqual(result);
       attached(world);
-      const known = await Promise.race([firstAnswer, Promise.resolve('unanswered' as const)]).catch(() => 'unanswered' as const);
+      const known = await Promise.race([firstAnswer, Promise.resolve('unanswered' as const)]).catch(
+        () => 'unanswered' as const,
+      );
       if (known !== 'unanswered') expect(known).toEqual(result);
     });
   });
@@ -313,4 +334,5 @@ function failAtTheEnd(world: NodeWorld, { network }: AddRequest, watch: (moment:
   };
 }
 
-const isDone = (world: NodeWorld): boolean => [...world.records.values()].some(({ doneResult }) => doneResult !== undefined);
+const isDone = (world: NodeWorld): boolean =>
+  [...world.records.values()].some(({ doneResult }) => doneResult !== undefined);

@@ -53,15 +53,27 @@ export interface Conf {
 /** Reads what every command needs of the network configuration. Throws with CNI codes 1, 6 and 7. */
 export function parseConf(stdin: Uint8Array): Conf {
   if (stdin.length === 0) {
-    throw refused('InvalidJson', 'The network configuration on stdin is empty', 'Pass it as CNI spec 1.1.0, section 2, says');
+    throw refused(
+      'InvalidJson',
+      'The network configuration on stdin is empty',
+      'Pass it as CNI spec 1.1.0, section 2, says',
+    );
   }
   const json = parseJson(stdin);
   const { cniVersion = '0.3.0', name } = json; // a missing version is an old one; 0.1 and 0.2 are not spoken here
   if (!isCniVersion(cniVersion)) {
-    throw refused('IncompatibleCniVersion', `cniVersion is ${shown(cniVersion)}`, `Use one of ${cniVersions.join(', ')}`);
+    throw refused(
+      'IncompatibleCniVersion',
+      `cniVersion is ${shown(cniVersion)}`,
+      `Use one of ${cniVersions.join(', ')}`,
+    );
   }
   if (typeof name !== 'string' || !namePattern.test(name) || name.length > 128) {
-    throw invalid('name', name, 'a network name: letters, digits, "_", ".", "-", beginning with a letter or digit, 128 at most');
+    throw invalid(
+      'name',
+      name,
+      'a network name: letters, digits, "_", ".", "-", beginning with a letter or digit, 128 at most',
+    );
   }
   return { cniVersion, name, json };
 }
@@ -75,11 +87,19 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
   for (const key of Object.keys(json)) {
     if (laterKeys.includes(key)) throw notYet(`Key "${key}" of type orbweaver`);
     if (!cniKeys.includes(key) && !ourKeys.includes(key) && !key.startsWith('cni.dev/')) {
-      throw refused('InvalidConfig', `Key "${key}" is unknown to type orbweaver`, `Remove it; known are ${ourKeys.slice(0, 7).join(', ')}`);
+      throw refused(
+        'InvalidConfig',
+        `Key "${key}" is unknown to type orbweaver`,
+        `Remove it; known are ${ourKeys.slice(0, 7).join(', ')}`,
+      );
     }
   }
   if (json['prevResult'] !== undefined) {
-    throw refused('InvalidConfig', 'type orbweaver got a prevResult', 'Put it first in the plugin list: it makes the interface');
+    throw refused(
+      'InvalidConfig',
+      'type orbweaver got a prevResult',
+      'Put it first in the plugin list: it makes the interface',
+    );
   }
   return { provides: 'interface', link: parseLink(json), ...parsePools(json, '') };
 }
@@ -98,7 +118,7 @@ function parseLink(json: Json): LinkConf {
   // 0 is what Spiderpool's generated configurations carry for "the parent's".
   if (mtu === undefined || mtu === 0) return { kind, master: parent, mode };
   if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) {
-    throw invalid('mtu', mtu, 'whole bytes from 68 to 65535, or 0 for the parent\'s');
+    throw invalid('mtu', mtu, "whole bytes from 68 to 65535, or 0 for the parent's");
   }
   return { kind, master: parent, mode, mtuBytes: mtu };
 }
@@ -113,7 +133,11 @@ function parsePools(json: Json, prefix: string): Omit<NetworkConf, 'provides' | 
   };
   const cleanGateway = json['clean_gateway'] ?? false;
   if (typeof cleanGateway !== 'boolean') throw invalid(`${prefix}clean_gateway`, cleanGateway, 'true, false');
-  return { defaultIPv4Pools: names('default_ipv4_ippool'), defaultIPv6Pools: names('default_ipv6_ippool'), cleanGateway };
+  return {
+    defaultIPv4Pools: names('default_ipv4_ippool'),
+    defaultIPv6Pools: names('default_ipv6_ippool'),
+    cleanGateway,
+  };
 }
 
 function parseJson(stdin: Uint8Array): Json {
@@ -132,7 +156,11 @@ function parseJson(stdin: Uint8Array): Json {
     );
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw refused('InvalidJson', 'The network configuration on stdin is no JSON object', 'Pass one object, with cniVersion, name and type');
+    throw refused(
+      'InvalidJson',
+      'The network configuration on stdin is no JSON object',
+      'Pass one object, with cniVersion, name and type',
+    );
   }
   return json as Json;
 }
@@ -145,7 +173,8 @@ function asObject(key: string, value: unknown): Json {
 const isLinkName = (name: unknown): name is string => typeof name === 'string' && linkNamePattern.test(name);
 const isMacvlanMode = (mode: unknown): mode is MacvlanMode => macvlanModes.some((known) => known === mode);
 
-export const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100));
+export const shown = (value: unknown): string =>
+  value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100);
 
 const refused = (type: FailureType, message: string, remedy: string): ProvisionError =>
   new ProvisionError({ type, message, remedy });
@@ -154,4 +183,8 @@ const invalid = (key: string, value: unknown, allowed: string): ProvisionError =
   refused('InvalidConfig', `Key "${key}" of the network configuration is ${shown(value)}`, `Allowed: ${allowed}`);
 
 export const notYet = (what: string): ProvisionError =>
-  refused('NotImplemented', `${what} is not supported yet by this version of Orbweaver`, 'Leave it out, or use a later version');
+  refused(
+    'NotImplemented',
+    `${what} is not supported yet by this version of Orbweaver`,
+    'Leave it out, or use a later version',
+  );

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log, PodReader as PodPort, PoolReader as PoolPort } from '../../activities/node-ports.ts';
-import type { Attachment } from '../../contracts/attachment.ts';
+import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { ClaimedAddress } from '../../contracts/pod-network.ts';
 import { toClaimName } from '../../ipam/address.ts';
@@ -23,6 +23,8 @@ export interface NodeCluster {
   readonly claims: ClaimStore & { readAll(): Promise<readonly ComparedClaim[]> };
   readonly pools: PoolPort;
   readonly pods: PodPort;
+  /** Kind, namespace and name of the pod's controller, as far as the watch has shown the pod. */
+  workloadOf(pod: PodIdentity): string | undefined;
   /** This node's claims are known: ADDs can be served. */
   readonly isReady: boolean;
   readonly isWatchingPods: boolean;
@@ -35,7 +37,10 @@ export interface NodeCluster {
 }
 
 /** Connects to the API server; what it cannot reach yet it goes on trying in the background. */
-export async function openNodeCluster(config: { readonly nodeName: string; readonly kubeconfig: string }, log: Log): Promise<NodeCluster> {
+export async function openNodeCluster(
+  config: { readonly nodeName: string; readonly kubeconfig: string },
+  log: Log,
+): Promise<NodeCluster> {
   const api = openApiClient(await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig));
   const store = new ClaimStore({ api, node: config.nodeName, log });
   const poolReader = new PoolReader({ api });
@@ -45,8 +50,13 @@ export async function openNodeCluster(config: { readonly nodeName: string; reado
     log,
     onGone: ({ uid, namespace, name }) => {
       store.freeHeld(uid).then(
-        (freed) => freed.length > 0 && log.info({ podUID: uid, claims: freed }, 'addresses held for a pod that is gone freed'),
-        (err: unknown) => log.warn({ err, podUID: uid, pod: `${namespace}/${name}` }, 'addresses held for a pod that is gone not freed'),
+        (freed) =>
+          freed.length > 0 && log.info({ podUID: uid, claims: freed }, 'addresses held for a pod that is gone freed'),
+        (err: unknown) =>
+          log.warn(
+            { err, podUID: uid, pod: `${namespace}/${name}` },
+            'addresses held for a pod that is gone not freed',
+          ),
       );
     },
   });
@@ -73,6 +83,10 @@ export async function openNodeCluster(config: { readonly nodeName: string; reado
     claims: Object.assign(store, { readAll: () => readAll(store) }),
     pools: asPoolPort(poolReader, log),
     pods: { find: async (pod) => (pod.name === '' ? undefined : await podReader.find(pod)) },
+    workloadOf(pod) {
+      const owner = podReader.remembered(pod)?.ownerReferences.find(({ controller }) => controller === true);
+      return owner && `${owner.kind}/${pod.namespace}/${owner.name}`;
+    },
     get isReady() {
       return isReady;
     },
@@ -84,7 +98,9 @@ export async function openNodeCluster(config: { readonly nodeName: string; reado
       if (!isReady) throw claimsUnknown();
     },
     onReady(work) {
-      loading.then(work).catch((err: unknown) => log.error({ err, remedy: 'Restart the node worker' }, 'work at start not done'));
+      loading
+        .then(work)
+        .catch((err: unknown) => log.error({ err, remedy: 'Restart the node worker' }, 'work at start not done'));
     },
     claimDifferences: (attachment, addresses) => claimDifferences(store, attachment, addresses),
     async close() {
@@ -125,7 +141,11 @@ function asPoolPort(reader: PoolReader, log: Log): PoolPort {
   };
 }
 
-function claimDifferences(store: ClaimStore, { containerID }: Attachment, addresses: readonly ClaimedAddress[]): readonly string[] {
+function claimDifferences(
+  store: ClaimStore,
+  { containerID }: Attachment,
+  addresses: readonly ClaimedAddress[],
+): readonly string[] {
   const held = new Set(store.ownByContainer(containerID).map(({ name }) => name));
   return addresses.flatMap(({ address }) => {
     const cidr = parseCidr(address);

@@ -15,7 +15,9 @@ export interface NodeReportSources {
   readonly cluster: { readonly isReady: boolean; readonly isWatchingPods: boolean };
 }
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 /** What this worker says of its node when `orb node` asks. */
 export const createNodeReport = (sources: NodeReportSources) => async (): Promise<NodeReport> => {
@@ -58,12 +60,16 @@ async function readHealth(sources: NodeReportSources): Promise<readonly HealthIt
     {
       name: 'API server',
       isHealthy: cluster.isReady,
-      detail: cluster.isReady ? "this node's claims are known" : "this node's claims were not listed yet: ADD fails with error 11",
+      detail: cluster.isReady
+        ? "this node's claims are known"
+        : "this node's claims were not listed yet: ADD fails with error 11",
     },
     {
       name: 'pod watch',
       isHealthy: cluster.isWatchingPods,
-      detail: cluster.isWatchingPods ? "follows this node's pods" : 'is interrupted: held addresses are freed when it is back',
+      detail: cluster.isWatchingPods
+        ? "follows this node's pods"
+        : 'is interrupted: held addresses are freed when it is back',
     },
     {
       name: 'kernel',
@@ -73,7 +79,8 @@ async function readHealth(sources: NodeReportSources): Promise<readonly HealthIt
     {
       name: 'queue',
       isHealthy: queue.size === 0,
-      detail: queue.size === 0 ? 'no DEL waits' : `${queue.size} DELs wait in ${queueDirectory}: their addresses stay held`,
+      detail:
+        queue.size === 0 ? 'no DEL waits' : `${queue.size} DELs wait in ${queueDirectory}: their addresses stay held`,
     },
   ];
 }

@@ -1,23 +1,23 @@
 import { mkdir } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
+import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { podNetworkId } from '../../contracts/attachment.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
 import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { openKernel } from '../../kernel/kernel.ts';
-import type { NodeWorkerConfig } from './config.ts';
 import { keepAlive } from './alive.ts';
 import { attachmentOfDel, CallServer, delOf, newNonce } from './call-server.ts';
 import { openCniSocket } from './cni-socket.ts';
+import type { NodeWorkerConfig } from './config.ts';
 import { DeleteQueue } from './delete-queue.ts';
 import { DetachService } from './detach-service.ts';
 import { createLogger } from './logger.ts';
-import { readNodeIdentity } from './node-identity.ts';
 import { openNodeCluster } from './node-cluster.ts';
+import { readNodeIdentity } from './node-identity.ts';
 import { createNodeReport } from './node-report.ts';
 import { OpenCalls } from './open-calls.ts';
 import { SandboxLocks } from './sandbox-locks.ts';
@@ -35,17 +35,25 @@ const headStartMs = 500;
 export type PortDecorator = (ports: NodePorts) => NodePorts;
 
 /** The node worker: the CNI socket, the runs of this node's sandboxes, and the kernel work, in one process. Ends with SIGTERM. */
-export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDecorator = (ports) => ports): Promise<void> {
+export async function runNodeWorker(
+  config: NodeWorkerConfig,
+  decorate: PortDecorator = (ports) => ports,
+): Promise<void> {
   const startedAtMs = Date.now();
   const log = createLogger(config.logLevel, { process: 'node-worker', node: config.nodeName });
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   await mkdir(config.runDirectory, { recursive: true, mode: 0o755 });
-  const lock = await waitForLock(join(config.runDirectory, 'lock'), () => log.warn({}, 'another node worker still runs here, waiting for its end'));
+  const lock = await waitForLock(join(config.runDirectory, 'lock'), () =>
+    log.warn({}, 'another node worker still runs here, waiting for its end'),
+  );
   const node = await readNodeIdentity(config.nodeName, config.machineIDFiles);
 
   const kernel = openKernel({ threads: config.kernelThreads, log });
   const namespaceState = createSandboxProof(kernel, (reason) =>
-    log.warn({ reason, remedy: 'Run the worker with hostPID and HostToContainer mount propagation' }, 'cannot prove that a sandbox is gone'),
+    log.warn(
+      { reason, remedy: 'Run the worker with hostPID and HostToContainer mount propagation' },
+      'cannot prove that a sandbox is gone',
+    ),
   );
   const recordFiles = createAttachmentRecords(config.runDirectory);
   const records = { ...recordFiles, list: () => listRecords(recordFiles, log) };
@@ -53,7 +61,9 @@ export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDeco
   const { claims, pools, pods } = cluster;
   const locks = new SandboxLocks();
   const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
-  const steps = createNodeSteps(decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }));
+  const steps = createNodeSteps(
+    decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }),
+  );
   const temporal = new TemporalWorker({
     address: config.temporalAddress,
     namespace: config.temporalNamespace,
@@ -67,6 +77,7 @@ export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDeco
     node: node.name,
     client: () => temporal.client(),
     breaker: temporal.breaker,
+    workloadOf: (pod) => cluster.workloadOf(pod),
     onNotEager: () => log.warn({}, 'run was not started eagerly'),
   });
   const detaches = new DetachService({ runs, calls, locks, steps, log });
@@ -102,11 +113,18 @@ export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDeco
     await locks.hold(request.attachment.containerID, () =>
       runs.terminate(request, 'Its DEL was done by the node worker without it, and it did not react'),
     );
-    log.warn({ workflowID: podNetworkId(request.pod, request.attachment.containerID) }, 'run that did not react terminated');
+    log.warn(
+      { workflowID: podNetworkId(request.pod, request.attachment.containerID) },
+      'run that did not react terminated',
+    );
   }
 
   await queue.read();
-  const socket = await openCniSocket(join(config.runDirectory, 'socket'), (frame, gone) => server.serve(frame, gone), log);
+  const socket = await openCniSocket(
+    join(config.runDirectory, 'socket'),
+    (frame, gone) => server.serve(frame, gone),
+    log,
+  );
   const alive = await keepAlive(config.runDirectory);
   log.info({ runDirectory: config.runDirectory, machineID: node.machineID, bootID: node.bootID }, 'socket open');
 
@@ -114,7 +132,15 @@ export async function runNodeWorker(config: NodeWorkerConfig, decorate: PortDeco
   const polling = temporal.run();
   cluster.onReady(async () => {
     queue.start();
-    await compareAtStart({ node, records, claims, pods, kernel: { namespaceState }, detach: (request) => detaches.detach(request), log });
+    await compareAtStart({
+      node,
+      records,
+      claims,
+      pods,
+      kernel: { namespaceState },
+      detach: (request) => detaches.detach(request),
+      log,
+    });
   });
 
   const stop = (signal: NodeJS.Signals): void => {

@@ -26,7 +26,11 @@ describe('OpenCalls', () => {
     const calls = new OpenCalls();
     const call = calls.open('n1', 'ADD', attachment);
     calls.fail('n1', { type: 'PoolExhausted', message: 'all 3 are in use', remedy: 'extend it' });
-    await expect(call.outcome).rejects.toMatchObject({ type: 'PoolExhausted', message: 'all 3 are in use', remedy: 'extend it' });
+    await expect(call.outcome).rejects.toMatchObject({
+      type: 'PoolExhausted',
+      message: 'all 3 are in use',
+      remedy: 'extend it',
+    });
   });
 
   it('takes an answer for a call that it does not know for nothing', () => {
@@ -78,7 +82,10 @@ describe('OpenCalls', () => {
 
   it('forgets calls that were taken over ten minutes ago', () => {
     let nowMs = 0;
-    const calls = new OpenCalls(() => false, () => nowMs);
+    const calls = new OpenCalls(
+      () => false,
+      () => nowMs,
+    );
     calls.open('n1', 'DEL', attachment).takeOver();
     nowMs = 9 * 60_000;
     calls.open('n2', 'DEL', attachment).takeOver();

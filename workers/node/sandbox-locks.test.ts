@@ -1,5 +1,5 @@
-import { describe, expect, it, jest } from '@jest/globals';
 import { setImmediate as everythingDone } from 'node:timers/promises';
+import { describe, expect, it, jest } from '@jest/globals';
 import { SandboxLocks } from './sandbox-locks.ts';
 
 describe('SandboxLocks', () => {
@@ -7,12 +7,13 @@ describe('SandboxLocks', () => {
     const locks = new SandboxLocks();
     const events: string[] = [];
     const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const all = gates.map(async (gate, index) =>
-      await locks.hold('c1', async () => {
-        events.push(`begin ${index}`);
-        await gate.promise;
-        events.push(`end ${index}`);
-      }),
+    const all = gates.map(
+      async (gate, index) =>
+        await locks.hold('c1', async () => {
+          events.push(`begin ${index}`);
+          await gate.promise;
+          events.push(`end ${index}`);
+        }),
     );
     for (const gate of gates.toReversed()) gate.resolve(); // the last one is ready first, and still waits
     await Promise.all(all);
@@ -28,7 +29,7 @@ describe('SandboxLocks', () => {
     await first;
   });
 
-  it('gives the work\'s result, and its failure, and goes on after either', async () => {
+  it("gives the work's result, and its failure, and goes on after either", async () => {
     const locks = new SandboxLocks();
     const failed = locks.hold('c1', () => Promise.reject(new Error('refused')));
     const next = locks.hold('c1', () => Promise.resolve(7));

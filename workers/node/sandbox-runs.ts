@@ -1,11 +1,11 @@
 import {
   type Client,
   WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
   type WorkflowHandle,
+  WorkflowNotFoundError,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
-import { podNetworkId, updateId } from '../../contracts/attachment.ts';
+import { type PodIdentity, podNetworkId, updateId } from '../../contracts/attachment.ts';
 import type { CniResult } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import { type AddRequest, type DetachRequest, podNetworkMessages } from '../../contracts/pod-network.ts';
@@ -20,10 +20,14 @@ export interface SandboxRunsOptions {
   /** Waits a moment for a worker that is just starting; undefined when Temporal was not reached until then. */
   readonly client: () => Promise<Client | undefined>;
   readonly breaker: Breaker;
+  /** Kind, namespace and name of the pod's controller, when known: only people search by it. */
+  readonly workloadOf: (pod: PodIdentity) => string | undefined;
   /** A first ADD was not executed in the reply to its start: costs a round through the task queue. */
   readonly onNotEager: () => void;
 }
 
+/** Longer values cost visibility storage; names of owners may have 253 characters. */
+const longestWorkload = 200;
 const keyword = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
 const attributes = {
   nodeName: keyword('NodeName'),
@@ -31,6 +35,7 @@ const attributes = {
   podName: keyword('PodName'),
   podUID: keyword('PodUID'),
   netPhase: keyword('NetPhase'),
+  workload: keyword('Workload'),
 };
 
 /** Starts and signals the runs of this node's sandboxes. Every call may still happen after we gave it up. */
@@ -76,7 +81,10 @@ export class SandboxRuns {
   /** Ends a run that does not react; only under the sandbox's lock and after everything of it was undone. */
   async terminate(request: DetachRequest, reason: string): Promise<void> {
     try {
-      await this.#guarded(() => true, async (client) => await handleOf(client, request).terminate(reason));
+      await this.#guarded(
+        () => true,
+        async (client) => await handleOf(client, request).terminate(reason),
+      );
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw asProvisionError(error);
     }
@@ -85,23 +93,29 @@ export class SandboxRuns {
   /** True when the run was started by this call; false when it is open already. */
   async #start(request: AddRequest, isHopeless: () => boolean): Promise<boolean> {
     const { pod, node, attachment } = request;
+    const workload = this.#options.workloadOf(pod);
     try {
-      const handle = await this.#guarded(isHopeless, async (client) =>
-        await client.workflow.start(podNetworkMessages.workflow, {
-          workflowId: podNetworkId(pod, attachment.containerID),
-          taskQueue: nodeQueue(node),
-          args: [request],
-          requestEagerStart: true,
-          workflowTaskTimeout: podNetworkTimeouts.workflowTaskTimeout,
-          staticSummary: `${pod.namespace}/${pod.name} on ${node}`,
-          typedSearchAttributes: new TypedSearchAttributes([
-            { key: attributes.nodeName, value: node },
-            { key: attributes.podNamespace, value: pod.namespace },
-            { key: attributes.podName, value: pod.name },
-            { key: attributes.podUID, value: pod.uid },
-            { key: attributes.netPhase, value: 'Attaching' },
-          ]),
-        }),
+      const handle = await this.#guarded(
+        isHopeless,
+        async (client) =>
+          await client.workflow.start(podNetworkMessages.workflow, {
+            workflowId: podNetworkId(pod, attachment.containerID),
+            taskQueue: nodeQueue(node),
+            args: [request],
+            requestEagerStart: true,
+            workflowTaskTimeout: podNetworkTimeouts.workflowTaskTimeout,
+            staticSummary: `${pod.namespace}/${pod.name} on ${node}`,
+            typedSearchAttributes: new TypedSearchAttributes([
+              { key: attributes.nodeName, value: node },
+              { key: attributes.podNamespace, value: pod.namespace },
+              { key: attributes.podName, value: pod.name },
+              { key: attributes.podUID, value: pod.uid },
+              { key: attributes.netPhase, value: 'Attaching' },
+              ...(workload === undefined
+                ? []
+                : [{ key: attributes.workload, value: workload.slice(0, longestWorkload) }]),
+            ]),
+          }),
       );
       this.#seenOpen.add(attachment.containerID);
       if (!handle.eagerlyStarted) this.#options.onNotEager();
@@ -114,11 +128,13 @@ export class SandboxRuns {
 
   async #update<T>(name: 'add' | 'detach', request: AddRequest | DetachRequest, isHopeless: () => boolean): Promise<T> {
     const { attachment, nonce } = request;
-    return await this.#guarded(isHopeless, async (client) =>
-      await handleOf(client, request).executeUpdate<T, [typeof request]>(podNetworkMessages[name], {
-        args: [request],
-        updateId: updateId(name, attachment, nonce),
-      }),
+    return await this.#guarded(
+      isHopeless,
+      async (client) =>
+        await handleOf(client, request).executeUpdate<T, [typeof request]>(podNetworkMessages[name], {
+          args: [request],
+          updateId: updateId(name, attachment, nonce),
+        }),
     );
   }
 
@@ -136,7 +152,8 @@ const temporalAway = (): ProvisionError =>
   new ProvisionError({
     type: 'TemporalUnavailable',
     message: 'Cannot record the request durably: Temporal does not answer',
-    remedy: 'Running pods are unaffected and the runtime repeats the call. See orb node for the address, then the Temporal server',
+    remedy:
+      'Running pods are unaffected and the runtime repeats the call. See orb node for the address, then the Temporal server',
   });
 
 const asProvisionError = (error: unknown): ProvisionError =>

@@ -31,7 +31,9 @@ export interface ComparedClaim {
  * What changed while no worker ran: sandboxes of an earlier boot, or whose namespace is gone, lose their attachments; addresses
  * held for pods that are gone are freed. That a pod is gone is the reason to look, never the proof.
  */
-export async function compareAtStart(ports: ComparisonPorts): Promise<{ readonly detached: number; readonly freed: number }> {
+export async function compareAtStart(
+  ports: ComparisonPorts,
+): Promise<{ readonly detached: number; readonly freed: number }> {
   const { records, claims, pods, detach, log } = ports;
   const [kept, owned] = await Promise.all([records.list(), claims.readAll()]);
   const sandboxes = new Map<string, Found>();
@@ -80,9 +82,12 @@ interface Found {
 }
 
 /** Says how it is known that the sandbox is gone; undefined when it is not known. */
-async function proofOf({ netns, netnsCookie, holder }: Found, { node, kernel, log }: ComparisonPorts): Promise<string | undefined> {
+async function proofOf(
+  { netns, netnsCookie, holder }: Found,
+  { node, kernel, log }: ComparisonPorts,
+): Promise<string | undefined> {
   if (holder !== undefined && holder.machineID !== node.machineID) {
-    log.warn({ holder }, 'claim of another machine under this node\'s name left alone');
+    log.warn({ holder }, "claim of another machine under this node's name left alone");
     return undefined;
   }
   if (holder !== undefined && holder.bootID !== node.bootID) return 'this machine has booted since';

@@ -39,7 +39,8 @@ export class TemporalWorker {
     this.#options = options;
     const { log, address } = options;
     this.breaker = new Breaker({
-      probe: () => this.#connection?.workflowService.getSystemInfo({}) ?? Promise.reject(new Error('Not connected yet')),
+      probe: () =>
+        this.#connection?.workflowService.getSystemInfo({}) ?? Promise.reject(new Error('Not connected yet')),
       onChange: (state) => {
         if (state === 'open') {
           log.error({ address, remedy: 'Running pods are unaffected; start the Temporal server' }, 'Temporal is away');
@@ -74,7 +75,10 @@ export class TemporalWorker {
         this.#worker = await this.#createWorker(workflowBundle);
       } catch (err) {
         const { address, namespace, log } = this.#options;
-        log.warn({ err, address, namespace, remedy: 'Start the Temporal server, or correct the address' }, 'Temporal not reached yet');
+        log.warn(
+          { err, address, namespace, remedy: 'Start the Temporal server, or correct the address' },
+          'Temporal not reached yet',
+        );
         await new Promise((resolve) => setTimeout(resolve, reconnectMs));
       }
     }
@@ -134,7 +138,8 @@ async function loadBundle(codePath: string): Promise<WorkflowBundleOption> {
 
 /** Our failures cross into Temporal with their type and all that an operator needs; the order of steps stays in the run. */
 export function withTemporalFailures(activities: NodeActivities): NodeActivities {
-  const converted = <Args extends unknown[], Result>(activity: (...args: Args) => Promise<Result>) =>
+  const converted =
+    <Args extends unknown[], Result>(activity: (...args: Args) => Promise<Result>) =>
     async (...args: Args): Promise<Result> => {
       try {
         return await activity(...args);

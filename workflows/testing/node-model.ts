@@ -54,7 +54,8 @@ export class NodeModel implements NodeActivities {
   releaseAddresses(request: DetachRequest): Promise<void> {
     return this.#do('releaseAddresses', request, () => {
       const { containerID } = request.attachment;
-      if (this.holds.has(`link ${containerID}`)) throw new Error('an address was freed while its link may still answer');
+      if (this.holds.has(`link ${containerID}`))
+        throw new Error('an address was freed while its link may still answer');
       this.holds.delete(`address ${containerID}`);
     });
   }
@@ -63,7 +64,11 @@ export class NodeModel implements NodeActivities {
     this.answered.push(nonce);
   }
 
-  async #do<T>(step: Step, { attachment }: { readonly attachment: { readonly ifName: string } }, effect: () => T): Promise<T> {
+  async #do<T>(
+    step: Step,
+    { attachment }: { readonly attachment: { readonly ifName: string } },
+    effect: () => T,
+  ): Promise<T> {
     this.calls.push(`${step} ${attachment.ifName}`);
     this.#failAt('before', step);
     const result = effect();

@@ -10,21 +10,31 @@ export const chainedConf = { cniVersion: '1.0.0', name: 'underlay', type: 'macvl
 /** One CNI call as containerd makes it; `environment` and `stdin` replace parts of it, `undefined` leaves a variable out. */
 export function cniCall(
   command: string,
-  { environment = {}, stdin = wholeConf, nonce = cniNonce }: { environment?: Record<string, string | undefined>; stdin?: unknown; nonce?: string } = {},
+  {
+    environment = {},
+    stdin = wholeConf,
+    nonce = cniNonce,
+  }: { environment?: Record<string, string | undefined>; stdin?: unknown; nonce?: string } = {},
 ): RequestFrame {
   const variables: Record<string, string | undefined> = {
     CNI_COMMAND: command,
     CNI_CONTAINERID: '5bc0ffee',
     CNI_NETNS: '/run/netns/cni-1',
     CNI_IFNAME: 'eth0',
-    CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=pay;K8S_POD_NAME=api-0;K8S_POD_UID=9c1f0000-0000-4000-8000-000000000001',
+    CNI_ARGS:
+      'IgnoreUnknown=1;K8S_POD_NAMESPACE=pay;K8S_POD_NAME=api-0;K8S_POD_UID=9c1f0000-0000-4000-8000-000000000001',
     CNI_PATH: '/opt/cni/bin',
     ORBWEAVER_PLUGIN: 'orbweaver',
     ...environment,
   };
   return {
-    environment: new Map(Object.entries(variables).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const]))),
-    stdin: stdin instanceof Uint8Array ? stdin : new TextEncoder().encode(typeof stdin === 'string' ? stdin : JSON.stringify(stdin)),
+    environment: new Map(
+      Object.entries(variables).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])),
+    ),
+    stdin:
+      stdin instanceof Uint8Array
+        ? stdin
+        : new TextEncoder().encode(typeof stdin === 'string' ? stdin : JSON.stringify(stdin)),
     nonce,
   };
 }

@@ -1,3 +1,4 @@
+import { createNodeActivities, createNodeSteps, type NodePorts } from '../../../activities/node-activities.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -7,12 +8,11 @@ import type {
   PodReader,
   PoolReader,
 } from '../../../activities/node-ports.ts';
-import { createNodeActivities, createNodeSteps, type NodePorts } from '../../../activities/node-activities.ts';
 import { type Attachment, attachmentKey } from '../../../contracts/attachment.ts';
 import { ProvisionError } from '../../../contracts/failures.ts';
-import type { NodeActivities } from '../../../contracts/node-activities.ts';
 import { type ClaimHolder, type ClaimPhase, ipClaimLabels } from '../../../contracts/ip-claim.ts';
-import { readPoolCatalogue, type ReservedIPObject } from '../../../ipam/pool-catalogue.ts';
+import type { NodeActivities } from '../../../contracts/node-activities.ts';
+import { type ReservedIPObject, readPoolCatalogue } from '../../../ipam/pool-catalogue.ts';
 import type { PoolObject } from '../../../ipam/pool-snapshot.ts';
 import { ClaimStore } from '../../../kube/claim-store.ts';
 import { labelHash } from '../../../kube/label-hash.ts';
@@ -77,14 +77,24 @@ export class NodeWorld {
       return `claim ${metadata.name} ${spec.phase}${spec.phase === 'Bound' ? ` ${holder?.containerID}` : ''}`;
     });
     const links = [...this.namespaces].flatMap(([path, { links }]) =>
-      [...links].map(([ifName, { owner, addresses }]) => `link ${path} ${ifName} of ${owner} with ${[...addresses].sort().join(' ')}`),
+      [...links].map(
+        ([ifName, { owner, addresses }]) =>
+          `link ${path} ${ifName} of ${owner} with ${[...addresses].sort().join(' ')}`,
+      ),
     );
-    const records = [...this.records].map(([key, { doneResult }]) => `record ${key}${doneResult === undefined ? '' : ' done'}`);
+    const records = [...this.records].map(
+      ([key, { doneResult }]) => `record ${key}${doneResult === undefined ? '' : ' done'}`,
+    );
     return [...claims, ...links, ...records].sort();
   }
 
   /** Writes a claim as another worker, or an earlier life of this one, left it. */
-  async putClaim(name: string, phase: ClaimPhase, holder: ClaimHolder, { pool = 'v4', prefix = 24, kept = phase === 'Held' } = {}): Promise<void> {
+  async putClaim(
+    name: string,
+    phase: ClaimPhase,
+    holder: ClaimHolder,
+    { pool = 'v4', prefix = 24, kept = phase === 'Held' } = {},
+  ): Promise<void> {
     await this.api.request({
       method: 'POST',
       path: '/apis/orbweaver.io/v1alpha1/ipclaims',
@@ -92,7 +102,10 @@ export class NodeWorld {
       body: {
         apiVersion: 'orbweaver.io/v1alpha1',
         kind: 'IPClaim',
-        metadata: { name, labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) } },
+        metadata: {
+          name,
+          labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) },
+        },
         spec: { address: `${name}/${prefix}`, pool, phase, holders: [holder], ...(kept ? { kept } : {}) },
       },
     });
@@ -108,7 +121,8 @@ export class NodeWorld {
       for (const { owner, addresses } of links.values()) {
         for (const address of owner === '' ? [] : addresses) {
           const claim = this.api.all().find(({ spec }) => spec.address === address);
-          const isHeld = claim?.spec.phase === 'Bound' && claim.spec.holders.some(({ containerID }) => containerID === owner);
+          const isHeld =
+            claim?.spec.phase === 'Bound' && claim.spec.holders.some(({ containerID }) => containerID === owner);
           if (!isHeld) this.violations.push(`${address} answers for ${owner} without its claim, after ${after}`);
         }
       }
@@ -179,20 +193,22 @@ export class NodeProcess {
 
   #port<Port extends object>(name: string, port: Port): Port {
     const world = this.#world;
-    const wrapped = Object.entries(port as Record<string, (...args: unknown[]) => Promise<unknown>>).map(([method, work]) => [
-      method,
-      async (...args: unknown[]) => {
-        this.#requireAlive();
-        const call = `${name}.${method}`;
-        const moment = world.trace.push(call) - 1;
-        world.onMoment?.({ call, at: 'before', moment });
-        const result = await work(...args);
-        this.#requireAlive();
-        world.checkInvariants(call);
-        world.onMoment?.({ call, at: 'after', moment });
-        return result;
-      },
-    ]);
+    const wrapped = Object.entries(port as Record<string, (...args: unknown[]) => Promise<unknown>>).map(
+      ([method, work]) => [
+        method,
+        async (...args: unknown[]) => {
+          this.#requireAlive();
+          const call = `${name}.${method}`;
+          const moment = world.trace.push(call) - 1;
+          world.onMoment?.({ call, at: 'before', moment });
+          const result = await work(...args);
+          this.#requireAlive();
+          world.checkInvariants(call);
+          world.onMoment?.({ call, at: 'after', moment });
+          return result;
+        },
+      ],
+    );
     return Object.fromEntries(wrapped) as Port;
   }
 
@@ -211,7 +227,9 @@ async function giveBack(claims: ClaimStore, name: string, containerID: string): 
 
 export const recordKey = (attachment: Attachment): string => `${attachment.containerID} ${attachmentKey(attachment)}`;
 
-export const memoryRecords = (world: Pick<NodeWorld, 'records'>): AttachmentRecords & { list(): Promise<AttachmentRecord[]> } => ({
+export const memoryRecords = (
+  world: Pick<NodeWorld, 'records'>,
+): AttachmentRecords & { list(): Promise<AttachmentRecord[]> } => ({
   read: async (attachment) => world.records.get(recordKey(attachment)),
   async write(record) {
     world.records.set(recordKey(record.attachment), structuredClone(record));
@@ -225,10 +243,14 @@ export const memoryRecords = (world: Pick<NodeWorld, 'records'>): AttachmentReco
 const memoryKernel = (world: NodeWorld): Kernel => ({
   async plumb({ containerID, ifName, netns, netnsCookie, addresses }) {
     const namespace = world.namespaceOf(netns, netnsCookie);
-    if (namespace === undefined) throw new ProvisionError({ type: 'InvalidNamespace', message: `${netns} is not the sandbox's any more` });
+    if (namespace === undefined)
+      throw new ProvisionError({ type: 'InvalidNamespace', message: `${netns} is not the sandbox's any more` });
     const existing = namespace.links.get(ifName);
     if (existing !== undefined && existing.owner !== containerID) {
-      throw new ProvisionError({ type: 'InterfaceExists', message: `Cannot make ${ifName}: the sandbox has an interface of that name` });
+      throw new ProvisionError({
+        type: 'InterfaceExists',
+        message: `Cannot make ${ifName}: the sandbox has an interface of that name`,
+      });
     }
     namespace.links.set(ifName, { owner: containerID, addresses: new Set(addresses.map(({ address }) => address)) });
     return { mac: '02:00:00:00:00:01', mtuBytes: 1500, commands: [`ip link add ${ifName} type macvlan`] };
