@@ -27,7 +27,7 @@ generate: setup ## types from the CRDs
 	@node kube/generate-types.ts
 
 golden: setup ## rewrites golden files; review reads the diff
-	@GOLDEN=1 UPDATE_GOLDEN=1 node test/run.ts unit live
+	@GOLDEN=1 node test/run.ts unit live integration e2e
 
 up: setup parts ## a dev stack that stays
 	@node deploy/dev/up.ts

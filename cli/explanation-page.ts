@@ -1,15 +1,8 @@
 import type { Failure } from '../contracts/failures.ts';
-import type {
-  ExplainedCall,
-  ExplainedInterface,
-  ExplainedRun,
-  ExplainedStep,
-  Explanation,
-  RunSummary,
-  Standing,
-} from './explanation.ts';
+import type { ExplainedInterface, ExplainedRun, Explanation, RunSummary, Standing } from './explanation.ts';
 import type { Paint, Tone } from './paint.ts';
 import { renderPods, shortID } from './pod-table.ts';
+import { endings, renderStory, titleOf } from './run-story.ts';
 import { table } from './table.ts';
 import { duration, type WallClock } from './wall-clock.ts';
 
@@ -18,13 +11,13 @@ const tones = { attached: 'good', waiting: 'busy', failed: 'bad', none: 'bold' }
   Tone
 >;
 /** A pod that cannot start has a run for every try of its kubelet: the newest tell enough. */
-const earlierShown = 10;
+const othersShown = 10;
 
 /** Tells the story of one pod's network: the verdict, what to do, then what happened and who holds what. */
 export function renderExplanation(explanation: Explanation, clock: WallClock, paint: Paint, columns?: number): string {
-  const { standing, run, claims, earlier, warnings, interfaces } = explanation;
+  const { standing, run, claims, others, warnings, interfaces } = explanation;
   const remedies = new Set(interfaces.flatMap(({ failure }) => failure?.remedy ?? []));
-  const rest = earlier.length - earlierShown;
+  const rest = others.length - othersShown;
   return [
     [
       paint(tones[standing], verdict(explanation, clock)),
@@ -38,13 +31,13 @@ export function renderExplanation(explanation: Explanation, clock: WallClock, pa
       ? []
       : [section(interfacesTitle[explanation.source], renderInterfaces(interfaces, columns), paint)]),
     ...(claims.length === 0 ? [] : [section('Claims', renderPods(claims, columns), paint)]),
-    ...(earlier.length === 0
+    ...(others.length === 0
       ? []
       : [
           section(
-            'Earlier runs',
-            earlier
-              .slice(0, earlierShown)
+            'Other runs of this pod, newest first',
+            others
+              .slice(0, othersShown)
               .map((summary) => renderSummary(summary, clock))
               .join('\n'),
             paint,
@@ -61,7 +54,7 @@ const interfacesTitle = {
 } as const;
 
 /** The whole story in one sentence. */
-export function verdict({ namespace, name, interfaces, run, claims, earlier }: Explanation, clock: WallClock): string {
+export function verdict({ namespace, name, interfaces, run, claims }: Explanation, clock: WallClock): string {
   const pod = `${namespace}/${name}`;
   const clauses = interfaces.map((nic) => clauseOf(nic, run, clock));
   if (clauses.length > 0) return `${pod} ${clauses.join('; ')}`;
@@ -69,7 +62,7 @@ export function verdict({ namespace, name, interfaces, run, claims, earlier }: E
     const held = claims.map(({ address }) => address).join(' and ');
     if (held !== '')
       return `${pod} holds ${held}, but Temporal knows no run of it: its history has expired, or it was never here`;
-    return `${pod} has no network, and Temporal knows ${earlier.length === 0 ? 'no run of it' : 'only older runs of it'}`;
+    return `${pod} has no network, and Temporal knows no run of it`;
   }
   const { closed } = run;
   if (closed === undefined)
@@ -130,96 +123,6 @@ function renderRun(
     `Run ID    ${runID}`,
   ].join('\n');
 }
-
-const endings = {
-  Completed: 'completed',
-  Failed: 'failed',
-  Terminated: 'terminated',
-  Cancelled: 'cancelled',
-  TimedOut: 'timed out',
-} as const;
-
-function renderStory({ calls, incidents, closed }: ExplainedRun, clock: WallClock, paint: Paint): string {
-  const steps = calls.flatMap((call) => call.steps);
-  const widths = {
-    title: Math.max(0, ...steps.map((step) => titleOf(step).length)),
-    took: Math.max(0, ...steps.map((step) => tookOf(step).length)),
-  };
-  const entries = [
-    ...calls.map((call) => ({ atMs: call.arrivedAtMs, lines: callLines(call, clock, paint, widths) })),
-    ...incidents.map(({ atMs, what }) => ({ atMs, lines: [`${clock.precise(atMs)}  ${paint('busy', what)}`] })),
-  ].sort((a, b) => a.atMs - b.atMs);
-  const end =
-    closed === undefined
-      ? []
-      : [
-          `${clock.precise(closed.atMs)}  run ${endings[closed.how]}${closed.reason === undefined ? '' : `: ${closed.reason}`}`,
-        ];
-  return [...entries.flatMap(({ lines }) => lines), ...end].join('\n');
-}
-
-function callLines(call: ExplainedCall, clock: WallClock, paint: Paint, widths: StepWidths): readonly string[] {
-  const { command, attachment, arrivedAtMs, outcome, tookMs, failure, steps } = call;
-  const { ifName, network, kind } = attachment;
-  const name = command === 'add' ? 'ADD' : 'DEL';
-  const took = tookMs === undefined ? '' : ` ${outcome === 'failed' ? 'after' : 'in'} ${duration(tookMs)}`;
-  const type = failure === undefined ? '' : `: ${failure.type}`;
-  const head = `${clock.precise(arrivedAtMs)}  ${name} ${ifName} (network ${network}, ${kind}): ${paint(outcomeTones[outcome], `${outcomeWords[outcome]}${took}${type}`)}`;
-  return [head, ...steps.map((step) => stepLine(step, call, paint, widths))];
-}
-
-const outcomeTones = {
-  attached: 'good',
-  detached: 'good',
-  failed: 'bad',
-  running: 'busy',
-  unanswered: 'busy',
-} as const satisfies Record<ExplainedCall['outcome'], Tone>;
-
-const outcomeWords = {
-  attached: 'attached',
-  detached: 'released',
-  failed: 'failed',
-  running: 'not done yet',
-  unanswered: 'not done when the run ended',
-} as const;
-
-interface StepWidths {
-  readonly title: number;
-  readonly took: number;
-}
-
-function stepLine(
-  step: ExplainedStep,
-  { arrivedAtMs, failure }: ExplainedCall,
-  paint: Paint,
-  widths: StepWidths,
-): string {
-  const offset = `+${duration(step.startedAtMs - arrivedAtMs)}`.padStart(10);
-  const line = `${offset}  ${titleOf(step).padEnd(widths.title)}  ${tookOf(step).padStart(widths.took)}`;
-  const spelled = (found: Failure): string =>
-    found.message === failure?.message ? found.type : `${found.type}: ${found.message}`;
-  const told = [
-    step.brought,
-    step.failure && paint('bad', `${step.isRetrying ? 'will be tried again, ' : ''}${spelled(step.failure)}`),
-    step.failure === undefined && step.retriedAfter && `before that ${spelled(step.retriedAfter)}`,
-  ].filter(Boolean);
-  return told.length === 0 ? line : `${line}  ${told.join('; ')}`;
-}
-
-const tookOf = ({ attempts, lastAttemptMs, startedAtMs, endedAtMs }: ExplainedStep): string =>
-  attempts === 1 ? duration(lastAttemptMs) : `${attempts} attempts in ${duration(endedAtMs - startedAtMs)}`;
-
-/** Activities as an operator thinks of them; one that a newer worker has keeps its name. */
-const titles: Readonly<Record<string, string>> = {
-  claimAddresses: 'claim addresses',
-  plumbLink: 'make the interface',
-  removeLink: 'remove the interface',
-  releaseAddresses: 'release addresses',
-  answerFailure: 'answer the caller',
-};
-
-const titleOf = ({ name, isUndo }: ExplainedStep): string => `${isUndo ? 'undo: ' : ''}${titles[name] ?? name}`;
 
 function renderInterfaces(interfaces: readonly ExplainedInterface[], columns?: number): string {
   const cells = interfaces.map(({ ifName, network, kind, phase, addresses }) => [

@@ -26,7 +26,7 @@ const evidenceOf = (history: RunHistory, changes: Partial<Evidence> = {}): Evide
   name: history.first.pod.name,
   run: summary(history),
   history,
-  earlier: [],
+  others: [],
   claims: undefined,
   warnings: [],
   ...changes,
@@ -90,7 +90,7 @@ describe('claims and runs', () => {
 
   it('are told without a run when Temporal has forgotten it', () => {
     const claims = podRows([claimOf('10.70.8.20')]);
-    const explanation = explain({ namespace: 'pay', name: 'api-0', earlier: [], claims, warnings: [] });
+    const explanation = explain({ namespace: 'pay', name: 'api-0', others: [], claims, warnings: [] });
     expect(sentence(explanation)).toBe(
       'pay/api-0 holds 10.70.8.20/22, but Temporal knows no run of it: its history has expired, or it was never here',
     );
@@ -202,14 +202,22 @@ describe('a run', () => {
     expect(explanation.interfaces).toEqual([]);
   });
 
-  it('that was brought back after its worker was killed shows the incident in its place', () => {
-    const stall: RunEvent = {
-      kind: 'stall',
-      atMs: second + 2000,
-      why: 'the node worker took up the run and was not heard of again in time',
-    };
-    const told = page(explain(evidenceOf(history(stall, claimed, plumbed))));
-    expect(told).toMatch('00:00:03.000  the node worker took up the run and was not heard of again in time');
+  it('that was brought back after its worker was killed shows the incident where it happened', () => {
+    const why = 'the node worker took up the run and was not heard of again in time';
+    const stall: RunEvent = { kind: 'stall', atMs: second + 3, why };
+    const told = page(explain(evidenceOf(history(stall, claimed, plumbed)))).split('\n');
+    const [first, incident, last] = ['claim addresses', why, 'make the interface'].map((text) =>
+      told.findIndex((line) => line.includes(text)),
+    );
+    expect([first, incident, last]).toEqual([first, (first ?? 0) + 1, (first ?? 0) + 2]);
+    expect(told[incident ?? 0]).toMatch(/^ +\+3\.0 ms {2}the node worker/);
+  });
+
+  it('tells of an incident between two calls at its own time', () => {
+    const cancel: RunEvent = { kind: 'cancel-requested', atMs: second + 5000 };
+    expect(page(explain(evidenceOf(history(claimed, plumbed, cancel))))).toMatch(
+      '00:00:06.000  somebody asked for the run to be cancelled',
+    );
   });
 
   it('that is trying again says so, and why', () => {
@@ -235,8 +243,8 @@ describe('a run', () => {
     expect(page(explain(evidenceOf(history(claimed, step('enslaveBond', second + 4)))))).toMatch('enslaveBond');
   });
 
-  it('is followed by the earlier ones, a line each, the newest ten', async () => {
-    const earlier = Array.from({ length: 12 }, (_, index) =>
+  it('is followed by the others, a line each, the newest ten', async () => {
+    const others = Array.from({ length: 12 }, (_, index) =>
       summary(history(), {
         startedAtMs: index * second,
         closedAtMs: index * second + 31,
@@ -245,7 +253,7 @@ describe('a run', () => {
         node: 'r7-n1',
       }),
     ).toReversed();
-    const told = page(explain(evidenceOf(history(claimed, plumbed), { earlier })));
+    const told = page(explain(evidenceOf(history(claimed, plumbed), { others })));
     expect(told).toMatch('1970-01-01 00:00:11.000  c0ffee  on r7-n1  for 31 ms  failed\n');
     expect(told).toMatch(/… and 2 more: -o json$/);
   });

@@ -15,8 +15,8 @@ export interface Explanation {
   /** Who said so: the node's worker just now, or the history that it wrote. */
   readonly source: 'worker' | 'history' | 'none';
   readonly run?: ExplainedRun;
-  /** Older runs of pods of this name, newest first. */
-  readonly earlier: readonly RunSummary[];
+  /** The other runs of pods of this name, newest first. */
+  readonly others: readonly RunSummary[];
   readonly claims: readonly PodRow[];
   /** What does not fit together, or could not be looked up. */
   readonly warnings: readonly string[];
@@ -100,14 +100,14 @@ export interface Evidence {
   readonly history?: RunHistory;
   /** The worker's own word, when it answered. */
   readonly live?: PodNetworkState;
-  readonly earlier: readonly RunSummary[];
+  readonly others: readonly RunSummary[];
   /** Undefined when they could not be read: then nothing is concluded from their absence. */
   readonly claims: readonly PodRow[] | undefined;
   readonly warnings: readonly string[];
 }
 
 /** Puts together what the history, the worker and the claims say of one pod. */
-export function explain({ namespace, name, run, history, live, earlier, claims, warnings }: Evidence): Explanation {
+export function explain({ namespace, name, run, history, live, others, claims, warnings }: Evidence): Explanation {
   const explained = run && history && explainRun(run, history);
   const told = explained === undefined ? [] : interfacesOf(explained);
   const interfaces = live === undefined ? told : live.interfaces.map((nic) => withHistory(nic, told));
@@ -118,7 +118,7 @@ export function explain({ namespace, name, run, history, live, earlier, claims, 
     interfaces,
     source: live !== undefined ? 'worker' : explained !== undefined ? 'history' : 'none',
     ...(explained === undefined ? {} : { run: explained }),
-    earlier,
+    others,
     claims: claims ?? [],
     warnings: [...warnings, ...(claims && explained ? contradictions(interfaces, explained, claims) : [])],
   };

@@ -6,8 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { plain } from './paint.ts';
 import { run } from './program.ts';
 
+interface Printed {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
 /** Runs a command line and keeps what it printed. */
-async function orb(...args: readonly string[]): Promise<{ code: number; out: string; error: string }> {
+async function orb(...args: readonly string[]): Promise<Printed> {
   const [out, error]: [string[], string[]] = [[], []];
   const code = await run(args, {
     print: (text) => out.push(text),
@@ -84,45 +90,45 @@ it('exits with 0 after showing its help', async () => {
 });
 
 describe('a server that is away', () => {
-  const closedPort = async (): Promise<number> => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const port = portOf(server);
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  };
+  /** All at once, because each takes the 3 s that a command waits. */
+  let silent: Promise<Printed>;
+  let refused: Promise<Printed>;
+  let temporal: Readonly<Record<'refuses' | 'is silent', Promise<Printed>>>;
+  let closedPort: number;
+
+  beforeAll(async () => {
+    const closing = createServer();
+    await new Promise<void>((resolve) => closing.listen(0, '127.0.0.1', resolve));
+    closedPort = portOf(closing);
+    await new Promise((resolve) => closing.close(resolve));
+    const [toSilence, toRefusal] = [await kubeconfigFor(portOf(mute)), await kubeconfigFor(closedPort)];
+    const explain = (port: number): Promise<Printed> =>
+      orb('explain', 'pod', 'pay/api-0', '--temporal-address', `127.0.0.1:${port}`, '--kubeconfig', toRefusal);
+    silent = orb('pods', '-A', '--kubeconfig', toSilence);
+    refused = orb('pods', '-A', '--kubeconfig', toRefusal);
+    temporal = { refuses: explain(closedPort), 'is silent': explain(portOf(mute)) };
+  });
 
   it('is named with what to do, when the API server refuses', async () => {
-    const port = await closedPort();
-    const { code, error } = await orb('pods', '-A', '--kubeconfig', await kubeconfigFor(port));
+    const { code, error } = await refused;
     expect(code).toBe(1);
     expect(error).toMatch(
-      new RegExp(`^Error: Cannot list ipclaims at http://127.0.0.1:${port}: .*ECONNREFUSED.*\nRemedy: .*--kubeconfig`),
+      /^Error: Cannot list ipclaims at http:\/\/127.0.0.1:\d+: .*ECONNREFUSED.*\nRemedy: .*--kubeconfig/,
     );
   });
 
   it('is given up after 3 s, when the API server is silent', async () => {
-    const { code, error } = await orb('pods', '-A', '--kubeconfig', await kubeconfigFor(portOf(mute)));
+    const { code, error } = await silent;
     expect(code).toBe(1);
     expect(error).toMatch(/^Error: Cannot list ipclaims .* none within 3000 ms\nRemedy: /);
   });
 
-  it.each(['refuses', 'is silent'])(
+  it.each(['refuses', 'is silent'] as const)(
     'is named with what to do, when Temporal %s',
     async (how) => {
-      const port = how === 'refuses' ? await closedPort() : portOf(mute);
-      const address = `127.0.0.1:${port}`;
-      const { code, error } = await orb(
-        'explain',
-        'pod',
-        'pay/api-0',
-        '--temporal-address',
-        address,
-        '--kubeconfig',
-        await kubeconfigFor(port),
-      );
+      const { code, error } = await temporal[how];
       expect(code).toBe(1);
-      expect(error).toMatch(new RegExp(`^Error: Cannot ask Temporal at ${address}: .*\nRemedy: .*--temporal-address`));
+      expect(error).toMatch(/^Error: Cannot ask Temporal at 127.0.0.1:\d+: .*\nRemedy: .*--temporal-address/);
       expect(error).not.toMatch(/^ +at /m);
     },
     10_000,

@@ -10,7 +10,7 @@ const whenTraced = hasTools ? describe : describe.skip;
 whenTraced('with strace and iproute2 installed', () => {
   it('our messages are those that this machine’s ip(8) sends', () => {
     const capture = captureIproute2();
-    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(goldenFile, `${JSON.stringify(capture, undefined, 2)}\n`);
+    if (process.env['GOLDEN'] === '1') writeFileSync(goldenFile, `${JSON.stringify(capture, undefined, 2)}\n`);
     const ours = Object.entries({ ...commands, ...closingCommands }).map(([command, encode]) => [
       command,
       asSent(encode(capture.facts)),

@@ -7,7 +7,7 @@ import { decodeMessages, type NetlinkMessage } from './nlmsg.ts';
 import { readMainRoute } from './route-message.ts';
 import { asSent, type Capture, closingCommands, commands } from './testing/iproute2-capture.ts';
 
-/** Written by iproute2-golden.live.test.ts with UPDATE_GOLDEN=1. */
+/** Written by iproute2-golden.live.test.ts with GOLDEN=1. */
 const golden = JSON.parse(readFileSync(new URL('./testdata/iproute2.json', import.meta.url), 'utf8')) as Capture;
 
 const answers = (question: keyof Capture['answers']): NetlinkMessage[] =>

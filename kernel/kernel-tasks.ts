@@ -13,18 +13,20 @@ import { applyPlan, type PlanSite } from './apply-plan.ts';
 import { kernelRefused } from './kernel-refused.ts';
 import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
-import { oneProcessOfEach, searchNamespace } from './namespace-search.ts';
+import { searchNamespace } from './namespace-search.ts';
 import { NetlinkError } from './netlink-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import {
   closing,
   invalidNamespace,
+  keepIfSame,
   type NetworkNamespace,
   openNamespace,
   openNodeNamespace,
   openPodNamespace,
 } from './network-namespace.ts';
 import { observeLink, observeLinks, observeNamespace, observeParent } from './observe.ts';
+import { oneProcessOfEach } from './process-namespaces.ts';
 import { systemCalls } from './system-calls.ts';
 
 /** Which interface of which sandbox, and how it is to be. */
@@ -188,11 +190,9 @@ function inSandbox<Result>(
 
 function findNamespace(netns: string, cookie: string | undefined): NetworkNamespace | undefined {
   const opening = openNamespace(systemCalls, netns);
-  if (opening.outcome === 'opened') {
-    if (cookie === undefined || opening.namespace.cookie === cookie) return opening.namespace;
-    opening.namespace.close();
-  }
-  return cookie === undefined ? undefined : searchNamespace(systemCalls, netns, cookie);
+  const named = opening.outcome === 'opened' ? opening.namespace : undefined;
+  if (cookie === undefined) return named;
+  return (named && keepIfSame(named, cookie)) ?? searchNamespace(systemCalls, netns, cookie);
 }
 
 /** Asks in a pod's namespace, or without a path in the node's. */

@@ -197,7 +197,12 @@ describe('a plumb is refused, and leaves pod and node as they were,', () => {
       'InvalidConfig',
       '10.71.0.1',
     ],
-    ['in a namespace that is not the sandbox’s', { netnsCookie: '1234567' }, 'InvalidNamespace', 'another namespace'],
+    [
+      'in a namespace that is not the sandbox’s',
+      { netnsCookie: '1234567' },
+      'InvalidNamespace',
+      'no longer the namespace',
+    ],
   ])('%s', async (_, changes, type, found) => {
     const before = state();
     await expect(kernel.plumb(await specFor(pod, changes))).rejects.toMatchObject({
@@ -407,6 +412,7 @@ describe('a namespace', () => {
       await once(holder.stdout, 'data');
       execFileSync('umount', [path]);
       expect(await kernel.namespaceState(path, cookie)).toBe('alive');
+      expect(await kernel.namespaceState(`/var${path}`, cookie)).toBe('alive'); // as container runtimes write it
       expect(await kernel.canSeeNamespaceMounts('/run/netns')).toMatchObject({
         sees: false,
         reason: expect.stringContaining(nameOf(path)),

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { oneProcessOfEach } from './namespace-search.ts';
+import { readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { oneProcessOfEach } from './process-namespaces.ts';
 
 export type MountSight = { readonly sees: true } | { readonly sees: false; readonly reason: string };
 
@@ -7,18 +8,20 @@ export type MountSight = { readonly sees: true } | { readonly sees: false; reado
  * Whether this process would notice a namespace that lives: only then may it call one gone.
  *
  * A worker whose container hides the host's processes, or whose copy of the mounts was cut off from the host's, would take
- * every sandbox for gone. So two things must hold: /proc shows the host's processes (hostPID), and no process sees a namespace mounted under `directory` that we do not (HostToContainer propagation).
+ * every sandbox for gone. So two things must hold: /proc shows the host's processes (hostPID), and no process sees a namespace
+ * mounted under `directory` that we do not (HostToContainer propagation).
  */
 export function namespaceMountsInSight(directory: string): MountSight {
   const processes = oneProcessOfEach('mnt');
   if (!seesTheHost(processes.size)) {
     return { sees: false, reason: 'no process but our own is in sight: the node worker needs hostPID' };
   }
-  const ours = namespaceMounts('/proc/self/mountinfo', directory);
-  if (ours === undefined) return { sees: false, reason: '/proc/self/mountinfo cannot be read' };
-  for (const pid of processes.values()) {
-    const theirs = namespaceMounts(`/proc/${pid}/mountinfo`, directory) ?? [];
-    const hidden = theirs.filter((mount) => !ours.includes(mount));
+  // Ours are read before and after: a mount that comes or goes meanwhile is in one of the two.
+  const before = namespaceMounts('self', directory);
+  const theirs = [...processes.values()].map((pid) => ({ pid, mounts: namespaceMounts(pid, directory) }));
+  const ours = new Set([...before, ...namespaceMounts('self', directory)]);
+  for (const { pid, mounts } of theirs) {
+    const hidden = mounts.filter((mount) => !ours.has(mount));
     if (hidden.length > 0) {
       return {
         sees: false,
@@ -29,19 +32,34 @@ export function namespaceMountsInSight(directory: string): MountSight {
   return { sees: true };
 }
 
-/** Mount points of namespaces at or under a directory, each with the namespace that is mounted there. */
-export function namespaceMounts(mountinfo: string, directory: string): string[] | undefined {
-  let text: string;
+/** Where a process sees a namespace mounted at exactly this path, links in it followed as they lie before us. */
+export const namespaceMountPoint = (pid: number, path: string): string | undefined =>
+  namespaceMounts(pid, path)[0]?.replace(/ .*/, '');
+
+/**
+ * Network namespaces that a process sees mounted at or under a path: "mount point namespace" for each. None when the process
+ * ended meanwhile or is not ours to look at. Fields: proc_pid_mountinfo(5).
+ */
+function namespaceMounts(pid: number | 'self', path: string): string[] {
+  const place = canonical(path);
   try {
-    text = readFileSync(mountinfo, 'utf8');
+    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter(([, , , root = '', point = '']) => root.startsWith('net:[') && `${point}/`.startsWith(`${place}/`))
+      .map(([, , , root, point]) => `${point} ${root}`);
   } catch {
-    return undefined; // ended meanwhile, or not ours to look at
+    return [];
   }
-  return text
-    .split('\n')
-    .map((line) => line.split(' ')) // proc_pid_mountinfo(5): id, parent, device, root, mount point, …
-    .filter(([, , , root = '', point = '']) => root.startsWith('net:[') && `${point}/`.startsWith(`${directory}/`))
-    .map(([, , , root, point]) => `${point} ${root}`);
+}
+
+/** Runtimes say /var/run/netns, the mount table says /run/netns. The last part need not exist. */
+function canonical(path: string): string {
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
 }
 
 /**

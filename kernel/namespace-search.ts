@@ -1,5 +1,6 @@
-import { readdirSync, readlinkSync } from 'node:fs';
-import { type NetworkNamespace, openNamespace } from './network-namespace.ts';
+import { namespaceMountPoint } from './namespace-mounts.ts';
+import { keepIfSame, type NetworkNamespace, openNamespace } from './network-namespace.ts';
+import { oneProcessOfEach } from './process-namespaces.ts';
 import { SystemCallError, type SystemCalls } from './system-calls.ts';
 
 /**
@@ -10,15 +11,19 @@ import { SystemCallError, type SystemCalls } from './system-calls.ts';
 export function searchNamespace(calls: SystemCalls, path: string, cookie: string): NetworkNamespace | undefined {
   for (const candidate of candidatePaths(path)) {
     const namespace = tryOpen(calls, candidate);
-    if (namespace?.cookie === cookie) return namespace;
-    namespace?.close();
+    const found = namespace === undefined ? undefined : keepIfSame(namespace, cookie);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
 
 function* candidatePaths(path: string): Generator<string> {
   for (const pid of oneProcessOfEach('net').values()) yield `/proc/${pid}/ns/net`;
-  for (const pid of oneProcessOfEach('mnt').values()) yield `/proc/${pid}/root${path}`;
+  // A container may hold anything at that path, also a file system that never answers: its mount table is asked first.
+  for (const pid of oneProcessOfEach('mnt').values()) {
+    const point = namespaceMountPoint(pid, path);
+    if (point !== undefined) yield `/proc/${pid}/root${point}`;
+  }
 }
 
 function tryOpen(calls: SystemCalls, path: string): NetworkNamespace | undefined {
@@ -28,28 +33,5 @@ function tryOpen(calls: SystemCalls, path: string): NetworkNamespace | undefined
   } catch (error) {
     if (error instanceof SystemCallError) return undefined; // ended meanwhile, or not ours to look at
     throw error;
-  }
-}
-
-/** A process for each namespace of one type, by the namespace's name, for example "net:[4026531840]". */
-export function oneProcessOfEach(type: 'net' | 'mnt'): Map<string, number> {
-  const processes = new Map<string, number>();
-  for (const pid of processIds()) {
-    const namespace = namespaceOf(pid, type);
-    if (namespace !== undefined && !processes.has(namespace)) processes.set(namespace, pid);
-  }
-  return processes;
-}
-
-const processIds = (): number[] =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-
-function namespaceOf(pid: number, type: 'net' | 'mnt'): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/${type}`);
-  } catch {
-    return undefined; // ended meanwhile, a kernel thread, or not ours to look at
   }
 }

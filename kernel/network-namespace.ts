@@ -150,12 +150,22 @@ export function openPodNamespace(calls: SystemCalls, path: string, cookie?: stri
     throw invalidNamespace(path, opening.outcome === 'absent' ? 'there is no such file' : `it is ${opening.found}`);
   }
   const { namespace } = opening;
-  if (cookie !== undefined && namespace.cookie !== cookie) {
-    const found = namespace.cookie;
-    namespace.close();
-    throw invalidNamespace(path, `it is now another namespace (cookie ${found}, the sandbox's was ${cookie})`);
+  if (cookie === undefined) return namespace;
+  const kept = keepIfSame(namespace, cookie);
+  if (kept === undefined)
+    throw invalidNamespace(path, `it is no longer the namespace of the sandbox (cookie ${cookie})`);
+  return kept;
+}
+
+/** Closes a namespace that has another cookie, or whose cookie cannot be had. */
+export function keepIfSame(namespace: NetworkNamespace, cookie: string): NetworkNamespace | undefined {
+  let isSame = false;
+  try {
+    isSame = namespace.cookie === cookie;
+  } finally {
+    if (!isSame) namespace.close();
   }
-  return namespace;
+  return isSame ? namespace : undefined;
 }
 
 export const invalidNamespace = (path: string, found: string): ProvisionError =>

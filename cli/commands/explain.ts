@@ -1,4 +1,4 @@
-import { CliError, notFound } from '../cli-error.ts';
+import { type CliError, notFound } from '../cli-error.ts';
 import { openCluster } from '../cluster.ts';
 import { type Explanation, explain, type RunSummary } from '../explanation.ts';
 import { renderExplanation } from '../explanation-page.ts';
@@ -40,8 +40,7 @@ async function gather(
   read: ReadClaims,
 ): Promise<Explanation> {
   const runs = await temporal.runsOf(pod);
-  const position = sandbox === undefined ? 0 : runs.findIndex(({ containerID }) => containerID.startsWith(sandbox));
-  const run = runs[position];
+  const run = runs.find(({ containerID }) => containerID.startsWith(sandbox ?? ''));
   if (run === undefined && (sandbox !== undefined || !read.claims?.length)) throw nothingKnown(pod, sandbox, runs);
   const [history, live] =
     run === undefined
@@ -52,7 +51,7 @@ async function gather(
     ...(run === undefined ? {} : { run }),
     ...(history === undefined ? {} : { history: readRunHistory(history) }),
     ...(live === undefined ? {} : { live }),
-    earlier: runs.slice(position + 1),
+    others: runs.filter((other) => other !== run),
     ...read,
   });
 }
@@ -72,8 +71,8 @@ async function readClaims({ namespace, name }: PodName, kubeconfig: string | und
       await cluster.close();
     }
   } catch (error) {
-    if (!(error instanceof CliError)) throw error;
-    return { claims: undefined, warnings: [`Claims are not shown. ${error.message}`] };
+    const why = error instanceof Error ? error.message : String(error);
+    return { claims: undefined, warnings: [`Claims are not shown. ${why}`] };
   }
 }
 

@@ -27,6 +27,8 @@ export interface CallOptions {
   /** Keys over those of the stack's network. */
   readonly conf?: Readonly<Record<string, unknown>>;
   readonly plugin?: 'orbweaver' | 'spiderpool' | 'coordinator' | 'ifacer';
+  /** Kills the executable after this time, as a runtime does that gave up. */
+  readonly killAfterSeconds?: number;
 }
 
 export interface PodName {
@@ -96,7 +98,7 @@ export class HandMadeSandbox {
   /** Calls the executable as a runtime does. */
   async call(
     command: string,
-    { env = {}, stdin, conf = {}, plugin = 'orbweaver' }: CallOptions = {},
+    { env = {}, stdin, conf = {}, plugin = 'orbweaver', killAfterSeconds }: CallOptions = {},
   ): Promise<CniAnswer> {
     const variables = {
       CNI_COMMAND: command,
@@ -109,8 +111,9 @@ export class HandMadeSandbox {
     };
     const set = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
     // The exit code comes after the JSON, which has no NUL.
-    const script = `"$0"; printf '\\0%d' $?`;
-    const out = await this.node.exec(['sh', '-c', script, join(this.node.paths.cniBin, plugin)], {
+    const script = `"$@"; printf '\\0%d' $?`;
+    const limit = killAfterSeconds === undefined ? [] : ['timeout', '-s', 'KILL', String(killAfterSeconds)];
+    const out = await this.node.exec(['sh', '-c', script, 'sh', ...limit, join(this.node.paths.cniBin, plugin)], {
       env: set,
       input: stdin ?? JSON.stringify({ ...orbweaverNetwork, ...conf }),
     });

@@ -79,6 +79,24 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect(store.own().map(({ name }) => name)).toEqual([address]);
     });
 
+    it('has one create in flight per interface and family, whatever the addresses', async () => {
+      let [inFlight, most] = [0, 0];
+      const count =
+        (by: number) =>
+        async ({ method }: ApiRequest): Promise<void> => {
+          inFlight += method === 'POST' ? by : 0;
+          most = Math.max(most, inFlight);
+        };
+      const watched = await loaded('r7-n1', interrupted(api, { before: count(1), after: count(-1) }));
+      const names = ['10.70.8.1', '10.70.8.2', '10.70.8.3'];
+      await Promise.all(names.map((name) => watched.take(request(name, holderOf()))));
+      expect([most, watched.own().length]).toEqual([1, 3]);
+      await Promise.all(
+        names.map((name, at) => watched.take(request(`${name}0`, holderOf({ interface: `net${at}` })))),
+      );
+      expect(most).toBeGreaterThan(1);
+    });
+
     it('gives each of 50 addresses to exactly one of 100 takers on two nodes', async () => {
       const stores = [store, await loaded('r7-n2')];
       const names = Array.from({ length: 50 }, (_, at) => `10.70.9.${at + 1}`);

@@ -2,9 +2,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { faultMoments, undoMoments } from '../../deploy/dev/faulty-node-worker.ts';
+import type { CallOptions, CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
+import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
 import { asLines } from './cluster-state.ts';
 import { violationsOf } from './invariants.ts';
-import { TestCluster } from './test-cluster.ts';
+import { TestCluster, timed } from './test-cluster.ts';
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -38,24 +40,250 @@ async function expectAsBefore(): Promise<void> {
   });
 }
 
+const injected = (moment: string): object => ({
+  cniVersion: '1.1.0',
+  code: 101,
+  msg: `Injected failure ${moment}. None: it was asked for`,
+  details: 'KernelRefused',
+});
+
+/** The addresses in an answer, without prefix length. */
+const addressesIn = ({ body }: CniAnswer): readonly string[] =>
+  (body?.ips ?? []).map(({ address }) => address.split('/', 1).join());
+
+/** An attachment is written down three times and claims two addresses: each of these moments comes in the middle of an ADD. */
+const laterMoments = [
+  'skip before records.write\nbefore records.write',
+  'skip after records.write\nafter records.write',
+  'skip before claims.take\nbefore claims.take',
+  'skip after claims.take\nafter claims.take',
+  'skip before records.write\nskip before records.write\nbefore records.write',
+  'skip after records.write\nskip after records.write\nafter records.write',
+];
+const struck = (faults: string): string => faults.split('\n').at(-1) ?? '';
+
 describe('an ADD', () => {
-  it.each(faultMoments)('that fails %s says so, leaves everything as it was, and succeeds when it is repeated', async (moment) => {
-    const sandbox = await cluster.sandbox('fault');
+  it.each([...faultMoments, ...laterMoments])(
+    'that fails "%s" says so, leaves everything as it was, and succeeds when it is repeated',
+    async (faults) => {
+      const sandbox = await cluster.sandbox('fault');
+      const untouched = asLines(await cluster.state());
+      await cluster.inject(faults);
+
+      expect(await sandbox.add()).toEqual({ exitCode: 1, body: injected(struck(faults)) });
+      expect(asLines(await cluster.state())).toEqual(untouched);
+      await cluster.untilStatus(sandbox, 'FAILED');
+
+      expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+      expect(violationsOf(await cluster.state())).toEqual([]);
+      await cluster.deletePod(sandbox);
+      expect(await sandbox.del()).toEqual({ exitCode: 0, body: undefined });
+      expect(asLines(await cluster.state())).toEqual(untouched);
+      await cluster.untilStatus(sandbox, 'COMPLETED');
+    },
+  );
+
+  it.each(undoMoments)('whose undo fails once %s still leaves nothing', async (moment) => {
+    const sandbox = await cluster.sandbox('undo');
     const untouched = asLines(await cluster.state());
+    await cluster.inject(`after kernel.plumb\n${moment}`);
+
+    expect(await sandbox.add()).toEqual({ exitCode: 1, body: injected('after kernel.plumb') });
+    await cluster.untilStatus(sandbox, 'FAILED');
+    expect(asLines(await cluster.state())).toEqual(untouched);
+  });
+
+  it.each([...faultMoments, ...laterMoments])(
+    'during which the worker is killed "%s" gets its answer from the next worker, or leaves nothing',
+    async (faults) => {
+      const sandbox = await cluster.sandbox('killed');
+      const untouched = asLines(await cluster.state());
+      await cluster.inject(faults.replace(/.*$/, (last) => `kill ${last}`));
+
+      const { ended } = cluster.node.worker;
+      const adding = sandbox.add();
+      expect(await ended).toBe('signal SIGKILL');
+      cluster.node.worker.start();
+      const { exitCode, body } = await adding;
+
+      expect(violationsOf(await cluster.state())).toEqual([]);
+      // A caller that waits is given its interface: it came back under the same nonce.
+      expect({ exitCode, msg: body?.msg }).toEqual({ exitCode: 0, msg: undefined });
+      expect((await cluster.describe(sandbox)).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
+      await cluster.deletePod(sandbox);
+      expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
+      expect(asLines(await cluster.state())).toEqual(untouched);
+      await cluster.untilStatus(sandbox, 'COMPLETED');
+    },
+    30_000,
+  );
+
+  it('whose worker is killed right after the answer is recorded by its run', async () => {
+    const sandbox = await cluster.sandbox('answered');
+    const added = await sandbox.add();
+    await cluster.restartWorker();
+    expect(added).toMatchObject({ exitCode: 0 });
+
+    const { interfaces } = await eventually('The run knows its interface', 10, async () => {
+      const found = await cluster.describe(sandbox);
+      return found.interfaces[0]?.phase === 'Attached' ? { value: found } : { state: JSON.stringify(found) };
+    });
+    expect(interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address.split('/', 1).join()))).toEqual(
+      addressesIn(added),
+    );
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  });
+
+  it('whose caller hangs up leaves nothing, or what its DEL finds', async () => {
+    for (const killAfterSeconds of [0.001, 0.004, 0.008, 0.016, 0.032, 0.1]) {
+      const sandbox = await cluster.sandbox(`hung-up-${killAfterSeconds * 1000}`);
+      const untouched = asLines(await cluster.state());
+      await sandbox.add({ killAfterSeconds });
+      await cluster.deletePod(sandbox);
+      expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
+      await eventually('Nothing is left', 5, async () => {
+        const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
+        return left.length === 0 ? { value: true } : { state: left.join('\n') };
+      });
+    }
+  });
+});
+
+describe('a DEL', () => {
+  it.each(undoMoments)('that fails once %s still succeeds and leaves nothing', async (moment) => {
+    const sandbox = await cluster.sandbox('del-fault');
+    const untouched = asLines(await cluster.state());
+    expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+    await cluster.deletePod(sandbox);
     await cluster.inject(moment);
 
-    expect(await sandbox.add()).toEqual({
-      exitCode: 1,
-      body: { cniVersion: '1.1.0', code: 101, msg: `Injected failure ${moment}. None: it was asked for`, details: 'KernelRefused' },
-    });
-    expect(asLines(await cluster.state())).toEqual(untouched);
-    await cluster.untilStatus(sandbox, 'FAILED');
-
-    expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
-    expect(violationsOf(await cluster.state())).toEqual([]);
-    await cluster.deletePod(sandbox);
-    expect(await sandbox.del()).toEqual({ exitCode: 0, body: undefined });
-    expect(asLines(await cluster.state())).toEqual(untouched);
+    const { exitCode, seconds } = await timed(sandbox.del());
+    expect(exitCode).toBe(0);
+    expect(seconds).toBeLessThan(5);
     await cluster.untilStatus(sandbox, 'COMPLETED');
+    expect(asLines(await cluster.state())).toEqual(untouched);
+  });
+
+  it.each(undoMoments)(
+    'during which the worker is killed %s is finished by the next worker',
+    async (moment) => {
+      const sandbox = await cluster.sandbox('del-killed');
+      const untouched = asLines(await cluster.state());
+      expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+      await cluster.deletePod(sandbox);
+      await cluster.inject(`kill ${moment}`);
+
+      const { ended } = cluster.node.worker;
+      const deleting = sandbox.del();
+      expect(await ended).toBe('signal SIGKILL');
+      cluster.node.worker.start();
+      expect(await deleting).toMatchObject({ exitCode: 0 });
+      await eventually('Nothing is left', 10, async () => {
+        const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
+        return left.length === 0 ? { value: true } : { state: left.join('\n') };
+      });
+      await cluster.untilStatus(sandbox, 'COMPLETED');
+    },
+    30_000,
+  );
+});
+
+describe('bad input', () => {
+  const netnsOf = ({ netns }: HandMadeSandbox): string => netns;
+  const cases: readonly {
+    readonly name: string;
+    readonly call?: CallOptions;
+    readonly annotation?: string;
+    readonly prepare?: (sandbox: HandMadeSandbox) => Promise<unknown>;
+    readonly code: number;
+    readonly message: string | ((sandbox: HandMadeSandbox) => string);
+  }[] = [
+    { name: 'an empty stdin', call: { stdin: '' }, code: 6, message: '?' },
+    { name: 'a megabyte of garbage', call: { stdin: '\x01{"'.repeat(350_000) }, code: 6, message: '?' },
+    {
+      name: 'half a megabyte less one of garbage',
+      call: { stdin: 'x'.repeat((512 << 10) - 1) },
+      code: 6,
+      message: '?',
+    },
+    { name: 'an unknown cniVersion', call: { conf: { cniVersion: '9.9.9' } }, code: 1, message: '?' },
+    { name: 'an unknown key', call: { conf: { vlan: 70 } }, code: 7, message: '?' },
+    { name: 'no command', call: { env: { CNI_COMMAND: '' } }, code: 4, message: '?' },
+    { name: 'no container ID', call: { env: { CNI_CONTAINERID: '' } }, code: 4, message: '?' },
+    {
+      name: 'neither namespace nor interface name',
+      call: { env: { CNI_NETNS: '', CNI_IFNAME: '' } },
+      code: 4,
+      message: '?',
+    },
+    { name: 'no pod', call: { env: { CNI_ARGS: '' } }, code: 4, message: '?' },
+    {
+      name: 'a container ID that leads elsewhere',
+      call: { env: { CNI_CONTAINERID: '../../x' } },
+      code: 4,
+      message: '?',
+    },
+    {
+      name: 'an interface name that is too long',
+      call: { env: { CNI_IFNAME: 'sixteen-bytes-00' } },
+      code: 4,
+      message: '?',
+    },
+    {
+      name: 'a namespace that is a regular file',
+      call: { env: { CNI_NETNS: '/etc/hostname' } },
+      code: 8,
+      message: '?',
+    },
+    { name: 'a namespace that is not there', call: { env: { CNI_NETNS: '/run/netns/none' } }, code: 8, message: '?' },
+    { name: "the node's own namespace", call: { env: { CNI_NETNS: '/proc/1/ns/net' } }, code: 8, message: '?' },
+    { name: 'a namespace of another type', call: { env: { CNI_NETNS: '/proc/self/ns/mnt' } }, code: 8, message: '?' },
+    {
+      name: 'an interface name that is taken',
+      prepare: (sandbox) => sandbox.exec(['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other']),
+      code: 7,
+      message: (sandbox) => netnsOf(sandbox),
+    },
+    { name: 'a master that is not there', call: { conf: { master: ['bond9'] } }, code: 7, message: '?' },
+    { name: 'an unknown pool', annotation: '{"ipv4": ["nowhere"]}', code: 7, message: '?' },
+    { name: 'a malformed annotation', annotation: '{"ipv4": "v4"}', code: 7, message: '?' },
+    { name: 'a disabled pool', annotation: '{"ipv4": ["off"]}', code: 7, message: '?' },
+    { name: 'an unknown pod', prepare: (sandbox) => cluster.deletePod(sandbox), code: 11, message: '?' },
+    { name: 'plugin ifacer', call: { plugin: 'ifacer' }, code: 7, message: '?' },
+    { name: 'plugin coordinator', call: { plugin: 'coordinator' }, code: 7, message: '?' },
+  ];
+  it.each(cases)(
+    '$name is refused with its code and message, and leaves nothing',
+    async ({ call, annotation, prepare, code, message }) => {
+      const sandbox = await cluster.sandbox(
+        'bad-input',
+        annotation === undefined ? {} : { [ippoolAnnotation]: annotation },
+      );
+      await prepare?.(sandbox);
+      const untouched = asLines(await cluster.state());
+
+      const { exitCode, body } = await sandbox.add(call);
+      expect(asLines(await cluster.state())).toEqual(untouched);
+      expect({ exitCode, code: body?.code, msg: body?.msg }).toEqual({
+        exitCode: 1,
+        code,
+        msg: typeof message === 'string' ? message : message(sandbox),
+      });
+      // It is no trouble for the next one.
+      const next = await cluster.sandbox('next');
+      expect(await next.add()).toMatchObject({ exitCode: 0 });
+    },
+  );
+
+  it('an exhausted pool is told with exact numbers, and leaves nothing', async () => {
+    const annotations = { [ippoolAnnotation]: '{"ipv4": ["tiny"]}' };
+    for (const name of ['one', 'two', 'three']) {
+      expect(await (await cluster.sandbox(name, annotations)).add()).toMatchObject({ exitCode: 0 });
+    }
+    const fourth = await cluster.sandbox('four', annotations);
+    const untouched = asLines(await cluster.state());
+    const { exitCode, body } = await fourth.add();
+    expect(asLines(await cluster.state())).toEqual(untouched);
+    expect({ exitCode, code: body?.code, msg: body?.msg }).toEqual({ exitCode: 1, code: 11, msg: '?' });
   });
 });

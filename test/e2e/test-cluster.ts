@@ -167,5 +167,3 @@ export async function timed(call: Promise<CniAnswer>): Promise<CniAnswer & { rea
   const startedAt = performance.now();
   return { ...(await call), seconds: (performance.now() - startedAt) / 1000 };
 }
-
-export type { CallOptions };

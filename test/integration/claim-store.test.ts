@@ -152,21 +152,6 @@ describe('claims when the way to the API server is bad', () => {
     expect(store.own()).toEqual([]);
   });
 
-  it('has one create in flight per interface and family', async () => {
-    let [inFlight, most] = [0, 0];
-    proxy.onRequest = async ({ method }) => {
-      if (method !== 'POST') return undefined;
-      inFlight += 1;
-      most = Math.max(most, inFlight);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      inFlight -= 1;
-      return undefined;
-    };
-    const names = Array.from({ length: 5 }, (_, at) => `10.70.8.${at + 1}`);
-    await Promise.all(names.map((each) => store.take(request(each, holderOf()))));
-    expect(most).toBe(1);
-  });
-
   it('says that the API server is away when it refuses connections, and works again when it is back', async () => {
     await proxy.refuse();
     const cause = { type: 'ApiServerUnavailable', message: expect.stringContaining('ECONNREFUSED') };

@@ -1,9 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { cruise, type ICruiseResult } from 'dependency-cruiser';
-import configuration from '../../.dependency-cruiser.cjs';
+import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser';
+
+const configuration = createRequire(import.meta.url)('../../.dependency-cruiser.cjs') as Required<IConfiguration>;
 
 /** Each rule must be able to fail: here it meets a tree that breaks it, and one that does not. */
 describe('the import table', () => {
@@ -43,7 +45,10 @@ describe('the import table', () => {
 
   it('sees an import of types alone', async () => {
     await write('kernel/b.ts', 'export interface Value { readonly a: 1 }\n');
-    await write('workflows/a.ts', "import type { Value } from '../kernel/b.ts';\nexport const value: Value = { a: 1 };\n");
+    await write(
+      'workflows/a.ts',
+      "import type { Value } from '../kernel/b.ts';\nexport const value: Value = { a: 1 };\n",
+    );
     expect(await brokenRules()).toContain('workflows-imports-one-way');
   });
 

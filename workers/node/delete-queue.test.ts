@@ -47,7 +47,9 @@ const attachment = (index: number) => ({
 const sandboxOf = (frame: RequestFrame) => frame.environment.get('CNI_CONTAINERID') ?? '';
 
 function open(detach: DeleteQueueOptions['detach'], more: Partial<DeleteQueueOptions> = {}): DeleteQueue {
-  const at = (level: string) => (fields: object, message: string) => void logged.push({ level, message, fields });
+  const at = (level: string) => (fields: object, message: string) => {
+    logged.push({ level, message, fields });
+  };
   const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const queue = new DeleteQueue({ directory, attachmentOf: attachmentOfDel, detach, log, ...more });
   queues.push(queue);

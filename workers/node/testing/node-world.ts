@@ -60,6 +60,8 @@ export class NodeWorld {
   readonly violations: string[] = [];
   /** Called around every port call; what it throws is what the call ends with. */
   onMoment: ((moment: Moment) => void) | undefined;
+  /** Awaited after every port call, when it has taken effect: lets a test act meanwhile. */
+  holdAfter: ((call: string) => Promise<void>) | undefined;
   claimsBefore = 0;
   nowMs = 1_790_000_000_000;
 
@@ -204,6 +206,7 @@ export class NodeProcess {
           const result = await work(...args);
           this.#requireAlive();
           world.checkInvariants(call);
+        await world.holdAfter?.(call);
           world.onMoment?.({ call, at: 'after', moment });
           return result;
         },
