@@ -22,12 +22,12 @@ export interface DetachPorts {
 
 /** Removes what we made in the sandbox's namespace for this attachment; success when nothing, or no namespace, is there. */
 export const createRemoveLink =
-  ({ records, kernel, log }: DetachPorts) =>
+  ({ calls, records, kernel, log }: DetachPorts) =>
   async (request: DetachRequest): Promise<void> => {
-    const { attachment, netns: netnsOfCall, reason } = request;
+    const { attachment, nonce, netns: netnsOfCall, reason } = request;
     const { containerID, ifName } = attachment;
     const record = await records.read(attachment);
-    if (reason === 'failed-add') refuseWhenDone(record);
+    if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
     const netns = record?.netns ?? netnsOfCall;
     if (netns === undefined || netns === '') return;
     const place = { netns, ...(record === undefined ? {} : { netnsCookie: record.netnsCookie }) };
@@ -48,16 +48,20 @@ export const createReleaseAddresses =
   async (request: DetachRequest): Promise<void> => {
     const { attachment, pod, nonce, reason } = request;
     const { containerID, ifName, network } = attachment;
-    if (reason === 'failed-add') refuseWhenDone(await records.read(attachment));
-    const disposition = reason === 'failed-add' ? 'undo' : (await pods.find(pod))?.isAlive === true ? 'hold' : 'delete';
-    const released = await claims.release({ containerID, interface: ifName, network, disposition });
+    if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(await records.read(attachment));
+    const isAlive = async (): Promise<boolean> => (await pods.find(pod))?.isAlive === true;
+    const disposition = reason === 'failed-add' ? 'undo' : (await isAlive()) ? 'hold' : 'delete';
+    const held = { containerID, interface: ifName, network };
+    const released = await claims.release({ ...held, disposition });
+    // The pod may have gone while its addresses were being held for it, and its watch looked a moment too early to free them.
+    if (disposition === 'hold' && !(await isAlive())) await claims.release({ ...held, disposition: 'delete' });
     await records.remove(attachment);
     if (released.length > 0)
       stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');
     if (reason !== 'failed-add') calls.succeed(nonce);
   };
 
-/** The last operation answers the caller. A run that took it for failed after that must not take a live pod's network away. */
+/** A caller who was answered, or is gone, may know that it is complete: a run that takes it for failed must not take a live pod's network away. */
 function refuseWhenDone(record: AttachmentRecord | undefined): void {
   if (record?.doneResult === undefined) return;
   const { ifName, containerID } = record.attachment;

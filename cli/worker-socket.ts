@@ -56,7 +56,7 @@ function exchange(path: string): Promise<ReplyFrame> {
   });
 }
 
-const seeItsLog = 'See its log: kubectl -n orbweaver-system logs, for the worker's pod on this node';
+const seeItsLog = "See its log: kubectl -n orbweaver-system logs, for the worker's pod on this node";
 const otherVersion = 'Use the orb of the same release as the worker; or another directory: --run-dir';
 
 const silent = (path: string): CliError =>
@@ -69,7 +69,8 @@ function unreachable(path: string, cause: NodeJS.ErrnoException): CliError {
     return new CliError(`No node worker runs here: there is no ${path}`, { remedy, cause });
   }
   if (cause.code === 'ECONNREFUSED') {
-    const remedy = 'It ended and comes back by itself within seconds. If not: kubectl -n orbweaver-system get pods -o wide';
+    const remedy =
+      'It ended and comes back by itself within seconds. If not: kubectl -n orbweaver-system get pods -o wide';
     return new CliError(`The node worker of ${path} is not running`, { remedy, cause });
   }
   if (cause.code === 'EACCES')

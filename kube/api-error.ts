@@ -42,3 +42,16 @@ export const hasStatus = (error: unknown, status: number): boolean =>
 export const leavesDoubt = (error: unknown): error is ApiError | ApiUnreachable =>
   error instanceof ApiUnreachable ||
   (error instanceof ApiError && (error.status === 408 || error.status === 429 || error.status >= 500));
+
+/** There was no connection to send the request on, so it cannot have happened. */
+export const neverSent = (error: unknown): boolean =>
+  error instanceof ApiUnreachable && causesOf(error.cause).some(({ code }) => notConnected.has(code ?? ''));
+
+/** connect(2), and undici's own limit for it. */
+const notConnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** Node tries every address of a name and gathers what each said. */
+const causesOf = (cause: unknown): readonly NodeJS.ErrnoException[] =>
+  cause instanceof AggregateError
+    ? (cause.errors as NodeJS.ErrnoException[])
+    : [(cause ?? {}) as NodeJS.ErrnoException];

@@ -9,12 +9,12 @@ import {
   isHeldBy,
 } from './after-release.ts';
 import type { ApiClient } from './api-client.ts';
-import { hasStatus, leavesDoubt } from './api-error.ts';
+import { hasStatus, leavesDoubt, neverSent } from './api-error.ts';
 import { inTurn } from './in-turn.ts';
 import { labelHash } from './label-hash.ts';
 import { listTable } from './list.ts';
 import type { Log } from './log.ts';
-import { type OwnClaim, OwnClaims } from './own-claims.ts';
+import { type OwnClaim, OwnClaims, writeLimitSeconds } from './own-claims.ts';
 import { deadlineIn, persist } from './persist.ts';
 import { SharedRead } from './shared-read.ts';
 
@@ -150,9 +150,9 @@ export class ClaimStore {
       this.#minding(name, holder, (sent) =>
         persist(`create IPClaim "${name}"`, deadline, async (timeoutMs) => {
           try {
-            this.#own.see(
-              await sent(this.#api.request<IPClaim>({ method: 'POST', path: collection, body: wanted, timeoutMs })),
-            );
+            const query = { timeout: `${writeLimitSeconds}s` };
+            const create = { method: 'POST', path: collection, query, body: wanted, timeoutMs } as const;
+            this.#own.see(await sent(this.#api.request<IPClaim>(create)));
             return 'ours';
           } catch (refusal) {
             if (!hasStatus(refusal, 409)) throw refusal;
@@ -193,7 +193,8 @@ export class ClaimStore {
 
   /**
    * Gives back what an attachment holds and answers with the names of the claims that this call changed. Compares the
-   * container ID: a successor's claim is nothing to release.
+   * container ID: a successor's claim is nothing to release. Throws while a claim may still come to be whose create had no
+   * answer: until then nobody can say that nothing is left.
    */
   async release({
     disposition,
@@ -206,9 +207,12 @@ export class ClaimStore {
   }): Promise<readonly string[]> {
     const remembered = this.own().filter((claim) => isHeldBy(claim, attachment));
     const candidates = new Set([...names, ...remembered.map(({ name }) => name)]);
-    return this.#eachOf(candidates, (name) =>
+    const released = await this.#eachOf(candidates, (name) =>
       this.#change(name, (spec) => afterRelease(spec, attachment, disposition), `release IPClaim "${name}"`),
     );
+    const doubtful = this.own().find((claim) => claim.isDoubtful && isHeldBy(claim, attachment));
+    if (doubtful) throw stillInDoubt(doubtful.name);
+    return released;
   }
 
   /** Gives back one claim of a sandbox whose address turned out not to be usable; nothing when it names another. */
@@ -313,6 +317,7 @@ export class ClaimStore {
     return this.#api.request<IPClaim>({
       method: 'PUT',
       path: `${collection}/${claim.metadata.name}`,
+      query: { timeout: `${writeLimitSeconds}s` },
       body: claim,
       timeoutMs,
     });
@@ -339,7 +344,7 @@ export class ClaimStore {
       try {
         return await write;
       } catch (error) {
-        isInDoubt ||= leavesDoubt(error);
+        isInDoubt ||= leavesDoubt(error) && !neverSent(error);
         throw error;
       }
     };
@@ -359,6 +364,13 @@ export class ClaimStore {
     return outcomes.flat();
   }
 }
+
+const stillInDoubt = (name: string): ProvisionError =>
+  new ProvisionError({
+    type: 'ApiServerUnavailable',
+    message: `Cannot release IPClaim "${name}" yet: the API server did not answer its create, and may still carry it out`,
+    remedy: `None: it is looked for again until it cannot be made any more, ${writeLimitSeconds} s after the server is back`,
+  });
 
 /** Watches over a write: without an answer it leaves doubt. */
 type Sent = <Answer>(write: Promise<Answer>) => Promise<Answer>;

@@ -27,8 +27,8 @@ export interface OwnClaim {
 export class OwnClaims {
   readonly #node: string;
   readonly #byName = new Map<string, OwnClaim>();
-  /** When a write of unknown outcome was last sent: until the server's own limit has passed it may still be carried out. */
-  readonly #lastDoubtfulWrite = new Map<string, number>();
+  /** Claims with a write of unknown outcome, and since when the server has answered that they are not there. */
+  readonly #absentSince = new Map<string, number | undefined>();
   readonly #now: () => number;
 
   constructor(node: string, now: () => number) {
@@ -50,7 +50,7 @@ export class OwnClaims {
   see(claim: IPClaim): void {
     const { name } = claim.metadata;
     const holder = claim.spec.holders.find(({ node }) => node === this.#node);
-    this.#lastDoubtfulWrite.delete(name);
+    this.#absentSince.delete(name);
     const { phase, pool, identity = '' } = claim.spec;
     if (holder) this.#byName.set(name, { ...namesOf(holder), name, phase, pool, identity, isDoubtful: false });
     else this.#byName.delete(name);
@@ -60,20 +60,26 @@ export class OwnClaims {
   doubt(name: string, holder: ClaimHolder): void {
     const { pool = '', identity = '' } = this.#byName.get(name) ?? {};
     this.#byName.set(name, { ...namesOf(holder), name, phase: 'Bound', pool, identity, isDoubtful: true });
-    this.#lastDoubtfulWrite.set(name, this.#now());
+    this.#absentSince.set(name, undefined);
   }
 
-  /** The claim was looked for and is not there. */
+  /**
+   * The claim was looked for and is not there. While a write of ours is in doubt, that is believed only when it was so before:
+   * a server that was stopped first answers what it is asked now, and then carries out what had reached it before.
+   */
   seeAbsent(name: string): void {
-    const writtenAtMs = this.#lastDoubtfulWrite.get(name);
-    if (writtenAtMs !== undefined && this.#now() - writtenAtMs < serverRequestLimitMs) return;
-    this.#lastDoubtfulWrite.delete(name);
+    if (this.#absentSince.has(name)) {
+      const sinceMs = this.#absentSince.get(name) ?? this.#now();
+      this.#absentSince.set(name, sinceMs);
+      if (this.#now() - sinceMs <= writeLimitSeconds * 1000) return;
+    }
+    this.#absentSince.delete(name);
     this.#byName.delete(name);
   }
 }
 
-/** kube-apiserver's --request-timeout: after it, a request that was sent is not carried out any more. */
-const serverRequestLimitMs = 60_000;
+/** How long the API server works on one write of ours (query parameter `timeout`); after that it is not carried out any more. */
+export const writeLimitSeconds = 5;
 
 /** Who holds it, without the proofs: those are read when they are needed. */
 const namesOf = ({ namespace, pod, podUID, interface: nic, network, containerID }: ClaimHolder) => ({

@@ -28,15 +28,15 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await cluster.removeSandboxes();
-  await expectAsBefore();
+  await untilAsBefore();
 }, 30_000);
 
 /** Nothing that an ADD can leave is there, and every run has ended. */
-async function expectAsBefore(): Promise<void> {
-  expect(asLines(await cluster.state())).toEqual(before);
-  await eventually('Open runs are those of before', 10, async () => {
-    const runs = await cluster.openRuns();
-    return runs.join() === runsBefore.join() ? { value: true } : { state: runs.join() };
+async function untilAsBefore(): Promise<void> {
+  await eventually('Everything is as before', 10, async () => {
+    const [state, runs] = await Promise.all([cluster.state(), cluster.openRuns()]);
+    const more = [...asLines(state), ...runs].filter((line) => !before.includes(line) && !runsBefore.includes(line));
+    return more.length === 0 ? { value: true } : { state: more.join('\n') };
   });
 }
 
@@ -58,8 +58,9 @@ const laterMoments = [
   'skip before claims.take\nbefore claims.take',
   'skip after claims.take\nafter claims.take',
   'skip before records.write\nskip before records.write\nbefore records.write',
-  'skip after records.write\nskip after records.write\nafter records.write',
 ];
+/** Once its result is written down an attachment is complete and cannot fail any more; its worker can die. */
+const whenComplete = 'skip after records.write\nskip after records.write\nafter records.write';
 const struck = (faults: string): string => faults.split('\n').at(-1) ?? '';
 
 describe('an ADD', () => {
@@ -93,8 +94,8 @@ describe('an ADD', () => {
     expect(asLines(await cluster.state())).toEqual(untouched);
   });
 
-  it.each([...faultMoments, ...laterMoments])(
-    'during which the worker is killed "%s" gets its answer from the next worker, or leaves nothing',
+  it.each([...faultMoments, ...laterMoments, whenComplete])(
+    'during which the worker is killed "%s" gets its answer from the next worker',
     async (faults) => {
       const sandbox = await cluster.sandbox('killed');
       const untouched = asLines(await cluster.state());
@@ -106,9 +107,9 @@ describe('an ADD', () => {
       cluster.node.worker.start();
       const { exitCode, body } = await adding;
 
-      expect(violationsOf(await cluster.state())).toEqual([]);
       // A caller that waits is given its interface: it came back under the same nonce.
       expect({ exitCode, msg: body?.msg }).toEqual({ exitCode: 0, msg: undefined });
+      expect(violationsOf(await cluster.state())).toEqual([]);
       expect((await cluster.describe(sandbox)).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
@@ -189,7 +190,12 @@ describe('a DEL', () => {
 });
 
 describe('bad input', () => {
-  const netnsOf = ({ netns }: HandMadeSandbox): string => netns;
+  const callThroughRuntime =
+    'Call the plugin through a container runtime, or set them as CNI spec 1.1.0, "Parameters", says';
+  const lookAtNamespace =
+    'The container runtime passes this path in CNI_NETNS. Look whether the sandbox still runs (crictl pods), and whether the node worker sees its directory: it is mounted with mountPropagation HostToContainer';
+  const correctPools =
+    'Correct these pools, or name others in pod annotation ipam.spidernet.io/ippool: kubectl get spiderippools';
   const cases: readonly {
     readonly name: string;
     readonly call?: CallOptions;
@@ -198,59 +204,159 @@ describe('bad input', () => {
     readonly code: number;
     readonly message: string | ((sandbox: HandMadeSandbox) => string);
   }[] = [
-    { name: 'an empty stdin', call: { stdin: '' }, code: 6, message: '?' },
-    { name: 'a megabyte of garbage', call: { stdin: '\x01{"'.repeat(350_000) }, code: 6, message: '?' },
+    {
+      name: 'an empty stdin',
+      call: { stdin: '' },
+      code: 6,
+      message: 'The network configuration on stdin is empty. Pass it as CNI spec 1.1.0, section 2, says',
+    },
+    {
+      name: 'a megabyte of garbage',
+      call: { stdin: '\x01{"'.repeat(350_000) },
+      code: 6,
+      message: 'The network configuration is too large: at most 524288 bytes',
+    },
     {
       name: 'half a megabyte less one of garbage',
       call: { stdin: 'x'.repeat((512 << 10) - 1) },
       code: 6,
-      message: '?',
+      message: `The network configuration on stdin is no JSON: Unexpected token 'x', "xxxxxxxxxx"... is not valid JSON. Repair the NetworkAttachmentDefinition or the file in the CNI configuration directory`,
     },
-    { name: 'an unknown cniVersion', call: { conf: { cniVersion: '9.9.9' } }, code: 1, message: '?' },
-    { name: 'an unknown key', call: { conf: { vlan: 70 } }, code: 7, message: '?' },
-    { name: 'no command', call: { env: { CNI_COMMAND: '' } }, code: 4, message: '?' },
-    { name: 'no container ID', call: { env: { CNI_CONTAINERID: '' } }, code: 4, message: '?' },
+    {
+      name: 'an unknown cniVersion',
+      call: { conf: { cniVersion: '9.9.9' } },
+      code: 1,
+      message: 'cniVersion is "9.9.9". Use one of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0',
+    },
+    {
+      name: 'an unknown key',
+      call: { conf: { vlan: 70 } },
+      code: 7,
+      message:
+        'Key "vlan" is unknown to type orbweaver. Remove it; known are kind, master, mode, mtu, default_ipv4_ippool, default_ipv6_ippool, clean_gateway',
+    },
+    { name: 'no command', call: { env: { CNI_COMMAND: '' } }, code: 4, message: 'CNI_COMMAND is not set' },
+    {
+      name: 'no container ID',
+      call: { env: { CNI_CONTAINERID: '' } },
+      code: 4,
+      message: `ADD needs CNI_CONTAINERID in its environment. ${callThroughRuntime}`,
+    },
     {
       name: 'neither namespace nor interface name',
       call: { env: { CNI_NETNS: '', CNI_IFNAME: '' } },
       code: 4,
-      message: '?',
+      message: `ADD needs CNI_IFNAME and CNI_NETNS in its environment. ${callThroughRuntime}`,
     },
-    { name: 'no pod', call: { env: { CNI_ARGS: '' } }, code: 4, message: '?' },
+    {
+      name: 'no pod',
+      call: { env: { CNI_ARGS: '' } },
+      code: 4,
+      message:
+        'CNI_ARGS names no pod: K8S_POD_NAMESPACE is "", K8S_POD_NAME is "", K8S_POD_UID is "". Call the plugin through a Kubernetes container runtime, which sets K8S_POD_NAMESPACE, K8S_POD_NAME and K8S_POD_UID',
+    },
     {
       name: 'a container ID that leads elsewhere',
       call: { env: { CNI_CONTAINERID: '../../x' } },
       code: 4,
-      message: '?',
+      message: 'CNI_CONTAINERID is "../../x". It has at most 128 bytes and no white space, "/" or ":"',
     },
     {
       name: 'an interface name that is too long',
       call: { env: { CNI_IFNAME: 'sixteen-bytes-00' } },
       code: 4,
-      message: '?',
+      message: 'CNI_IFNAME is "sixteen-bytes-00". It has at most 15 bytes and no white space, "/" or ":"',
     },
     {
       name: 'a namespace that is a regular file',
       call: { env: { CNI_NETNS: '/etc/hostname' } },
       code: 8,
-      message: '?',
+      message: `Cannot work in network namespace /etc/hostname: it is a regular file. ${lookAtNamespace}`,
     },
-    { name: 'a namespace that is not there', call: { env: { CNI_NETNS: '/run/netns/none' } }, code: 8, message: '?' },
-    { name: "the node's own namespace", call: { env: { CNI_NETNS: '/proc/1/ns/net' } }, code: 8, message: '?' },
-    { name: 'a namespace of another type', call: { env: { CNI_NETNS: '/proc/self/ns/mnt' } }, code: 8, message: '?' },
+    {
+      name: 'a namespace that is not there',
+      call: { env: { CNI_NETNS: '/run/netns/none' } },
+      code: 8,
+      message: `Cannot work in network namespace /run/netns/none: there is no such file. ${lookAtNamespace}`,
+    },
+    {
+      name: "the node's own namespace",
+      call: { env: { CNI_NETNS: '/proc/self/ns/net' } },
+      code: 8,
+      message: `Cannot work in network namespace /proc/self/ns/net: it is the node's own. ${lookAtNamespace}`,
+    },
+    {
+      name: 'a namespace of another type',
+      call: { env: { CNI_NETNS: '/proc/self/ns/mnt' } },
+      code: 8,
+      message: `Cannot work in network namespace /proc/self/ns/mnt: it is a namespace of another type. ${lookAtNamespace}`,
+    },
     {
       name: 'an interface name that is taken',
-      prepare: (sandbox) => sandbox.exec(['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other']),
+      prepare: (sandbox) =>
+        sandbox.exec([
+          'ip',
+          'link',
+          'add',
+          'eth0',
+          'address',
+          '02:00:00:00:00:07',
+          'type',
+          'veth',
+          'peer',
+          'name',
+          'other',
+        ]),
       code: 7,
-      message: (sandbox) => netnsOf(sandbox),
+      message:
+        'Cannot make interface "eth0": the pod already has one of that name (veth, MAC 02:00:00:00:00:07, on link 2), which is not ours. Nothing was changed. Give one of the two networks another interface name, or remove the stranger in the pod\'s namespace: ip link del eth0',
     },
-    { name: 'a master that is not there', call: { conf: { master: ['bond9'] } }, code: 7, message: '?' },
-    { name: 'an unknown pool', annotation: '{"ipv4": ["nowhere"]}', code: 7, message: '?' },
-    { name: 'a malformed annotation', annotation: '{"ipv4": "v4"}', code: 7, message: '?' },
-    { name: 'a disabled pool', annotation: '{"ipv4": ["off"]}', code: 7, message: '?' },
-    { name: 'an unknown pod', prepare: (sandbox) => cluster.deletePod(sandbox), code: 11, message: '?' },
-    { name: 'plugin ifacer', call: { plugin: 'ifacer' }, code: 7, message: '?' },
-    { name: 'plugin coordinator', call: { plugin: 'coordinator' }, code: 7, message: '?' },
+    {
+      name: 'a master that is not there',
+      call: { conf: { master: ['bond9'] } },
+      code: 7,
+      message:
+        'Cannot make an interface on "bond9": the node has no such link. Correct `master` in the network configuration, or make that link on the node: ip link show',
+    },
+    {
+      name: 'an unknown pool',
+      annotation: '{"ipv4": ["nowhere"]}',
+      code: 7,
+      message: `Cannot choose an IPv4 pool from pod annotation ipam.spidernet.io/ippool: "nowhere" does not exist. ${correctPools}`,
+    },
+    {
+      name: 'a malformed annotation',
+      annotation: '{"ipv4": "v4"}',
+      code: 7,
+      message: `Cannot read pod annotation ipam.spidernet.io/ippool: "ipv4" is not a list of pool names. Found: {"ipv4": "v4"}. Write it as in this example: ipam.spidernet.io/ippool: '{"ipv4": ["pool-a", "pool-b"], "ipv6": ["pool-c"]}'`,
+    },
+    {
+      name: 'a disabled pool',
+      annotation: '{"ipv4": ["off"]}',
+      code: 7,
+      message: `Cannot choose an IPv4 pool from pod annotation ipam.spidernet.io/ippool: "off" is disabled. ${correctPools}`,
+    },
+    {
+      name: 'an unknown pod',
+      prepare: (sandbox) => cluster.deletePod(sandbox),
+      code: 11,
+      message: ({ podUID }) =>
+        `Cannot claim addresses for pod default/bad-input: the API server knows no pod of that name with UID "${podUID}". None is needed when the pod was just deleted; otherwise compare: kubectl get pod -o yaml`,
+    },
+    {
+      name: 'plugin ifacer',
+      call: { plugin: 'ifacer' },
+      code: 7,
+      message:
+        'Plugin type ifacer is not supported yet by this version of Orbweaver. Leave it out, or use a later version',
+    },
+    {
+      name: 'plugin coordinator',
+      call: { plugin: 'coordinator' },
+      code: 7,
+      message:
+        'Plugin type coordinator is not supported yet by this version of Orbweaver. Leave it out, or use a later version',
+    },
   ];
   it.each(cases)(
     '$name is refused with its code and message, and leaves nothing',
@@ -284,6 +390,10 @@ describe('bad input', () => {
     const untouched = asLines(await cluster.state());
     const { exitCode, body } = await fourth.add();
     expect(asLines(await cluster.state())).toEqual(untouched);
-    expect({ exitCode, code: body?.code, msg: body?.msg }).toEqual({ exitCode: 1, code: 11, msg: '?' });
+    expect({ exitCode, code: body?.code, msg: body?.msg }).toEqual({
+      exitCode: 1,
+      code: 11,
+      msg: 'Cannot claim an IPv4 address from pool "tiny": all 3 are in use. Extend spec.ips of SpiderIPPool "tiny", or see who holds them: orb pools tiny',
+    });
   });
 });

@@ -7,17 +7,12 @@ import { type PodNetworkState, podNetworkMessages } from '../../contracts/pod-ne
 import { type ClusterNode, type ClusterOptions, startCluster } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { faultFile } from '../../deploy/dev/faulty-node-worker.ts';
-import {
-  type CallOptions,
-  type CniAnswer,
-  HandMadeSandbox,
-  unscheduledPod,
-} from '../../deploy/dev/hand-made-sandbox.ts';
+import { type CniAnswer, HandMadeSandbox, unscheduledPod } from '../../deploy/dev/hand-made-sandbox.ts';
 import type { Stack } from '../../deploy/dev/stack.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
-import { type ClusterState, readNodeState } from './cluster-state.ts';
+import { asLines, type ClusterState, readNodeState } from './cluster-state.ts';
 
 /** A cluster under test with quick ways in: one connection to its API server and one to Temporal, both from the host. */
 export class TestCluster {
@@ -26,6 +21,7 @@ export class TestCluster {
   readonly api: ApiClient;
   readonly temporal: Client;
   readonly #sandboxes = new Set<HandMadeSandbox>();
+  #remembered: ReadonlySet<string> = new Set();
 
   private constructor(stack: Stack, nodes: readonly ClusterNode[], api: ApiClient, temporal: Client) {
     this.stack = stack;
@@ -121,6 +117,19 @@ export class TestCluster {
     return runs.map(({ workflowId }) => workflowId).sort();
   }
 
+  /** Remembers what there is, for `untilAsRemembered`. */
+  async remember(): Promise<void> {
+    this.#remembered = new Set(await this.#facts());
+  }
+
+  /** Waits until nothing is there that was not there before. */
+  async untilAsRemembered(seconds = 10): Promise<void> {
+    await eventually('Nothing is left', seconds, async () => {
+      const left = (await this.#facts()).filter((fact) => !this.#remembered.has(fact));
+      return left.length === 0 ? { value: true } : { state: left.join('\n') };
+    });
+  }
+
   /** How the run of a sandbox stands, by the server's own record of it. */
   async statusOf(sandbox: HandMadeSandbox): Promise<string> {
     return (await this.runOf(sandbox).describe()).status.name;
@@ -149,6 +158,11 @@ export class TestCluster {
   async restartWorker(signal: NodeJS.Signals = 'SIGKILL', node = this.node): Promise<void> {
     await node.worker.stop(signal);
     node.worker.start();
+  }
+
+  async #facts(): Promise<readonly string[]> {
+    const [state, runs] = await Promise.all([this.state(), this.openRuns()]);
+    return [...asLines(state), ...runs.map((run) => `open run ${run}`)];
   }
 
   async #sandboxIn(pod: { name: string; uid: string }): Promise<HandMadeSandbox> {

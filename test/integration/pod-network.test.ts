@@ -10,8 +10,8 @@ import { toolPath } from '../../deploy/toolchain/parts.ts';
 import { fromTemporal } from '../../temporal-config/failure-conversion.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
 import { expectGolden } from '../testing/golden-file.ts';
-import { forkSandboxWorker } from '../testing/sandbox-worker.ts';
 import { bundleToday, installQuietRuntime, type Sandbox, SandboxStage } from '../testing/sandbox-stage.ts';
+import { forkSandboxWorker } from '../testing/sandbox-worker.ts';
 
 type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
 
@@ -60,7 +60,12 @@ describe.each([
   let stage: SandboxStage;
   const nodeName = `r7-n${maxCachedWorkflows}`;
   beforeAll(async () => {
-    stage = await SandboxStage.open({ temporalAddress: stack.temporalAddress, codePath: bundle.codePath, nodeName, maxCachedWorkflows });
+    stage = await SandboxStage.open({
+      temporalAddress: stack.temporalAddress,
+      codePath: bundle.codePath,
+      nodeName,
+      maxCachedWorkflows,
+    });
   }, 30_000);
   afterAll(() => stage?.close(), 30_000);
   afterEach(() => {
@@ -130,7 +135,11 @@ describe.each([
     const sandbox = stage.sandbox();
     failOnce(call, at, `${call} refused`);
     await expect(sandbox.add()).rejects.toMatchObject({ type: 'InterfaceExists', message: `${call} refused` });
-    expect(await failureOf(sandbox)).toEqual({ type: 'InterfaceExists', message: `${call} refused`, remedy: 'ip link show' });
+    expect(await failureOf(sandbox)).toEqual({
+      type: 'InterfaceExists',
+      message: `${call} refused`,
+      remedy: 'ip link show',
+    });
     expect(await statusOf(sandbox)).toBe('FAILED');
     expect(sandbox.holds).toEqual([]);
   });
@@ -173,10 +182,14 @@ describe.each([
     await expect(sandbox.add()).rejects.toThrow('no room');
     expect(await failureOf(sandbox)).toMatchObject({
       type: 'UnwindStuck',
-      message: expect.stringContaining('Cannot undo step "link" (it is not ours any more) after the attachment failed: no room'),
+      message: expect.stringContaining(
+        'Cannot undo step "link" (it is not ours any more) after the attachment failed: no room',
+      ),
     });
     expect(sandbox.holds).toContain(`link ${sandbox.netns} eth0 of ${sandbox.containerID} with ${addressOf(sandbox)}`);
-    expect(await found(`NetPhase = "UnwindStuck" AND PodName = "${sandbox.pod.name}"`)).toEqual([sandbox.run.workflowId]);
+    expect(await found(`NetPhase = "UnwindStuck" AND PodName = "${sandbox.pod.name}"`)).toEqual([
+      sandbox.run.workflowId,
+    ]);
     stage.world.onMoment = undefined;
     sandbox.podGone();
     expect(await sandbox.detach()).toBe('undone');
@@ -189,7 +202,9 @@ describe.each([
       const { events = [] } = await sandbox.run.fetchHistory();
       const at = (events ?? []).findIndex(isMessage);
       const later = (events ?? []).slice(at).some((event) => event.workflowTaskStartedEventAttributes != null);
-      return at >= 0 && later ? { value: true } : { state: `${events?.length} events, message ${at < 0 ? 'not there' : 'not seen'}` };
+      return at >= 0 && later
+        ? { value: true }
+        : { state: `${events?.length} events, message ${at < 0 ? 'not there' : 'not seen'}` };
     });
 
   it('unwinds when it is cancelled while it attaches', async () => {
@@ -311,11 +326,15 @@ describe.each([
     const { ips } = await sandbox.add();
     const [address = ''] = ips[0]?.address.split('/') ?? [];
     expect(await found(`IpAddress = "${address}"`)).toContain(sandbox.run.workflowId);
-    expect(await found(`PoolName = "rack7-v4" AND NodeName = "${nodeName}" AND NetPhase = "Attached"`)).toContain(sandbox.run.workflowId);
+    expect(await found(`PoolName = "rack7-v4" AND NodeName = "${nodeName}" AND NetPhase = "Attached"`)).toContain(
+      sandbox.run.workflowId,
+    );
   });
 
   const addressOf = (sandbox: Sandbox): string => {
-    const claim = stage.world.api.all().find(({ spec }) => spec.holders.some(({ containerID }) => containerID === sandbox.containerID));
+    const claim = stage.world.api
+      .all()
+      .find(({ spec }) => spec.holders.some(({ containerID }) => containerID === sandbox.containerID));
     return claim?.spec.address ?? 'no claim';
   };
   /** Visibility follows a write a moment later. */
@@ -328,51 +347,60 @@ describe.each([
 });
 
 describe('a worker that is killed with -9 in the middle of an ADD and started again', () => {
-  it.each(['claims.take', 'kernel.plumb', 'records.write'])('gives the same answer once: killed after %s', async (call) => {
-    const nodeName = `killed-in-${call}`;
-    const options = { temporalAddress: stack.temporalAddress, codePath: bundle.codePath, nodeName, hasWorker: false };
-    const stage = await SandboxStage.open(options);
-    let { node } = stage;
-    const first = await forkSandboxWorker(options, () => node.activities);
-    try {
-      const sandbox = stage.sandbox();
-      const request = sandbox.addRequest();
-      const { reached, release } = stage.holdUp(call);
-      const lost = stage.runs.add(request, node.calls.open(request.nonce, 'ADD', request.attachment));
-      await reached;
-      await first.kill();
-      expect(() => node.kill()).toThrow('killed');
-      release();
-
-      node = await stage.world.start();
-      const reconnected = node.calls.open(request.nonce, 'ADD', request.attachment); // the shim comes back with its nonce
-      const second = await forkSandboxWorker(options, () => node.activities);
+  it.each(['claims.take', 'kernel.plumb', 'records.write'])(
+    'gives the same answer once: killed after %s',
+    async (call) => {
+      const nodeName = `killed-in-${call}`;
+      const options = { temporalAddress: stack.temporalAddress, codePath: bundle.codePath, nodeName, hasWorker: false };
+      const stage = await SandboxStage.open(options);
+      let { node } = stage;
+      const first = await forkSandboxWorker(options, () => node.activities);
       try {
-        const result = await reconnected.outcome;
-        expect(result?.ips).toHaveLength(1);
-        await lost;
-        await untilPhase(sandbox, 'eth0', 'Attached');
-        expect((await sandbox.describe()).interfaces[0]?.result).toEqual(result);
-        expect(sandbox.holds).toHaveLength(3);
-        expect(stage.world.violations).toEqual([]);
+        const sandbox = stage.sandbox();
+        const request = sandbox.addRequest();
+        const { reached, release } = stage.holdUp(call);
+        const lost = stage.runs.add(request, node.calls.open(request.nonce, 'ADD', request.attachment));
+        await reached;
+        await first.kill();
+        expect(() => node.kill()).toThrow('killed');
+        release();
+
+        node = await stage.world.start();
+        const reconnected = node.calls.open(request.nonce, 'ADD', request.attachment); // the shim comes back with its nonce
+        const second = await forkSandboxWorker(options, () => node.activities);
+        try {
+          const result = await reconnected.outcome;
+          expect(result?.ips).toHaveLength(1);
+          await lost;
+          await untilPhase(sandbox, 'eth0', 'Attached');
+          expect((await sandbox.describe()).interfaces[0]?.result).toEqual(result);
+          expect(sandbox.holds).toHaveLength(3);
+          expect(stage.world.violations).toEqual([]);
+        } finally {
+          await second.kill();
+        }
       } finally {
-        await second.kill();
+        await first.kill();
+        await stage.close();
       }
-    } finally {
-      await first.kill();
-      await stage.close();
-    }
-  }, 60_000);
+    },
+    60_000,
+  );
 });
 
 describe('what a person sees of a run', () => {
   it('is a page in the words of the field: temporal workflow metadata', async () => {
-    const stage = await SandboxStage.open({ temporalAddress: stack.temporalAddress, codePath: bundle.codePath, nodeName: 'r7-n1' });
+    const stage = await SandboxStage.open({
+      temporalAddress: stack.temporalAddress,
+      codePath: bundle.codePath,
+      nodeName: 'r7-n1',
+    });
     try {
       const sandbox = stage.sandbox('api-0');
       await sandbox.add();
       stage.world.onMoment = ({ call, at }) => {
-        if (call === 'kernel.plumb' && at === 'before') refuse('Cannot make net1: the sandbox has an interface of that name');
+        if (call === 'kernel.plumb' && at === 'before')
+          refuse('Cannot make net1: the sandbox has an interface of that name');
       };
       await sandbox.add(sandbox.addRequest('net1')).catch(() => undefined);
       await sandbox.describe();

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { ProvisionError, toFailure } from '../../contracts/failures.ts';
 import type { AddRequest } from '../../contracts/pod-network.ts';
 import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
-import { type Moment, type NodeProcess, NodeWorld, node } from './testing/node-world.ts';
+import { DetachService } from './detach-service.ts';
+import { type Moment, type NodeProcess, NodeWorld, node, silent } from './testing/node-world.ts';
 import { runAdd, runDetach, twice } from './testing/run-in-process.ts';
 
 /**
@@ -91,14 +92,6 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
     expect(links).toHaveLength(request.network.provides === 'interface' ? 1 : 0);
     expect(world.violations).toEqual([]);
   };
-  /** Once `done` is written the caller may know it: such an attachment stays, whole, until its DEL. */
-  const nothingLeftUnlessComplete = async (world: NodeWorld, worker: NodeProcess) => {
-    expect(world.violations).toEqual([]);
-    if (!isDone(world)) return nothingLeft(world);
-    attached(world);
-    await runDetach(worker.activities, detachRequestOf());
-    nobodyServed(world);
-  };
   const everyMoment = async (visit: (at: Moment) => Promise<void>) => {
     const { world, worker } = await open();
     const moments: Moment[] = [];
@@ -137,7 +130,8 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
       const { call, done } = add(worker);
       await expect(done).rejects.toThrow(told(moment));
       await expect(call.outcome).rejects.toThrow(told(moment));
-      await nothingLeftUnlessComplete(world, worker);
+      nothingLeft(world);
+      expect(world.violations).toEqual([]);
     });
   });
 
@@ -146,7 +140,8 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
       const { world, worker } = await open();
       once(world, moment, () => fail(told(moment)));
       await expect(add(worker, { activities: twice(worker.activities) }).done).rejects.toThrow(told(moment));
-      await nothingLeftUnlessComplete(world, worker);
+      nothingLeft(world);
+      expect(world.violations).toEqual([]);
     });
   });
 
@@ -200,6 +195,22 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
       await add(worker).done.catch(() => undefined);
       await detached;
       expect(detached).toBeDefined();
+      nobodyServed(world);
+    });
+  });
+
+  it('ends detached when a DEL arrives at any call and this process does it, because no run answers', async () => {
+    await everyMoment(async (moment) => {
+      const { world, worker } = await open();
+      const { calls, locks, steps } = worker;
+      const runs = { detach: () => Promise.resolve('no-run' as const), terminate: () => Promise.resolve() };
+      const detaches = new DetachService({ runs, calls, locks, steps, log: silent });
+      let detached: Promise<string> | undefined;
+      once(world, moment, () => {
+        detached = detaches.detach(detachRequestOf());
+      });
+      await add(worker).done.catch(() => undefined);
+      expect(await detached).toBe('undone');
       nobodyServed(world);
     });
   });
@@ -333,6 +344,3 @@ function failAtTheEnd(world: NodeWorld, { network }: AddRequest, watch: (moment:
     if (writesLeft === 0) fail('last step');
   };
 }
-
-const isDone = (world: NodeWorld): boolean =>
-  [...world.records.values()].some(({ doneResult }) => doneResult !== undefined);

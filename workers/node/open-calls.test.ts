@@ -51,6 +51,15 @@ describe('OpenCalls', () => {
     expect(calls.size).toBe(0);
   });
 
+  it('counts a call that is answered as waiting no more', () => {
+    const calls = new OpenCalls();
+    calls.open('n1', 'ADD', attachment);
+    calls.succeed('n1', result);
+    calls.open('n2', 'ADD', attachment).outcome.catch(() => undefined);
+    calls.fail('n2', { type: 'Internal', message: 'refused' });
+    expect([calls.isWaiting('n1'), calls.isWaiting('n2')]).toEqual([false, false]);
+  });
+
   it('lets a reconnected caller take the place of the first, whose end then means nothing', async () => {
     const calls = new OpenCalls();
     const first = calls.open('n1', 'ADD', attachment);

@@ -34,7 +34,7 @@ export class OpenCalls {
 
   /** Registers a call before anything is sent for it. A caller that reconnects comes with the same nonce and takes its place. */
   open(nonce: string, command: 'ADD' | 'DEL', attachment: Attachment): OpenCall {
-    const entry: Entry = { command, attachment, owner: 'run', hasBegun: false, ...Promise.withResolvers() };
+    const entry: Entry = { command, attachment, owner: 'run', hasBegun: false, isAnswered: false, ...Promise.withResolvers() };
     entry.promise.catch(() => undefined); // a caller may be gone by the time its failure is known
     this.#calls.get(nonce)?.reject(hungUp(attachment));
     this.#calls.set(nonce, entry);
@@ -57,7 +57,7 @@ export class OpenCalls {
   }
 
   isWaiting(nonce: string): boolean {
-    return this.#calls.has(nonce);
+    return this.#calls.get(nonce)?.isAnswered === false;
   }
 
   isOwnedByRun(nonce: string): boolean {
@@ -78,11 +78,17 @@ export class OpenCalls {
   }
 
   succeed(nonce: string, result?: CniResult): void {
-    this.#calls.get(nonce)?.resolve(result);
+    this.#answered(nonce)?.resolve(result);
   }
 
   fail(nonce: string, failure: Failure): void {
-    this.#calls.get(nonce)?.reject(new ProvisionError(failure));
+    this.#answered(nonce)?.reject(new ProvisionError(failure));
+  }
+
+  #answered(nonce: string): Entry | undefined {
+    const entry = this.#calls.get(nonce);
+    if (entry !== undefined) entry.isAnswered = true;
+    return entry;
   }
 
   get size(): number {
@@ -107,6 +113,7 @@ interface Entry {
   readonly attachment: Attachment;
   owner: Owner;
   hasBegun: boolean;
+  isAnswered: boolean;
   readonly promise: Promise<CniResult | undefined>;
   readonly resolve: (result: CniResult | undefined) => void;
   readonly reject: (failure: ProvisionError) => void;

@@ -68,12 +68,12 @@ export class SandboxRuns {
 
   /** Asks the run to detach. `no-run`: nobody is there to ask. Throws when the run did not, or may not, do it in time. */
   async detach(request: DetachRequest): Promise<'detached' | 'no-run'> {
+    this.#seenOpen.delete(request.attachment.containerID); // it may end now, and nobody would forget it later
     try {
       await this.#update<void>('detach', request, () => true);
       return 'detached';
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw asProvisionError(error);
-      this.#seenOpen.delete(request.attachment.containerID);
       return 'no-run';
     }
   }

@@ -1,0 +1,266 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { underlayPool } from '../../deploy/dev/cluster.ts';
+import { eventually } from '../../deploy/dev/eventually.ts';
+import type { CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
+import type { StackProcess } from '../../deploy/dev/stack-process.ts';
+import { violationsOf } from './invariants.ts';
+import { TestCluster, timed } from './test-cluster.ts';
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await TestCluster.start({ nodes: ['node-a'] });
+  await cluster.stack.apply(
+    underlayPool('v4', 4, ['10.70.8.1-10.70.8.250']),
+    underlayPool('v6', 6, ['fd00:70::8:1-fd00:70::8:ff']),
+  );
+}, 120_000);
+afterAll(() => cluster?.stop(), 60_000);
+beforeEach(() => cluster.remember());
+afterEach(async () => {
+  await everythingIsBack();
+  await cluster.removeSandboxes();
+  await cluster.untilAsRemembered(20);
+}, 90_000);
+
+async function attached(podName: string): Promise<HandMadeSandbox> {
+  const sandbox = await cluster.sandbox(podName);
+  expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+  return sandbox;
+}
+
+/** Ways in which another process is away: it takes connections and never answers, or refuses them. */
+const ways = [
+  { way: 'does not answer', leave: async (part: StackProcess) => part.signal('SIGSTOP') },
+  { way: 'was killed', leave: (part: StackProcess) => part.stop('SIGKILL') },
+];
+function comeBack(part: StackProcess): void {
+  if (part.isRunning) part.signal('SIGCONT');
+  else part.start();
+}
+
+async function everythingIsBack(): Promise<void> {
+  for (const part of [cluster.stack.part('kube-apiserver'), cluster.stack.part('temporal'), cluster.node.worker])
+    comeBack(part);
+  await eventually('The API server answers', 60, async () => ({ value: await cluster.claims() }));
+  await eventually('Temporal answers', 60, async () => ({ value: await cluster.openRuns() }));
+}
+
+const mustBe = (seconds: number, limit: number): void => expect(seconds).toBeLessThan(limit);
+const code = ({ exitCode, body }: CniAnswer) => ({ exitCode, code: body?.code });
+
+async function untilReleased(sandbox: HandMadeSandbox, seconds: number): Promise<void> {
+  await eventually(`Claims of ${sandbox.podName} released`, seconds, async () => {
+    const claims = await cluster.claimsOf(sandbox);
+    return claims.length === 0 ? { value: true } : { state: claims.join() };
+  });
+}
+
+describe.each(ways)('while the API server $way', ({ leave }) => {
+  const apiServer = (): StackProcess => cluster.stack.part('kube-apiserver');
+
+  it('an ADD fails with error 11 and the cause within 3 s, leaves nothing, and succeeds once it is back', async () => {
+    const sandbox = await cluster.sandbox('add-api');
+    await attached('warm'); // connections are open, pools and pods were read
+    await leave(apiServer());
+
+    const { seconds, ...answer } = await timed(sandbox.add());
+    expect(code(answer)).toEqual({ exitCode: 1, code: 11 });
+    expect(answer.body?.msg).toMatch(/API server/i);
+    expect(answer.body?.details).toBe('ApiServerUnavailable');
+    mustBe(seconds, 3);
+    expect(await sandbox.look()).not.toContain('eth0');
+
+    await everythingIsBack();
+    await cluster.untilStatus(sandbox, 'FAILED', 30);
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  }, 90_000);
+
+  it('a DEL succeeds within 5 s: the interface is gone at once, the addresses when it is back', async () => {
+    const sandbox = await attached('del-api');
+    await cluster.deletePod(sandbox);
+    await leave(apiServer());
+
+    const { seconds, ...answer } = await timed(sandbox.del());
+    expect(answer).toEqual({ exitCode: 0, body: undefined });
+    mustBe(seconds, 5);
+    expect(await sandbox.look()).not.toContain('eth0');
+
+    await everythingIsBack();
+    await untilReleased(sandbox, 30);
+    await cluster.untilStatus(sandbox, 'COMPLETED', 30);
+  }, 90_000);
+});
+
+describe.each(ways)('while Temporal $way', ({ leave }) => {
+  const temporal = (): StackProcess => cluster.stack.part('temporal');
+
+  it('ADDs fail with error 11 within 3 s and leave nothing, and succeed once it is back', async () => {
+    const [sandbox, next] = [await cluster.sandbox('add-temporal'), await cluster.sandbox('add-temporal-next')];
+    await leave(temporal());
+
+    for (const one of [sandbox, next]) {
+      const { seconds, ...answer } = await timed(one.add());
+      expect(answer.body).toMatchObject({ code: 11, details: 'TemporalUnavailable' });
+      expect(answer.body?.msg).toMatch(/Temporal does not answer/);
+      mustBe(seconds, 3);
+      expect(await one.look()).not.toContain('eth0');
+    }
+    expect(await cluster.claims()).toEqual([]);
+
+    await everythingIsBack();
+    await eventually('An ADD succeeds again', 30, async () => {
+      const answer = await sandbox.add();
+      return answer.exitCode === 0 ? { value: true } : { state: JSON.stringify(answer.body) };
+    });
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  }, 120_000);
+
+  it('a DEL succeeds within 5 s and everything on the node is gone at once; its run ends once Temporal is back', async () => {
+    const sandbox = await attached('del-temporal');
+    await cluster.deletePod(sandbox);
+    await leave(temporal());
+
+    const { seconds, ...answer } = await timed(sandbox.del());
+    expect(answer).toEqual({ exitCode: 0, body: undefined });
+    mustBe(seconds, 5);
+    expect(await sandbox.look()).not.toContain('eth0');
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+
+    await everythingIsBack();
+    await cluster.untilStatus(sandbox, 'COMPLETED', 30);
+  }, 120_000);
+});
+
+describe('while the node worker is away', () => {
+  const worker = (): StackProcess => cluster.node.worker;
+
+  it('an ADD waits 10 s for it and fails with error 11, and one of a kubelet that tries again succeeds', async () => {
+    const sandbox = await cluster.sandbox('add-worker');
+    await worker().stop('SIGKILL');
+    const { seconds, ...answer } = await timed(sandbox.add());
+    expect(code(answer)).toEqual({ exitCode: 1, code: 11 });
+    expect(answer.body?.msg).toMatch(/^No answer from the node worker at .*\/socket: /);
+    expect(seconds).toBeGreaterThan(10);
+    expect(await sandbox.look()).not.toContain('eth0');
+    worker().start();
+    expect(await (await cluster.successorOf(sandbox)).add()).toMatchObject({ exitCode: 0 });
+  }, 60_000);
+
+  it('an ADD succeeds when it comes back in time', async () => {
+    const sandbox = await cluster.sandbox('add-in-time');
+    await worker().stop('SIGKILL');
+    const adding = sandbox.add();
+    worker().start();
+    expect(await adding).toMatchObject({ exitCode: 0 });
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  }, 30_000);
+
+  it('a DEL succeeds within 5 s, waits on disk, and is done within 10 s after the start', async () => {
+    const sandbox = await attached('del-worker');
+    await cluster.deletePod(sandbox);
+    await worker().stop('SIGKILL');
+    const { seconds, ...answer } = await timed(sandbox.del());
+    expect(answer).toEqual({ exitCode: 0, body: undefined });
+    mustBe(seconds, 5);
+    expect((await cluster.state()).nodes[0]?.waiting).toHaveLength(1);
+
+    worker().start();
+    await untilReleased(sandbox, 10);
+    expect(await sandbox.look()).not.toContain('eth0');
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  }, 30_000);
+
+  it('an ADD after a DEL that waits on disk does not pass it', async () => {
+    const sandbox = await attached('re-add');
+    await worker().stop('SIGKILL');
+    expect(await sandbox.del()).toEqual({ exitCode: 0, body: undefined });
+    worker().start();
+    const successor = await cluster.successorOf(sandbox);
+    expect(await successor.add()).toMatchObject({ exitCode: 0 });
+    await eventually('The DEL is done', 10, async () => {
+      const { waiting = [] } = (await cluster.state()).nodes[0] ?? {};
+      return waiting.length === 0 ? { value: true } : { state: waiting.join() };
+    });
+    expect(await cluster.claimsOf(successor)).toHaveLength(2);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  }, 30_000);
+
+  it('STATUS is fine for a while, and error 50 once it was silent for 30 s', async () => {
+    const sandbox = await cluster.sandbox('status');
+    expect(await sandbox.call('STATUS')).toEqual({ exitCode: 0, body: undefined });
+    await worker().stop('SIGKILL');
+    expect(await sandbox.call('STATUS')).toEqual({ exitCode: 0, body: undefined });
+    await sandbox.node.exec(['touch', '-d', '31 seconds ago', join(sandbox.node.paths.run, 'alive')]);
+    expect(await sandbox.call('STATUS')).toMatchObject({ exitCode: 1, body: { code: 50 } });
+    worker().start();
+    await eventually('STATUS is fine again', 30, async () => {
+      const answer = await sandbox.call('STATUS');
+      return answer.exitCode === 0 ? { value: true } : { state: JSON.stringify(answer.body) };
+    });
+  }, 60_000);
+
+  it('a sandbox that went with its pod is released within 10 s after the start', async () => {
+    const [gone, alive] = [await attached('went'), await attached('stays')];
+    await worker().stop('SIGKILL');
+    await cluster.deletePod(gone);
+    await gone.deleteNamespace();
+    worker().start();
+    await untilReleased(gone, 10);
+    await cluster.untilStatus(gone, 'COMPLETED');
+    expect(await cluster.claimsOf(alive)).toHaveLength(2);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  }, 60_000);
+
+  it('a sandbox whose pod is deleted and whose namespace stays keeps its address', async () => {
+    const sandbox = await attached('no-proof');
+    await worker().stop('SIGKILL');
+    await cluster.deletePod(sandbox);
+    worker().start();
+    const next = await cluster.sandbox('after-start');
+    expect(await next.add()).toMatchObject({ exitCode: 0 }); // it has compared by now
+    expect(await cluster.claimsOf(sandbox)).toEqual([
+      expect.stringMatching(/ Bound$/),
+      expect.stringMatching(/ Bound$/),
+    ]);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  }, 60_000);
+
+  it('an address that was held for a pod deleted meanwhile is freed within 10 s after the start', async () => {
+    const sandbox = await attached('held');
+    expect(await sandbox.del()).toEqual({ exitCode: 0, body: undefined });
+    expect(await cluster.claimsOf(sandbox)).toHaveLength(2);
+    await worker().stop('SIGKILL');
+    await cluster.deletePod(sandbox);
+    worker().start();
+    await untilReleased(sandbox, 10);
+  }, 60_000);
+
+  it('a node that booted again releases what it held before, and holds it for pods that live', async () => {
+    const [gone, alive] = [await attached('before-boot'), await attached('lives-on')];
+    const kept = await cluster.claimsOf(alive);
+    const { paths } = cluster.node.node;
+    await worker().stop('SIGKILL');
+    await cluster.deletePod(gone);
+    for (const sandbox of [gone, alive]) await sandbox.deleteNamespace();
+    await cluster.node.node.exec(['sh', '-c', 'rm -rf "$0"/*', paths.run]);
+    await writeFile(paths.bootIdFile, `${crypto.randomUUID()}\n`);
+    worker().start();
+
+    await untilReleased(gone, 10);
+    await eventually('The living pod has its addresses held', 10, async () => {
+      const claims = await cluster.claimsOf(alive);
+      const isHeld = claims.join() === kept.map((claim) => claim.replace('Bound', 'Held')).join();
+      return isHeld ? { value: true } : { state: claims.join() };
+    });
+    await cluster.untilStatus(gone, 'COMPLETED');
+    await cluster.untilStatus(alive, 'COMPLETED');
+
+    const again = await cluster.successorOf(alive);
+    expect(await again.add()).toMatchObject({ exitCode: 0 });
+    expect(await cluster.claimsOf(again)).toEqual(kept);
+  }, 60_000);
+});

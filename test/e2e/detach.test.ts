@@ -1,0 +1,337 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { underlayPool } from '../../deploy/dev/cluster.ts';
+import { eventually } from '../../deploy/dev/eventually.ts';
+import type { CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
+import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
+import { asLines } from './cluster-state.ts';
+import { violationsOf } from './invariants.ts';
+import { TestCluster, timed } from './test-cluster.ts';
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await TestCluster.start({ nodes: ['node-a'] });
+  await cluster.stack.apply(
+    underlayPool('v4', 4, ['10.70.8.1-10.70.8.250']),
+    underlayPool('v6', 6, ['fd00:70::8:1-fd00:70::8:ff']),
+    underlayPool('fifty', 4, ['10.70.9.1-10.70.9.50'], { default: false }),
+  );
+}, 120_000);
+afterAll(() => cluster?.stop(), 60_000);
+beforeEach(() => cluster.remember());
+afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 30_000);
+
+const done: CniAnswer = { exitCode: 0, body: undefined };
+const v4Only = { [ippoolAnnotation]: '{"ipv4": ["v4"]}' };
+
+async function attached(podName: string, annotations = {}): Promise<HandMadeSandbox> {
+  const sandbox = await cluster.sandbox(podName, annotations);
+  expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+  return sandbox;
+}
+
+/** DEL answers success within 5 s, whatever the state of the world. */
+async function expectDone(deleting: Promise<CniAnswer>): Promise<void> {
+  const { seconds, ...answer } = await timed(deleting);
+  expect(answer).toEqual(done);
+  expect(seconds).toBeLessThan(5);
+}
+
+describe('a DEL needs nobody', () => {
+  it('not the pod object', async () => {
+    const sandbox = await attached('pod-gone');
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del());
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+
+  it('not the namespace', async () => {
+    const sandbox = await attached('netns-gone');
+    await cluster.deletePod(sandbox);
+    await sandbox.deleteNamespace();
+    await expectDone(sandbox.del());
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+
+  it('not CNI_NETNS: the link is found by the record', async () => {
+    const sandbox = await attached('no-netns');
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del({ env: { CNI_NETNS: '' } }));
+    expect(await sandbox.look()).not.toContain('eth0');
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
+
+  it('not CNI_ARGS: the pod is found by the record', async () => {
+    const sandbox = await attached('no-args');
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del({ env: { CNI_ARGS: '' } }));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+
+  it('not its run: it was terminated by hand', async () => {
+    const sandbox = await attached('terminated');
+    await cluster.runOf(sandbox).terminate('by hand');
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del());
+    expect(await sandbox.look()).not.toContain('eth0');
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
+
+  it('not its run, not even when a cancellation was asked for', async () => {
+    const sandbox = await attached('cancelled');
+    await cluster.runOf(sandbox).cancel();
+    expect(violationsOf(await cluster.state())).toEqual([]);
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del());
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await eventually('The run has ended', 10, async () => {
+      const status = await cluster.statusOf(sandbox);
+      return status === 'RUNNING' ? { state: status } : { value: true };
+    });
+  });
+
+  it('not the worker that served its ADD', async () => {
+    const sandbox = await attached('restarted');
+    await cluster.deletePod(sandbox);
+    await cluster.restartWorker();
+    // A DEL waits a second for its worker, then it goes on disk and the worker finds it there.
+    await expectDone(sandbox.del());
+    await eventually('Its claims are released', 10, async () => {
+      const claims = await cluster.claimsOf(sandbox);
+      return claims.length === 0 ? { value: true } : { state: claims.join() };
+    });
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  }, 30_000);
+
+  it('not its record', async () => {
+    const sandbox = await attached('no-record');
+    await cluster.deletePod(sandbox);
+    await sandbox.node.exec(['rm', '-r', `${sandbox.node.paths.run}/attachments/${sandbox.containerID}`]);
+    await expectDone(sandbox.del());
+    expect(await sandbox.look()).not.toContain('eth0');
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
+
+  it('none of them at once', async () => {
+    const sandbox = await attached('nothing-left');
+    await cluster.deletePod(sandbox);
+    await sandbox.deleteNamespace();
+    await cluster.runOf(sandbox).terminate('by hand');
+    await sandbox.node.exec(['rm', '-r', `${sandbox.node.paths.run}/attachments/${sandbox.containerID}`]);
+    await expectDone(sandbox.del({ env: { CNI_NETNS: '', CNI_ARGS: '' } }));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
+
+  it('not an ADD before it', async () => {
+    const sandbox = await cluster.sandbox('never-added');
+    await expectDone(sandbox.del());
+    await expectDone(sandbox.del());
+    expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+  });
+
+  it('not to be the first', async () => {
+    const sandbox = await attached('twice');
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del());
+    await expectDone(sandbox.del());
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
+
+  it('not to be alone', async () => {
+    const sandbox = await attached('at-once');
+    await cluster.deletePod(sandbox);
+    await Promise.all([1, 2, 3].map(() => expectDone(sandbox.del())));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+});
+
+describe('a DEL and an ADD of one sandbox at once', () => {
+  it.each([0, 5, 10, 15, 20, 30, 50])('end with nothing left when the DEL comes %d ms later', async (laterMs) => {
+    const sandbox = await cluster.sandbox('both');
+    const adding = sandbox.add();
+    await new Promise((resolve) => setTimeout(resolve, laterMs));
+    await expectDone(sandbox.del());
+    const { exitCode, body } = await adding;
+    if (exitCode !== 0) expect(body).toMatchObject({ code: 11 });
+
+    await cluster.deletePod(sandbox);
+    // A runtime ends a failed ADD with a DEL of its own, and an ADD that came after the DEL stays.
+    await expectDone(sandbox.del());
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    expect(await sandbox.look()).not.toContain('eth0');
+  });
+});
+
+describe('a sandbox that is restarted', () => {
+  it('gets the address of its predecessor again', async () => {
+    const first = await attached('restart');
+    const addresses = await cluster.claimsOf(first);
+    expect(addresses).toHaveLength(2);
+    await expectDone(first.del());
+    expect(await cluster.claimsOf(first)).toEqual(addresses.map((claim) => claim.replace('Bound', 'Held')));
+
+    const second = await cluster.successorOf(first);
+    expect(await second.add()).toMatchObject({ exitCode: 0 });
+    expect(await cluster.claimsOf(second)).toEqual(addresses);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  });
+
+  it('keeps its address when the DEL of the predecessor comes late, again and again', async () => {
+    const first = await attached('late-del');
+    await expectDone(first.del());
+    const second = await cluster.successorOf(first);
+    expect(await second.add()).toMatchObject({ exitCode: 0 });
+    const before = asLines(await cluster.state());
+
+    await expectDone(first.del());
+    await cluster.deletePod(first);
+    await expectDone(first.del());
+    await first.deleteNamespace();
+    await expectDone(first.del());
+    expect(asLines(await cluster.state()).filter((line) => line.includes(second.containerID))).toEqual(
+      before.filter((line) => line.includes(second.containerID)),
+    );
+  });
+
+  it('gets another address while its predecessor lives, and neither loses its own', async () => {
+    const first = await attached('overlap', v4Only);
+    const second = await cluster.successorOf(first);
+    expect(await second.add()).toMatchObject({ exitCode: 0 });
+    expect(violationsOf(await cluster.state())).toEqual([]);
+    await cluster.deletePod(first);
+    await expectDone(first.del());
+    expect(await cluster.claimsOf(first)).toEqual([]);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  });
+
+  it('takes over the address of a predecessor whose namespace is gone and whose DEL never came', async () => {
+    const first = await attached('no-del', v4Only);
+    const claims = await cluster.claimsOf(first);
+    await first.deleteNamespace();
+    const second = await cluster.successorOf(first);
+    expect(await second.add()).toMatchObject({ exitCode: 0 });
+    expect(await cluster.claimsOf(second)).toEqual(claims);
+    await expectDone(first.del());
+    expect(await cluster.claimsOf(second)).toEqual(claims);
+  });
+
+  it('whose ADD fails leaves the address held for the pod', async () => {
+    const first = await attached('failed-restart', v4Only);
+    const claims = await cluster.claimsOf(first);
+    await expectDone(first.del());
+    const second = await cluster.successorOf(first);
+    await cluster.inject('before kernel.plumb');
+    expect(await second.add()).toMatchObject({ exitCode: 1, body: { code: 101 } });
+    const third = await cluster.successorOf(first);
+    expect(await third.add()).toMatchObject({ exitCode: 0 });
+    expect(await cluster.claimsOf(third)).toEqual(claims);
+  });
+});
+
+describe('CHECK', () => {
+  const check = (sandbox: HandMadeSandbox) => sandbox.call('CHECK');
+
+  it('finds nothing right after the ADD', async () => {
+    expect(await check(await attached('intact'))).toEqual(done);
+  });
+
+  it('says so when there was no ADD', async () => {
+    const sandbox = await cluster.sandbox('never');
+    expect(await check(sandbox)).toMatchObject({ exitCode: 1, body: { code: 103 } });
+  });
+
+  const breaks: readonly { name: string; how: (sandbox: HandMadeSandbox) => Promise<unknown>; tells: RegExp }[] = [
+    { name: 'the link is gone', how: (sandbox) => sandbox.exec(['ip', 'link', 'del', 'eth0']), tells: /eth0/ },
+    {
+      name: 'the link is down',
+      how: (sandbox) => sandbox.exec(['ip', 'link', 'set', 'eth0', 'down']),
+      tells: /down|not up/,
+    },
+    {
+      name: 'an IPv4 address is removed',
+      how: async (sandbox) => sandbox.exec(['ip', '-4', 'addr', 'flush', 'dev', 'eth0']),
+      tells: /10\.70\.8\.\d+\/16/,
+    },
+    {
+      name: 'an IPv6 address is removed',
+      how: async (sandbox) => sandbox.exec(['ip', '-6', 'addr', 'flush', 'dev', 'eth0', 'scope', 'global']),
+      tells: /fd00:70::8:[0-9a-f]+\/64/,
+    },
+    {
+      name: 'the default route is removed',
+      how: (sandbox) => sandbox.exec(['ip', 'route', 'del', 'default']),
+      tells: /0\.0\.0\.0\/0|default/,
+    },
+    { name: 'a claim is deleted', how: (sandbox) => deleteClaims(sandbox), tells: /not claimed/ },
+  ];
+  it.each(breaks)('finds that $name', async ({ how, tells }) => {
+    const sandbox = await attached('broken');
+    await how(sandbox);
+    const { exitCode, body } = await check(sandbox);
+    expect({ exitCode, code: body?.code }).toEqual({ exitCode: 1, code: 103 });
+    expect(body?.msg).toMatch(tells);
+  });
+
+  async function deleteClaims(sandbox: HandMadeSandbox): Promise<void> {
+    for (const claim of await cluster.claimsOf(sandbox))
+      await cluster.stack.kubectl('delete', 'ipclaim', claim.split(' ', 1).join());
+  }
+});
+
+describe('GC', () => {
+  const collect = (of: HandMadeSandbox, valid: readonly HandMadeSandbox[], network = 'underlay') =>
+    of.call('GC', {
+      conf: {
+        name: network,
+        'cni.dev/valid-attachments': valid.map(({ containerID }) => ({ containerID, ifname: 'eth0' })),
+      },
+    });
+
+  it('removes what is not listed and proven gone, and nothing else', async () => {
+    const [listed, living, gone] = [await attached('listed'), await attached('living'), await attached('gone')];
+    for (const sandbox of [listed, living, gone]) await cluster.deletePod(sandbox);
+    await gone.deleteNamespace();
+    await listed.deleteNamespace();
+
+    expect(await collect(gone, [listed], 'other')).toEqual(done);
+    expect(await cluster.claimsOf(gone)).toHaveLength(2);
+    expect(await collect(gone, [listed])).toEqual(done);
+    expect(await cluster.claimsOf(gone)).toEqual([]);
+    await cluster.untilStatus(gone, 'COMPLETED');
+    expect(await cluster.claimsOf(listed)).toHaveLength(2);
+    expect(await cluster.claimsOf(living)).toHaveLength(2);
+    expect(await living.look()).toContain('eth0');
+  });
+
+  it('without a list removes nothing and says so', async () => {
+    const sandbox = await attached('no-list');
+    await sandbox.deleteNamespace();
+    expect(await sandbox.call('GC')).toMatchObject({ exitCode: 1, body: { code: 7 } });
+    expect(await cluster.claimsOf(sandbox)).toHaveLength(2);
+  });
+});
+
+it('of 60 sandboxes that ask at once for one of 50 addresses exactly 50 get one, and 10 are told the exact number', async () => {
+  const annotations = { [ippoolAnnotation]: '{"ipv4": ["fifty"]}' };
+  const sandboxes: HandMadeSandbox[] = [];
+  for (let index = 0; index < 60; index += 1) sandboxes.push(await cluster.sandbox(`crowd-${index}`, annotations));
+
+  const answers = await Promise.all(sandboxes.map((sandbox) => sandbox.add()));
+  const failures = answers.filter(({ exitCode }) => exitCode !== 0).map(({ body }) => body);
+  expect(failures.map((body) => body?.msg)).toEqual(
+    Array(10).fill(
+      'Cannot claim an IPv4 address from pool "fifty": all 50 are in use. Extend spec.ips of SpiderIPPool "fifty", or see who holds them: orb pools fifty',
+    ),
+  );
+  expect(failures.map((body) => body?.code)).toEqual(Array(10).fill(11));
+  const addresses = answers.flatMap(({ body }) => body?.ips ?? []).map(({ address }) => address);
+  expect(new Set(addresses).size).toBe(50);
+  expect(violationsOf(await cluster.state())).toEqual([]);
+
+  await Promise.all(sandboxes.map((sandbox) => cluster.deletePod(sandbox)));
+  for (const answer of await Promise.all(sandboxes.map((sandbox) => sandbox.del()))) expect(answer).toEqual(done);
+  expect((await cluster.claims()).filter(({ spec }) => spec.pool === 'fifty')).toEqual([]);
+}, 120_000);
