@@ -103,6 +103,27 @@ describe('a claim that the pod already has', () => {
   });
 });
 
+describe('a DEL that arrives while addresses are claimed', () => {
+  it('stops the search before its next address', async () => {
+    const { world, worker, claim } = await open();
+    afterReading(world, () => worker.calls.open('d'.repeat(32), 'DEL', onlyV4.attachment));
+    await expect(claim()).rejects.toMatchObject({
+      type: 'Cancelled',
+      message: expect.stringContaining('a DEL for it has arrived'),
+    });
+    expect(world.trace).not.toContain('claims.take');
+  });
+
+  it('stops it between two families too', async () => {
+    const { world, worker, claim } = await open(withPools(['v4'], ['v6']));
+    world.onMoment = ({ call, at }) => {
+      if (call === 'pools.fresh' && at === 'after') worker.calls.open('d'.repeat(32), 'DEL', onlyV4.attachment);
+    };
+    await expect(claim()).rejects.toMatchObject({ type: 'Cancelled' });
+    expect(world.trace.filter((call) => call === 'claims.take')).toHaveLength(1);
+  });
+});
+
 describe('an exhausted pool', () => {
   const fill = async (world: NodeWorld, from = 20, to = 29) => {
     for (let last = from; last <= to; last += 1)

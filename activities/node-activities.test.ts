@@ -56,7 +56,12 @@ describe('a step of a run', () => {
       activities.claimAddresses(addRequest('eth0', undefined, 'another')),
       activities.plumbLink(request, [claimed]),
     ]);
-    expect(model.calls.toSorted()).toEqual(['claimAddresses eth0', 'claimAddresses eth0', 'claimAddresses net1', 'plumbLink eth0']);
+    expect(model.calls.toSorted()).toEqual([
+      'claimAddresses eth0',
+      'claimAddresses eth0',
+      'claimAddresses net1',
+      'plumbLink eth0',
+    ]);
   });
 
   it('waits for whoever works on its sandbox', async () => {

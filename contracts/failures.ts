@@ -19,7 +19,6 @@ export const failures = {
   PoolExhausted: { cniCode: 11, retry: false }, // 11, "try again later": kubelet repeats the ADD, waiting inside it helps no one
   PodNotFound: { cniCode: 11, retry: false },
   PodNotAlive: { cniCode: 7, retry: false },
-  ClaimConflict: { cniCode: 11, retry: true },
   // The node
   InterfaceExists: { cniCode: 7, retry: false },
   ParentLinkMissing: { cniCode: 7, retry: false },

@@ -14,4 +14,4 @@ export const searchAttributes = {
 export type SearchAttributeName = keyof typeof searchAttributes;
 
 /** Values of `NetPhase`. */
-export type NetPhase = 'Attaching' | 'Attached' | 'Failed' | 'Released' | 'UnwindStuck';
+export type NetPhase = 'Attaching' | 'Attached' | 'Failed' | 'UnwindStuck';

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type ApiClient, openApiClient } from './api-client.ts';
 import { ApiError, ApiUnreachable } from './api-error.ts';
@@ -85,6 +85,29 @@ describe('a request', () => {
     expect(await hanging).toBeInstanceOf(ApiUnreachable);
     expect(await hanging).toMatchObject({ message: 'GET /hangs got no answer: none within 100 ms' });
     await api.request(get);
+  });
+
+  it('to a server that completes no connection is unreachable in time', async () => {
+    await serve((_, answer) => answer.end('{}'));
+    const connections: Socket[] = [];
+    // Takes connections and never begins TLS, as a stopped process does.
+    const frozen = createTcpServer((socket) => connections.push(socket));
+    await new Promise<void>((resolve) => {
+      frozen.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = frozen.address() as AddressInfo;
+    const api = openApiClient({ server: `https://127.0.0.1:${port}`, tls: {}, headers: async () => ({}) });
+    try {
+      const later = new Promise((resolve) => {
+        setTimeout(resolve, 2000, 'nothing yet').unref();
+      });
+      const failing = api.request({ ...get, timeoutMs: 100 }).catch((error: unknown) => error);
+      expect(await Promise.race([failing, later])).toBeInstanceOf(ApiUnreachable);
+    } finally {
+      for (const socket of connections) socket.destroy();
+      frozen.close();
+      await api.close();
+    }
   });
 
   it('whose answer breaks off is unreachable', async () => {

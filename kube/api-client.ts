@@ -58,17 +58,21 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
       const named = `${method} ${path}`;
       const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
       try {
-        const answer = await pool.request({
-          method,
-          path: prefix + path + queryText(query),
-          headers: {
-            ...(await endpoint.headers()),
-            accept,
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        const headers = {
+          ...(await endpoint.headers()),
+          accept,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        };
+        const answer = await unlessAborted(
           signal,
-        });
+          pool.request({
+            method,
+            path: prefix + path + queryText(query),
+            headers,
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+            signal,
+          }),
+        );
         const text = await answer.body.text();
         if (answer.statusCode >= 400) throw apiError(named, answer.statusCode, answer.headers['retry-after'], text);
         return JSON.parse(text) as Answer;
@@ -106,6 +110,19 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
 
     close: () => pool.destroy(),
   };
+}
+
+/** undici looks at the signal of a waiting request only when it has a connection, and then does not send it; we wait no longer. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  work.catch(() => undefined); // it fails later, when nobody waits any more
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function queryText(query: ApiRequest['query'] = {}): string {

@@ -63,7 +63,8 @@ describe('Unwind', () => {
     await step('addresses');
     await saga.step('link', {
       run: () => Promise.resolve(),
-      undo: () => Promise.reject(new ProvisionError({ type: 'Superseded', message: 'its caller knows that it is complete' })),
+      undo: () =>
+        Promise.reject(new ProvisionError({ type: 'Superseded', message: 'its caller knows that it is complete' })),
     });
     const failure = await saga.unwind(reason).catch(fromTemporal);
     expect(failure).toEqual({ type: 'Superseded', message: 'its caller knows that it is complete' });

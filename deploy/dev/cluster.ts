@@ -40,16 +40,20 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 }
 
 function startNodeWorker(stack: Stack, node: StackNode, bundle: string, logLevel: string): StackProcess {
-  return node.spawn(`${node.name}/worker`, [process.execPath, join(repositoryRoot, 'deploy/dev/faulty-node-worker.ts')], {
-    env: {
-      ...node.workerEnvironment,
-      ORBWEAVER_RUN_DIR: node.paths.run,
-      ORBWEAVER_QUEUE_DIR: node.paths.queue,
-      ORBWEAVER_TEMPORAL_ADDRESS: stack.insideTemporalAddress,
-      ORBWEAVER_WORKFLOW_BUNDLE: bundle,
-      ORBWEAVER_LOG_LEVEL: logLevel,
+  return node.spawn(
+    `${node.name}/worker`,
+    [process.execPath, join(repositoryRoot, 'deploy/dev/faulty-node-worker.ts')],
+    {
+      env: {
+        ...node.workerEnvironment,
+        ORBWEAVER_RUN_DIR: node.paths.run,
+        ORBWEAVER_QUEUE_DIR: node.paths.queue,
+        ORBWEAVER_TEMPORAL_ADDRESS: stack.insideTemporalAddress,
+        ORBWEAVER_WORKFLOW_BUNDLE: bundle,
+        ORBWEAVER_LOG_LEVEL: logLevel,
+      },
     },
-  });
+  );
 }
 
 /** A pool on the underlay of the stack, whose gateway is the fabric. */

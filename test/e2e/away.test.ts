@@ -121,6 +121,7 @@ describe.each(ways)('while Temporal $way', ({ leave }) => {
 
   it('a DEL succeeds within 5 s and everything on the node is gone at once; its run ends once Temporal is back', async () => {
     const sandbox = await attached('del-temporal');
+    await cluster.untilRecorded(sandbox);
     await cluster.deletePod(sandbox);
     await leave(temporal());
 

@@ -150,6 +150,15 @@ export class TestCluster {
     });
   }
 
+  /** Waits until the server knows that the sandbox is attached: its answer may leave a moment before that. */
+  async untilRecorded(sandbox: HandMadeSandbox): Promise<void> {
+    await eventually(`The run of ${sandbox.podName} recorded its answer`, 10, async () => {
+      const { searchAttributes } = await this.runOf(sandbox).describe();
+      const phase = String(searchAttributes['NetPhase']);
+      return phase === 'Attached' ? { value: true } : { state: phase };
+    });
+  }
+
   /** Lets the next effect of this kind fail once, or the worker die at it. */
   async inject(fault: string): Promise<void> {
     await writeFile(join(this.node.node.paths.run, faultFile), fault);

@@ -19,7 +19,7 @@ describe.each(versions)('runs that %s recorded', (version) => {
   const files = readdirSync(join(histories, version)).filter((name) => name.endsWith('.json'));
   const textOf = (name: string): string => readFileSync(join(histories, version, name), 'utf8');
 
-  it('go on as they began with today\'s workflows', async () => {
+  it("go on as they began with today's workflows", async () => {
     const recorded = files.map((name) => ({ workflowId: name, history: fromHistoryJson(textOf(name)) }));
     const seen: string[] = [];
     for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: bundle }, recorded)) {

@@ -2,12 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect } from '@jest/globals';
 
-/** Whether golden files are to be written anew (`make golden`) instead of compared; review then reads the difference. */
-export const isWritingGolden = (process.env['GOLDEN'] ?? '') !== '';
-
-/** Compares a text with the golden file beside the test that names it. */
+/** Compares a text with the golden file beside the test that names it; with `GOLDEN=1` (`make golden`) it is written first. */
 export function expectGolden(file: URL, text: string): void {
-  if (isWritingGolden) {
+  if (process.env['GOLDEN'] === '1') {
     mkdirSync(dirname(file.pathname), { recursive: true });
     writeFileSync(file, text);
   }

@@ -19,14 +19,17 @@ type Answer = { readonly id: number; readonly result: unknown } | { readonly id:
 export async function forkSandboxWorker(options: SandboxStageOptions, activities: () => NodeActivities) {
   const child = fork(import.meta.filename, [JSON.stringify(options)]);
   const ended = once(child, 'exit');
-  child.on('message', async (message: Ask | 'polling') => {
-    if (message === 'polling') return;
-    const { id, activity, args } = message;
-    const answer: Answer = await (activities()[activity] as (...args: readonly unknown[]) => Promise<unknown>)(...args).then(
+  const answer = async ({ id, activity, args }: Ask): Promise<void> => {
+    const said: Answer = await (activities()[activity] as (...args: readonly unknown[]) => Promise<unknown>)(
+      ...args,
+    ).then(
       (result) => ({ id, result }),
       (error: unknown) => ({ id, failure: toFailure(error) }),
     );
-    if (child.connected) child.send(answer);
+    if (child.connected) child.send(said);
+  };
+  child.on('message', (message: Ask | 'polling') => {
+    if (message !== 'polling') void answer(message);
   });
   const [first] = await Promise.race([once(child, 'message'), ended]);
   if (first !== 'polling') throw new Error(`The worker ended before it polled: ${first}`);
@@ -56,7 +59,7 @@ if (import.meta.main) {
     (...args: readonly unknown[]): Promise<never> =>
       new Promise((resolve, reject) => {
         const id = (asked += 1);
-        waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+        waiting.set(id, { resolve, reject });
         process.send?.({ id, activity, args } satisfies Ask);
       });
   const connection = await NativeConnection.connect({ address: options.temporalAddress });

@@ -6,6 +6,7 @@ import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
 import { addRequest } from '../../workflows/testing/node-model.ts';
 import { CallServer, type CallServerOptions } from './call-server.ts';
+import { versionOf } from './cni-reply.ts';
 import type { DetachService } from './detach-service.ts';
 import { OpenCalls } from './open-calls.ts';
 import { chainedConf, cniCall, cniNonce, printed, wholeConf } from './testing/calls-to-cni.ts';
@@ -437,7 +438,7 @@ describe('a call that cannot be served', () => {
     const { exitCode, json } = await serve(frame);
     expect(exitCode).toBe(1);
     expect(json).toEqual({
-      cniVersion: '1.0.0',
+      cniVersion: versionOf(frame.stdin),
       code,
       details,
       msg: typeof msg === 'string' ? msg : expect.stringMatching(msg),

@@ -138,7 +138,6 @@ describe('a configuration of type orbweaver', () => {
       capabilities: {},
       args: {},
       disableCheck: true,
-      ipam: {},
       dns: {},
     };
     expect(network(added).provides).toBe('interface');

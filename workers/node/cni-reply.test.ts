@@ -42,13 +42,13 @@ describe('what the executable prints', () => {
 describe('the version of an answer', () => {
   it.each([
     ['{"cniVersion":"0.3.1"}', '0.3.1'],
-    ['{"cniVersion":"9.9.9"}', '1.0.0'],
-    ['{"cniVersion":7}', '1.0.0'],
-    ['{}', '1.0.0'],
-    ['null', '1.0.0'],
-    ['[]', '1.0.0'],
-    ['', '1.0.0'],
-    ['garbage', '1.0.0'],
+    ['{"cniVersion":"9.9.9"}', '1.1.0'],
+    ['{"cniVersion":7}', '1.1.0'],
+    ['{}', '1.1.0'],
+    ['null', '1.1.0'],
+    ['[]', '1.1.0'],
+    ['', '1.1.0'],
+    ['garbage', '1.1.0'],
   ])('to %s is %s', (stdin, version) => {
     expect(versionOf(bytes(stdin))).toBe(version);
   });

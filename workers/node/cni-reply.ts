@@ -31,7 +31,7 @@ export function versionOf(stdin: Uint8Array): CniVersion {
     const { cniVersion } = JSON.parse(new TextDecoder().decode(stdin)) as { cniVersion?: unknown };
     if (isCniVersion(cniVersion)) return cniVersion;
   } catch {
-    // no JSON, or null: the caller is answered in a version that everybody reads
+    // no JSON, or null: the caller is answered as the CNI executable does
   }
-  return '1.0.0';
+  return '1.1.0';
 }

@@ -106,10 +106,14 @@ describe('the CNI socket', () => {
     });
     const { socket } = dial();
     socket.write(call);
-    await eventually('the call to be served', 20, () => (signals.length > 0 ? { value: true } : { state: 'not served' }));
+    await eventually('the call to be served', 20, () =>
+      signals.length > 0 ? { value: true } : { state: 'not served' },
+    );
     expect(signals[0]?.aborted).toBe(false);
     socket.destroy();
-    await eventually('the caller to be gone', 20, () => (signals[0]?.aborted === true ? { value: true } : { state: 'there' }));
+    await eventually('the caller to be gone', 20, () =>
+      signals[0]?.aborted === true ? { value: true } : { state: 'there' },
+    );
   });
 
   it('closes when serving fails in a way that nobody foresaw, and goes on', async () => {

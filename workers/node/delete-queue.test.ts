@@ -3,6 +3,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Log } from '../../activities/node-ports.ts';
 import { encodeRequest, queueFileName, type RequestFrame } from '../../contracts/frame.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { attachmentOfDel } from './call-server.ts';
@@ -50,7 +51,7 @@ function open(detach: DeleteQueueOptions['detach'], more: Partial<DeleteQueueOpt
   const at = (level: string) => (fields: object, message: string) => {
     logged.push({ level, message, fields });
   };
-  const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), child: () => log };
   const queue = new DeleteQueue({ directory, attachmentOf: attachmentOfDel, detach, log, ...more });
   queues.push(queue);
   return queue;
@@ -84,16 +85,6 @@ describe('a DEL that waits on disk', () => {
     expect(queue.has(attachment(1))).toBe(false);
   });
 
-  it('is done oldest first', async () => {
-    for (const index of [3, 1, 2]) await dropFile(index);
-    const begun: string[] = [];
-    const queue = open(async (frame) => void begun.push(sandboxOf(frame)));
-    await queue.read();
-    queue.start();
-    await untilEmpty(queue);
-    expect(begun).toEqual(['c1', 'c2', 'c3']);
-  });
-
   it('is done when it appears while the worker runs', async () => {
     const done: string[] = [];
     const queue = open(async (frame) => void done.push(sandboxOf(frame)));
@@ -124,22 +115,38 @@ describe('a DEL that waits on disk', () => {
     expect(logged).toContainEqual(expect.objectContaining({ level: 'warn', message: 'queued DEL not done yet' }));
   });
 
-  it('is worked on by four at once and no more', async () => {
-    for (let index = 0; index < 9; index += 1) await dropFile(index);
+  it('is begun oldest first, four at once and no more', async () => {
+    for (const index of [8, 3, 5, 1, 7, 2, 6, 4]) await dropFile(index);
     const gate = Promise.withResolvers<void>();
-    let atOnce = 0;
-    let most = 0;
-    const queue = open(async () => {
-      most = Math.max(most, (atOnce += 1));
+    const begun: string[] = [];
+    let ended = 0;
+    const queue = open(async (frame) => {
+      begun.push(sandboxOf(frame));
+      expect(begun.length - ended).toBeLessThanOrEqual(4);
       await gate.promise;
-      atOnce -= 1;
+      ended += 1;
     });
     await queue.read();
     queue.start();
-    await eventually('four at once', 20, () => (atOnce === 4 ? { value: true } : { state: `${atOnce} at once` }));
+    await eventually('four at once', 20, () => (begun.length === 4 ? { value: true } : { state: begun.join() }));
+    expect(begun.toSorted()).toEqual(['c1', 'c2', 'c3', 'c4']);
     gate.resolve();
     await untilEmpty(queue);
-    expect(most).toBe(4);
+    expect(begun.toSorted()).toEqual(['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8']);
+  });
+
+  it('is tried again at once when what kept it waiting is back', async () => {
+    await dropFile(1);
+    let isAway = true;
+    const queue = open(() => (isAway ? Promise.reject(new Error('Temporal is away')) : Promise.resolve()), {
+      nowMs: () => 0, // no pause ever ends by itself
+    });
+    await queue.read();
+    queue.start();
+    await eventually('the first try', 20, () => (logged.length > 0 ? { value: true } : { state: 'not tried' }));
+    isAway = false;
+    queue.retryNow();
+    await untilEmpty(queue);
   });
 
   it('survives a worker that ended before it was done', async () => {
@@ -202,15 +209,18 @@ describe('files that are no DEL', () => {
     expect(logged).toContainEqual(expect.objectContaining({ level: 'error', message: 'queued DEL is no DEL' }));
   });
 
-  it('are left unread when the executable was killed between write and rename', async () => {
-    await writeFile(join(directory, `.tmp-${nonceOf(7)}`), encodeRequest(del(7)));
+  it('are left alone while an executable writes them, and removed when it was killed over them', async () => {
+    const halfWritten = join(directory, `.tmp-${nonceOf(7)}`);
+    await writeFile(halfWritten, encodeRequest(del(7)));
     const done: string[] = [];
-    const queue = open(async (frame) => void done.push(sandboxOf(frame)));
-    await queue.read();
-    queue.start();
-    await dropFile(1);
-    await eventually('the DEL beside it', 20, () => (done.includes('c1') ? { value: true } : { state: done.join() }));
-    expect(done).toEqual(['c1']);
+    const detach = async (frame: RequestFrame) => void done.push(sandboxOf(frame));
+    await open(detach).read();
+    expect(existsSync(halfWritten)).toBe(true);
+    const later = open(detach, { nowMs: () => Date.now() + 3_600_000 });
+    await later.read();
+    expect(later.size).toBe(0);
+    expect(existsSync(halfWritten)).toBe(false);
+    expect(done).toEqual([]);
   });
 
   it('that somebody removed while the queue was being read are no error', async () => {

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../activities/node-ports.ts';
 import type { Attachment } from '../../contracts/attachment.ts';
@@ -18,6 +18,8 @@ export interface DeleteQueueOptions {
 
 const atOnce = 4;
 const longestPauseMs = 10_000;
+/** Writing a DEL takes the executable milliseconds. */
+const abandonedAfterMs = 60_000;
 
 /**
  * DELs that could not be done when they were called wait here as files: put by this worker, or by the CNI executable while no
@@ -127,11 +129,14 @@ export class DeleteQueue {
     }
   }
 
-  /** Half-written files of an executable that was killed: nobody was told that they are there. */
+  /** Half-written files of an executable that was killed: nobody was told that they are there. One may be writing just now. */
   async #removeAbandoned(): Promise<void> {
-    const { directory } = this.#options;
-    const names = (await readdir(directory)).filter((name) => name.startsWith('.tmp-'));
-    await Promise.all(names.map((name) => rm(join(directory, name), { force: true })));
+    const { directory, nowMs } = this.#options;
+    for (const name of await readdir(directory)) {
+      if (!name.startsWith('.tmp-')) continue;
+      const { mtimeMs } = await stat(join(directory, name)).catch(() => ({ mtimeMs: Infinity })); // renamed meanwhile
+      if (mtimeMs < nowMs() - abandonedAfterMs) await rm(join(directory, name), { force: true });
+    }
   }
 
   async #refresh(): Promise<void> {

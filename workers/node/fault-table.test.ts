@@ -19,7 +19,8 @@ interface Scenario {
 }
 
 const whole = withPools(addRequest(), ['v4'], ['v6']);
-const addressesOnly: AddRequest = { ...whole, network: { ...withoutLink(whole.network), provides: 'addresses' } };
+const { link: _, ...withoutLink } = whole.network;
+const addressesOnly: AddRequest = { ...whole, network: { ...withoutLink, provides: 'addresses' } };
 const onlyV4 = withPools(addRequest(), ['v4'], []);
 const earlier = {
   namespace: 'pay',
@@ -319,10 +320,6 @@ function stranger(index: number) {
 
 function withPools(request: AddRequest, v4: readonly string[], v6: readonly string[]): AddRequest {
   return { ...request, network: { ...request.network, defaultIPv4Pools: v4, defaultIPv6Pools: v6 } };
-}
-
-function withoutLink({ link: _, ...network }: AddRequest['network']): Omit<AddRequest['network'], 'link'> {
-  return network;
 }
 
 /** The main plugin of the chain makes its interface in the sandbox; we only remove our addresses from it. */

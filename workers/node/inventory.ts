@@ -1,32 +1,44 @@
-import { readlink } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import systeminformation from 'systeminformation';
 import type { NodeNic, NodeReport } from '../../contracts/node-report.ts';
 
-/** NICs and memory of this node, as the drivers report them. */
-export async function readInventory(): Promise<Pick<NodeReport, 'nics' | 'memory'>> {
-  const [interfaces, memory] = await Promise.all([systeminformation.networkInterfaces(), systeminformation.mem()]);
-  const list = Array.isArray(interfaces) ? interfaces : [interfaces];
-  const nics = await Promise.all(
-    list.map(
-      async (nic): Promise<NodeNic> => ({
-        name: nic.iface,
-        mac: nic.mac,
-        driver: await driverOf(nic.iface),
-        isUp: nic.operstate === 'up',
-        mtuBytes: nic.mtu ?? 0,
-        ...(nic.speed !== null && nic.speed > 0 ? { speedBitsPerSecond: nic.speed * 1e6 } : {}),
-        isVirtual: nic.virtual,
-      }),
-    ),
-  );
+/** A link of the node, as netlink shows it. */
+interface NodeLink {
+  readonly ifName: string;
+  readonly mac: string;
+  readonly mtuBytes: number;
+  readonly isUp: boolean;
+}
+
+/**
+ * NICs and memory of this node. The NICs come from netlink: a library lists those that have an address, and an underlay NIC, a
+ * bond's member or an SR-IOV parent has none.
+ */
+export async function readInventory(links: readonly NodeLink[]): Promise<Pick<NodeReport, 'nics' | 'memory'>> {
+  const [nics, memory] = await Promise.all([
+    Promise.all(links.map((link) => describeNic(link))),
+    systeminformation.mem(),
+  ]);
   return {
     nics: nics.sort((a, b) => a.name.localeCompare(b.name)),
     memory: { totalBytes: memory.total, availableBytes: memory.available, workerRssBytes: process.memoryUsage.rss() },
   };
 }
 
-/** Name of the kernel driver behind a link, from sysfs; a virtual link has no device. */
-async function driverOf(iface: string): Promise<string> {
-  const link = await readlink(`/sys/class/net/${iface}/device/driver`).catch(() => '');
-  return link.slice(link.lastIndexOf('/') + 1);
+/** Adds what only sysfs knows (Documentation/ABI/testing/sysfs-class-net); a virtual link has no device, and none tells a speed. */
+async function describeNic({ ifName, mac, mtuBytes, isUp }: NodeLink): Promise<NodeNic> {
+  const directory = join('/sys/class/net', ifName);
+  const follow = (path: string): Promise<string> => readlink(path).catch(() => '');
+  const driver = await follow(join(directory, 'device/driver'));
+  const speedMbit = Number(await readFile(join(directory, 'speed'), 'utf8').catch(() => '')); // EINVAL, or -1, when unknown
+  return {
+    name: ifName,
+    mac,
+    driver: driver.slice(driver.lastIndexOf('/') + 1),
+    isUp,
+    mtuBytes,
+    ...(speedMbit > 0 ? { speedBitsPerSecond: speedMbit * 1e6 } : {}),
+    isVirtual: (await follow(directory)).includes('/virtual/'),
+  };
 }

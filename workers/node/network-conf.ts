@@ -15,7 +15,6 @@ const cniKeys = [
   'runtimeConfig',
   'args',
   'prevResult',
-  'ipam',
   'dns',
 ];
 /** Keys of `type: orbweaver`: those of SpiderMultusConfig and of Spiderpool's IPAM section. */

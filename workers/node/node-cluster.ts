@@ -17,6 +17,7 @@ import type { ComparedClaim } from './startup-comparison.ts';
 /** How long an ADD that comes while this process is starting waits for the list of its claims. */
 const startPatienceMs = 2500;
 const listAgainMs = 500;
+const answerLimitMs = 1000;
 
 /** What this node reads from and writes to the API server. */
 export interface NodeCluster {
@@ -28,11 +29,13 @@ export interface NodeCluster {
   /** This node's claims are known: ADDs can be served. */
   readonly isReady: boolean;
   readonly isWatchingPods: boolean;
+  /** The API server answers now. */
+  isAnswering(): Promise<boolean>;
   untilReady(): Promise<void>;
   /** Runs once, as soon as this node's claims are known. */
   onReady(work: () => Promise<void>): void;
   /** What of the attachment's claims is missing or changed, a sentence each. */
-  claimDifferences(attachment: Attachment, addresses: readonly ClaimedAddress[]): readonly string[];
+  claimDifferences(attachment: Attachment, addresses: readonly ClaimedAddress[]): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -93,6 +96,11 @@ export async function openNodeCluster(
     get isWatchingPods() {
       return podReader.isWatching;
     },
+    isAnswering: () =>
+      api.request({ method: 'GET', path: '/version', timeoutMs: answerLimitMs }).then(
+        () => true,
+        () => false,
+      ),
     async untilReady() {
       if (!isReady) await Promise.race([loading, sleep(startPatienceMs, undefined, { ref: false })]);
       if (!isReady) throw claimsUnknown();
@@ -141,17 +149,20 @@ function asPoolPort(reader: PoolReader, log: Log): PoolPort {
   };
 }
 
-function claimDifferences(
-  store: ClaimStore,
+async function claimDifferences(
+  store: Pick<ClaimStore, 'read'>,
   { containerID }: Attachment,
   addresses: readonly ClaimedAddress[],
-): readonly string[] {
-  const held = new Set(store.ownByContainer(containerID).map(({ name }) => name));
-  return addresses.flatMap(({ address }) => {
-    const cidr = parseCidr(address);
-    const isHeld = cidr !== undefined && held.has(toClaimName(cidr.address));
-    return isHeld ? [] : [`address ${address} is not claimed for this sandbox`];
-  });
+): Promise<readonly string[]> {
+  const found = await Promise.all(
+    addresses.map(async ({ address }) => {
+      const cidr = parseCidr(address);
+      const claim = cidr && (await store.read(toClaimName(cidr.address)));
+      const isHeld = claim?.phase === 'Bound' && claim.holder.containerID === containerID;
+      return isHeld ? [] : [`address ${address} is not claimed for this sandbox`];
+    }),
+  );
+  return found.flat();
 }
 
 const claimsUnknown = (): ProvisionError =>

@@ -8,11 +8,11 @@ export interface NodeReportSources {
   readonly config: NodeWorkerConfig;
   readonly node: NodeIdentity;
   readonly startedAtMs: number;
-  readonly kernel: { inspect(): Promise<{ readonly links: readonly unknown[] }> };
+  readonly kernel: { inspect(): Promise<{ readonly links: Parameters<typeof readInventory>[0] }> };
   readonly temporal: { readonly isConnected: boolean };
   readonly queue: { readonly size: number };
   readonly records: { list(): Promise<readonly AttachmentRecord[]> };
-  readonly cluster: { readonly isReady: boolean; readonly isWatchingPods: boolean };
+  readonly cluster: { readonly isReady: boolean; readonly isWatchingPods: boolean; isAnswering(): Promise<boolean> };
 }
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -22,7 +22,15 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 /** What this worker says of its node when `orb node` asks. */
 export const createNodeReport = (sources: NodeReportSources) => async (): Promise<NodeReport> => {
   const { node, startedAtMs, records } = sources;
-  const [inventory, health, attachments] = await Promise.all([readInventory(), readHealth(sources), records.list()]);
+  const links = await sources.kernel.inspect().then(
+    ({ links }) => links,
+    (error: unknown) => String(error),
+  );
+  const [inventory, health, attachments] = await Promise.all([
+    readInventory(typeof links === 'string' ? [] : links),
+    readHealth(sources, links),
+    records.list(),
+  ]);
   return {
     node: node.name,
     version,
@@ -42,13 +50,11 @@ export const createNodeReport = (sources: NodeReportSources) => async (): Promis
   };
 };
 
-async function readHealth(sources: NodeReportSources): Promise<readonly HealthItem[]> {
-  const { config, kernel, temporal, queue, cluster } = sources;
+async function readHealth(
+  { config, temporal, queue, cluster }: NodeReportSources,
+  links: string | readonly unknown[],
+): Promise<readonly HealthItem[]> {
   const { temporalAddress, queueDirectory } = config;
-  const links = await kernel.inspect().then(
-    ({ links }) => links.length,
-    (error: unknown) => String(error),
-  );
   return [
     {
       name: 'Temporal',
@@ -57,13 +63,7 @@ async function readHealth(sources: NodeReportSources): Promise<readonly HealthIt
         ? `answers at ${temporalAddress}`
         : `does not answer at ${temporalAddress}: ADD fails with error 11, DEL works`,
     },
-    {
-      name: 'API server',
-      isHealthy: cluster.isReady,
-      detail: cluster.isReady
-        ? "this node's claims are known"
-        : "this node's claims were not listed yet: ADD fails with error 11",
-    },
+    apiServerHealth(cluster.isReady, await cluster.isAnswering()),
     {
       name: 'pod watch',
       isHealthy: cluster.isWatchingPods,
@@ -73,8 +73,8 @@ async function readHealth(sources: NodeReportSources): Promise<readonly HealthIt
     },
     {
       name: 'kernel',
-      isHealthy: typeof links === 'number',
-      detail: typeof links === 'number' ? `netlink shows ${links} links` : `netlink does not answer: ${links}`,
+      isHealthy: typeof links !== 'string',
+      detail: typeof links === 'string' ? `netlink does not answer: ${links}` : `netlink shows ${links.length} links`,
     },
     {
       name: 'queue',
@@ -83,4 +83,12 @@ async function readHealth(sources: NodeReportSources): Promise<readonly HealthIt
         queue.size === 0 ? 'no DEL waits' : `${queue.size} DELs wait in ${queueDirectory}: their addresses stay held`,
     },
   ];
+}
+
+function apiServerHealth(isReady: boolean, isAnswering: boolean): HealthItem {
+  const problem = isAnswering
+    ? "answers, but this node's claims were not listed yet: ADD fails with error 11"
+    : 'does not answer: ADD fails with error 11, DEL frees its addresses when it is back';
+  const isHealthy = isReady && isAnswering;
+  return { name: 'API server', isHealthy, detail: isHealthy ? "answers, and this node's claims are known" : problem };
 }

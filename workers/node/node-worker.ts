@@ -98,7 +98,7 @@ export async function runNodeWorker(
     kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
     untilReady: () => cluster.untilReady(),
     differences: async ({ attachment, netns, netnsCookie, link, addresses }) => [
-      ...cluster.claimDifferences(attachment, addresses),
+      ...(await cluster.claimDifferences(attachment, addresses)),
       ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
     ],
     report,

@@ -46,6 +46,22 @@ describe('SandboxLocks', () => {
     expect(locks.size).toBe(0);
   });
 
+  it('leaves no timer behind when a waiter got the lock in time', async () => {
+    jest.useFakeTimers();
+    try {
+      const locks = new SandboxLocks();
+      const gate = Promise.withResolvers<void>();
+      const holder = locks.hold('c1', () => gate.promise);
+      const waiter = locks.hold('c1', () => Promise.resolve(7), { waitMs: 4500 });
+      gate.resolve();
+      await holder;
+      await expect(waiter).resolves.toBe(7);
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   describe('a waiter that gives up', () => {
     const waiting = async () => {
       jest.useFakeTimers();

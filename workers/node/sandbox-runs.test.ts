@@ -19,7 +19,10 @@ const alreadyStarted = () => new WorkflowExecutionAlreadyStartedError('started',
 const notFound = () => new WorkflowNotFoundError('no such run', workflowId, undefined);
 
 /** A Temporal server that answers each call with what the test lined up for it; an error is thrown. */
-function open(script: Readonly<Record<string, readonly unknown[]>> = {}, more: { isAway?: boolean; workload?: string } = {}) {
+function open(
+  script: Readonly<Record<string, readonly unknown[]>> = {},
+  more: { isAway?: boolean; workload?: string } = {},
+) {
   const asked: { readonly call: string; readonly options: Readonly<Record<string, unknown>> }[] = [];
   const left = new Map(Object.entries(script).map(([call, answers]) => [call, [...answers]]));
   const answer = async (call: string, options: object = {}): Promise<unknown> => {
@@ -30,7 +33,9 @@ function open(script: Readonly<Record<string, readonly unknown[]>> = {}, more: {
   };
   const client = {
     workflow: {
-      start: async (name: string, options: object) => ({ eagerlyStarted: (await answer(`start ${name}`, options)) !== 'slowly' }),
+      start: async (name: string, options: object) => ({
+        eagerlyStarted: (await answer(`start ${name}`, options)) !== 'slowly',
+      }),
       getHandle: (id: string) => ({
         executeUpdate: (name: string, options: object) => answer(`update ${name} of ${id}`, options),
         terminate: (reason: string) => answer(`terminate ${id}`, { reason }),
@@ -55,7 +60,7 @@ const start = 'start podNetwork';
 const update = (name: string) => `update ${name} of ${workflowId}`;
 
 describe('an ADD', () => {
-  it('starts the run of its sandbox eagerly on this node\'s queue, with what people search by', async () => {
+  it("starts the run of its sandbox eagerly on this node's queue, with what people search by", async () => {
     const { add, asked, notEager } = open();
     expect(await add()).toBeUndefined(); // the last step answers
     expect(notEager()).toBe(0);
@@ -131,7 +136,10 @@ describe('a DEL', () => {
     const detach = detachRequest(request);
     expect(await runs.detach(detach)).toBe('detached');
     expect(asked).toEqual([
-      { call: update('detach'), options: { args: [detach], updateId: `detach/attach/5bc0ffee/underlay/eth0/${detach.nonce}` } },
+      {
+        call: update('detach'),
+        options: { args: [detach], updateId: `detach/attach/5bc0ffee/underlay/eth0/${detach.nonce}` },
+      },
     ]);
   });
 
@@ -141,7 +149,10 @@ describe('a DEL', () => {
   });
 
   it('fails as the run did', async () => {
-    const failed = new WorkflowUpdateFailedError('Workflow Update failed', toApplicationFailure({ type: 'Superseded', message: 'taken over' }));
+    const failed = new WorkflowUpdateFailedError(
+      'Workflow Update failed',
+      toApplicationFailure({ type: 'Superseded', message: 'taken over' }),
+    );
     const { runs } = open({ [update('detach')]: [failed] });
     await expect(runs.detach(detachRequest(request))).rejects.toMatchObject({ type: 'Superseded' });
   });
@@ -170,7 +181,10 @@ describe('a termination', () => {
 
 describe('the workload that a run is found by', () => {
   const workloadOf = ({ asked }: ReturnType<typeof open>): unknown => {
-    const attributes = asked[0]?.options['typedSearchAttributes'] as { get(key: object): unknown; getAll(): { key: { name: string }; value: unknown }[] };
+    const attributes = asked[0]?.options['typedSearchAttributes'] as {
+      get(key: object): unknown;
+      getAll(): { key: { name: string }; value: unknown }[];
+    };
     return attributes.getAll().find(({ key }) => key.name === 'Workload')?.value;
   };
 

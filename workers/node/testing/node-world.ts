@@ -185,7 +185,7 @@ export class NodeProcess {
           read: (name) => claims.read(name),
           adopt: (name, holder, previous) => claims.adopt(name, holder, previous),
           release: (want) => claims.release(want),
-          giveBack: (name, containerID) => giveBack(claims, name, containerID),
+          giveBack: (name, containerID) => claims.giveBack(name, containerID),
           releaseHeld: (name, podUID) => claims.releaseHeld(name, podUID),
           takenNames: (pool, want) => claims.takenNames(pool, want),
         }),
@@ -206,7 +206,7 @@ export class NodeProcess {
           const result = await work(...args);
           this.#requireAlive();
           world.checkInvariants(call);
-        await world.holdAfter?.(call);
+          await world.holdAfter?.(call);
           world.onMoment?.({ call, at: 'after', moment });
           return result;
         },
@@ -218,14 +218,6 @@ export class NodeProcess {
   #requireAlive(): void {
     if (this.#isKilled) throw new Error('killed');
   }
-}
-
-/** What the worker's composition root does until the claim store does it itself. */
-async function giveBack(claims: ClaimStore, name: string, containerID: string): Promise<void> {
-  const claim = claims.ownByContainer(containerID).find((own) => own.name === name);
-  if (claim === undefined) return;
-  const { interface: nic, network } = claim;
-  await claims.release({ containerID, interface: nic, network, disposition: 'delete', names: [name] });
 }
 
 export const recordKey = (attachment: Attachment): string => `${attachment.containerID} ${attachmentKey(attachment)}`;
