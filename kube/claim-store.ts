@@ -92,7 +92,7 @@ export class ClaimStore {
     );
     for (const row of rows) this.#own.addListed(row);
     this.#isLoaded = true;
-    this.#log.info({ node: this.#node, claims: rows.length }, 'own claims listed');
+    this.#log.info({ claims: rows.length }, 'own claims listed');
   }
 
   /** Claims of this node as remembered: a hint, every use of which ends in a write. */

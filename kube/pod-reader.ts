@@ -97,7 +97,7 @@ export class PodReader {
   }
 
   async #follow(): Promise<void> {
-    const { log, node } = this.#options;
+    const { log } = this.#options;
     const { signal } = this.#stopped;
     for (let pauseMs = shortestPauseMs; !signal.aborted; ) {
       try {
@@ -107,7 +107,7 @@ export class PodReader {
       } catch (err) {
         this.#isWatching = false;
         if (hasStatus(err, 410)) this.#resourceVersion = undefined;
-        else log.warn({ node, err }, 'watch of pods interrupted');
+        else log.warn({ err }, 'watch of pods interrupted');
         pauseMs = Math.min(2 * pauseMs, 5000);
       }
       await sleep(pauseMs, undefined, { signal }).catch(() => {});

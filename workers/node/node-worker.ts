@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { podNetworkId } from '../../contracts/attachment.ts';
@@ -24,6 +23,7 @@ import { SandboxLocks } from './sandbox-locks.ts';
 import { createSandboxProof } from './sandbox-proof.ts';
 import { SandboxRuns } from './sandbox-runs.ts';
 import { compareAtStart } from './startup-comparison.ts';
+import { installTemporalRuntime } from './temporal-runtime.ts';
 import { TemporalWorker } from './temporal-worker.ts';
 
 /** A run that keeps its DEL waiting so often, while Temporal answers, will not react any more. */
@@ -41,7 +41,7 @@ export async function runNodeWorker(
 ): Promise<void> {
   const startedAtMs = Date.now();
   const log = createLogger(config.logLevel, { process: 'node-worker', node: config.nodeName });
-  Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  installTemporalRuntime(log);
   await mkdir(config.runDirectory, { recursive: true, mode: 0o755 });
   const lock = await waitForLock(join(config.runDirectory, 'lock'), () =>
     log.warn({}, 'another node worker still runs here, waiting for its end'),
