@@ -33,6 +33,16 @@ describe('attachment records', () => {
     await rm(directory, { recursive: true });
   });
 
+  it('loses the drafts of a process that was killed, and no record', async () => {
+    await records.write(record);
+    await writeFile(join(directory, 'attachments.new', 'half'), '{"attach');
+    await records.removeDrafts();
+    await records.removeDrafts();
+    expect(await readdir(directory)).toEqual(['attachments']);
+    await records.write({ ...record, addedAtMs: 2 });
+    expect(await records.read(attachment)).toEqual({ ...record, addedAtMs: 2 });
+  });
+
   it('gives back what was written', async () => {
     await records.write(record);
     expect(await records.read(attachment)).toEqual(record);

@@ -35,6 +35,8 @@ export interface AttachmentRecords {
   remove(attachment: Attachment): Promise<void>;
   /** All records, or those of one sandbox. What cannot be read is named, so that a person can look; it hides nothing else. */
   list(containerID?: string): Promise<AttachmentRecordList>;
+  /** Removes what a process that was killed had begun to write. Nobody may write meanwhile. */
+  removeDrafts(): Promise<void>;
 }
 
 export interface AttachmentRecordList {
@@ -100,6 +102,14 @@ export function createAttachmentRecords(runDirectory: string): AttachmentRecords
         }
       }
       return { records, unreadable };
+    },
+
+    async removeDrafts() {
+      try {
+        await rm(unfinished, { recursive: true, force: true });
+      } catch (cause) {
+        throw unwritable(unfinished, 'remove drafts of an', cause);
+      }
     },
   };
 }

@@ -37,7 +37,7 @@ export interface PodName {
 }
 
 /** A pod that stays Pending: no scheduler feels responsible for it, so no kubelet makes a sandbox of its own. */
-export const unscheduledPod = (name: string, annotations: Readonly<Record<string, string>> = {}): object => ({
+export const unscheduledPod = (name: string, annotations: Readonly<Record<string, string>> = {}) => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name, namespace: 'default', annotations },

@@ -136,6 +136,52 @@ describe.each(ways)('while Temporal $way', ({ leave }) => {
   }, 120_000);
 });
 
+describe('while the API server and Temporal do not answer', () => {
+  const both = (): readonly StackProcess[] => ['kube-apiserver', 'temporal'].map((name) => cluster.stack.part(name));
+
+  it('a DEL still succeeds within 5 s, and even a worker that is killed then forgets nothing', async () => {
+    const [sandbox, other] = [await attached('del-alone'), await attached('del-restarted')];
+    for (const one of [sandbox, other]) await cluster.deletePod(one);
+    for (const part of both()) part.signal('SIGSTOP');
+
+    const first = await timed(sandbox.del());
+    expect(first).toMatchObject({ exitCode: 0, body: undefined });
+    mustBe(first.seconds, 5);
+    expect(await sandbox.look()).not.toContain('eth0');
+
+    await cluster.restartWorker();
+    const second = await timed(other.del());
+    expect(second).toMatchObject({ exitCode: 0, body: undefined });
+    mustBe(second.seconds, 5);
+
+    await everythingIsBack();
+    for (const one of [sandbox, other]) {
+      await untilReleased(one, 30);
+      expect(await one.look()).not.toContain('eth0');
+      await cluster.untilStatus(one, 'COMPLETED', 30);
+    }
+  }, 120_000);
+
+  it.each(['kube-apiserver', 'temporal'])(
+    'an ADD to a worker that started without %s fails with error 11, and succeeds once it is back',
+    async (name) => {
+      const sandbox = await cluster.sandbox('add-alone');
+      cluster.stack.part(name).signal('SIGSTOP');
+      await cluster.restartWorker();
+      expect(code(await sandbox.add())).toEqual({ exitCode: 1, code: 11 });
+      expect(await sandbox.look()).not.toContain('eth0');
+
+      await everythingIsBack();
+      await eventually('An ADD succeeds', 30, async () => {
+        const answer = await sandbox.add();
+        return answer.exitCode === 0 ? { value: true } : { state: JSON.stringify(answer.body) };
+      });
+      expect(violationsOf(await cluster.state())).toEqual([]);
+    },
+    90_000,
+  );
+});
+
 describe('while the node worker is away', () => {
   const worker = (): StackProcess => cluster.node.worker;
 

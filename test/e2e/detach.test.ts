@@ -231,6 +231,126 @@ describe('a sandbox that is restarted', () => {
   });
 });
 
+describe('a sandbox with two interfaces', () => {
+  const second = { env: { CNI_IFNAME: 'net1' }, conf: { name: 'second' } };
+
+  it('has one run, which ends with the last of them', async () => {
+    const sandbox = await attached('two');
+    expect(await sandbox.add(second)).toMatchObject({ exitCode: 0, body: { interfaces: [{ name: 'net1' }] } });
+    expect(await cluster.claimsOf(sandbox)).toHaveLength(4);
+    expect((await cluster.describe(sandbox)).interfaces.map(({ ifName, phase }) => `${ifName} ${phase}`)).toEqual([
+      'eth0 Attached',
+      'net1 Attached',
+    ]);
+    await cluster.deletePod(sandbox);
+
+    await expectDone(sandbox.del());
+    expect(await sandbox.look()).not.toContain('eth0');
+    expect(await sandbox.look()).toContain('net1');
+    expect(await cluster.claimsOf(sandbox)).toHaveLength(2);
+    expect(await cluster.statusOf(sandbox)).toBe('RUNNING');
+    expect(violationsOf(await cluster.state())).toEqual([]);
+
+    await expectDone(sandbox.del(second));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+
+  it('keeps the first when the second cannot be made', async () => {
+    const sandbox = await attached('second-fails');
+    await cluster.inject('before kernel.plumb');
+    expect(await sandbox.add(second)).toMatchObject({ exitCode: 1, body: { code: 101 } });
+    expect(await cluster.claimsOf(sandbox)).toHaveLength(2);
+    expect(await sandbox.call('CHECK')).toEqual(done);
+    expect(await cluster.statusOf(sandbox)).toBe('RUNNING');
+    await cluster.deletePod(sandbox);
+    await expectDone(sandbox.del());
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+});
+
+describe('an ADD that is repeated', () => {
+  it('gets the same answer, also from another worker', async () => {
+    const sandbox = await cluster.sandbox('repeated');
+    const first = await sandbox.add();
+    expect(first.exitCode).toBe(0);
+    expect(await sandbox.add()).toEqual(first);
+    await cluster.restartWorker();
+    expect(await sandbox.add()).toEqual(first);
+  }, 30_000);
+});
+
+describe('an address that is held for a pod', () => {
+  it('is freed when the pod is deleted', async () => {
+    const { kubelet } = cluster.node.node;
+    kubelet.signal('SIGSTOP'); // the pod is the node's, as the worker sees, and kubelet makes no sandbox of its own
+    try {
+      const sandbox = await cluster.sandbox('held', {}, 'node-a');
+      expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+      await expectDone(sandbox.del());
+      expect(await cluster.claimsOf(sandbox)).toEqual([
+        expect.stringMatching(/ Held$/),
+        expect.stringMatching(/ Held$/),
+      ]);
+      await cluster.deletePod(sandbox);
+      await eventually('The claims are gone', 5, async () => {
+        const claims = await cluster.claimsOf(sandbox);
+        return claims.length === 0 ? { value: true } : { state: claims.join() };
+      });
+    } finally {
+      kubelet.signal('SIGCONT');
+    }
+  });
+});
+
+describe('the IPAM plugin', () => {
+  const ipam = (sandbox: HandMadeSandbox, command: string) =>
+    sandbox.call(command, {
+      plugin: 'spiderpool',
+      stdin: JSON.stringify({
+        cniVersion: '1.0.0',
+        name: 'chained',
+        type: 'macvlan',
+        ipam: { type: 'spiderpool', default_ipv4_ippool: ['fifty'] },
+      }),
+    });
+
+  it('gives addresses and no interface, and takes them off the interface of the other plugin before it frees them', async () => {
+    const sandbox = await cluster.sandbox('ipam');
+    const { exitCode, body } = await ipam(sandbox, 'ADD');
+    expect({ exitCode, interfaces: body?.interfaces }).toEqual({ exitCode: 0, interfaces: undefined });
+    const [{ address = '' } = {}] = body?.ips ?? [];
+    expect(address).toMatch(/^10\.70\.9\.\d+\/16$/);
+    await sandbox.exec(['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other']);
+    await sandbox.exec(['ip', 'addr', 'add', address, 'dev', 'eth0']);
+    expect(await ipam(sandbox, 'CHECK')).toEqual(done);
+    await cluster.deletePod(sandbox);
+
+    await expectDone(ipam(sandbox, 'DEL'));
+    expect(await sandbox.look()).not.toContain(address);
+    expect(await sandbox.look()).toContain('eth0'); // not ours
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
+
+  it.each([
+    'after records.write',
+    'before claims.take',
+    'after claims.take',
+    'skip before records.write\nbefore records.write',
+  ])('leaves nothing of an ADD that fails "%s"', async (fault) => {
+    const sandbox = await cluster.sandbox('ipam-fault');
+    await cluster.inject(fault);
+    expect(await ipam(sandbox, 'ADD')).toMatchObject({ exitCode: 1, body: { code: 101 } });
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'FAILED');
+    expect(await ipam(sandbox, 'ADD')).toMatchObject({ exitCode: 0 });
+    await cluster.deletePod(sandbox);
+    await expectDone(ipam(sandbox, 'DEL'));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
+});
+
 describe('CHECK', () => {
   const check = (sandbox: HandMadeSandbox) => sandbox.call('CHECK');
 

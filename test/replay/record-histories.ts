@@ -10,7 +10,7 @@ import { bundleToday, installQuietRuntime, type Sandbox, SandboxStage } from '..
 /**
  * Records what runs of this version write, on a real server:
  *
- *     node test/replay/record-histories.ts v0.1
+ *     node test/replay/record-histories.ts v0.1 && make fix
  *
  * A recorded version is kept as it is: its runs are still open on somebody's nodes. A release gets a folder of its own.
  */

@@ -189,6 +189,12 @@ describe('GC', () => {
   it.each([
     ['listed', { kernel: gone }, [{ containerID: '5bc0ffee', ifname: 'eth0' }], doneRecord],
     ['of a living sandbox', {}, [], doneRecord],
+    [
+      'of a sandbox that nobody can see',
+      { kernel: { ...gone, namespaceState: async () => 'unproven' as const } },
+      [],
+      doneRecord,
+    ],
     ['of another network', { kernel: gone }, [], { ...doneRecord, attachment: { ...attachment, network: 'other' } }],
   ])('leaves an attachment alone that is %s', async (_, options, valid, record) => {
     const { serve, detached, remember } = open(options);

@@ -2,12 +2,14 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { decodeReply, encodeRequest } from '../../contracts/frame.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { openCniSocket, type Serve } from './cni-socket.ts';
 import { cniCall, printed } from './testing/calls-to-cni.ts';
 import { silent } from './testing/node-world.ts';
+
+jest.setTimeout(30_000); // longer than any wait in here
 
 let directory: string;
 let server: Server;

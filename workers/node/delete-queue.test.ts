@@ -2,12 +2,14 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Log } from '../../activities/node-ports.ts';
 import { encodeRequest, queueFileName, type RequestFrame } from '../../contracts/frame.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { attachmentOfDel } from './call-server.ts';
 import { DeleteQueue, type DeleteQueueOptions } from './delete-queue.ts';
+
+jest.setTimeout(30_000); // longer than any wait in here
 
 let directory: string;
 let queues: DeleteQueue[];
@@ -85,13 +87,15 @@ describe('a DEL that waits on disk', () => {
     expect(queue.has(attachment(1))).toBe(false);
   });
 
-  it('is done when it appears while the worker runs', async () => {
+  it('is done when it appears while the worker runs and has nothing else to do', async () => {
     const done: string[] = [];
     const queue = open(async (frame) => void done.push(sandboxOf(frame)));
+    await dropFile(1);
     await queue.read();
     queue.start();
-    await dropFile(1);
-    await eventually('the DEL to be done', 20, () => (done.includes('c1') ? { value: true } : { state: done.join() }));
+    await untilEmpty(queue);
+    await dropFile(2);
+    await eventually('the DEL to be done', 20, () => (done.includes('c2') ? { value: true } : { state: done.join() }));
     await untilEmpty(queue);
   });
 

@@ -228,7 +228,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
   it('is complete or undone after the worker was killed at any call, if nobody asks again', async () => {
     await everyMoment(async (moment) => {
       const { world, worker } = await open();
-      once(world, moment, () => worker.kill());
+      once(world, moment, () => worker.die());
       await add(worker).done.catch(() => undefined);
       const restarted = await world.start();
       const outcome = await runAdd(restarted.activities, request).then(
@@ -243,7 +243,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
   it('is answered once and the same after the worker was killed at any call, when the caller reconnects', async () => {
     await everyMoment(async (moment) => {
       const { world, worker } = await open();
-      once(world, moment, () => worker.kill());
+      once(world, moment, () => worker.die());
       const first = add(worker);
       const firstAnswer = first.call.outcome;
       await first.done.catch(() => undefined);
@@ -299,7 +299,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, keeps }) => {
     await detachMoments(async (moment) => {
       const { world, worker } = await open();
       await add(worker).done;
-      once(world, moment, () => worker.kill());
+      once(world, moment, () => worker.die());
       await runDetach(worker.activities, detachRequestOf()).catch(() => undefined);
       const restarted = await world.start();
       await runDetach(restarted.activities, detachRequestOf());

@@ -56,6 +56,7 @@ export async function runNodeWorker(
     ),
   );
   const recordFiles = createAttachmentRecords(config.runDirectory);
+  await recordFiles.removeDrafts();
   const records = { ...recordFiles, list: () => listRecords(recordFiles, log) };
   const cluster = await openNodeCluster(config, log);
   const { claims, pools, pods } = cluster;

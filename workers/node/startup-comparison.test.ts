@@ -113,6 +113,13 @@ describe('what is taken away at start', () => {
     expect((await compare({ claims: [elsewhere], states: { c1: 'gone' } })).sandboxes).toEqual([]);
   });
 
+  it('is no address that is held for a living pod, although its last sandbox is gone', async () => {
+    const held = claim('c1', 'Held');
+    const { sandboxes, freed } = await compare({ claims: [held], states: { c1: 'gone' }, alive: ['pod-of-c1'] });
+    expect(sandboxes).toEqual([]);
+    expect(freed).toEqual([]);
+  });
+
   it('goes on after one that cannot be taken away', async () => {
     const claims = [claim('c1'), claim('c22')];
     const { sandboxes, counts } = await compare({ claims, states: { c1: 'gone', c22: 'gone' }, failing: ['c1'] });

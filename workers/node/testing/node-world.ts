@@ -153,8 +153,13 @@ export class NodeProcess {
   }
 
   /** From now on nothing that this process does takes effect. */
-  kill(): never {
+  kill(): void {
     this.#isKilled = true;
+  }
+
+  /** As `kill`, in the middle of a port call: before it took effect, or before its answer came. */
+  die(): never {
+    this.kill();
     throw new Error('killed');
   }
 
