@@ -10,7 +10,21 @@ const typescript = {
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tools/'],
 };
-const sources = ['contracts', 'ipam', 'network', 'kernel', 'kube', 'workflows', 'activities', 'temporal-config', 'workers', 'plugins', 'cli', 'deploy', 'test/testing'];
+const sources = [
+  'contracts',
+  'ipam',
+  'network',
+  'kernel',
+  'kube',
+  'workflows',
+  'activities',
+  'temporal-config',
+  'workers',
+  'plugins',
+  'cli',
+  'deploy',
+  'test/testing',
+];
 /** @type {import('jest').Config} */
 export default {
   watchman: false,

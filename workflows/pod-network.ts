@@ -10,11 +10,10 @@ import {
   type PodNetworkState,
   podNetworkMessages,
 } from '../contracts/pod-network.ts';
-import type { NetPhase } from '../contracts/search-attributes.ts';
 import { fromTemporal, toApplicationFailure } from '../temporal-config/failure-conversion.ts';
 import { stepOptions, undoOptions } from '../temporal-config/timeouts.ts';
 import { attach, detach } from './attach.ts';
-import { SandboxState, toMarkdown } from './sandbox-state.ts';
+import { netPhaseOf, SandboxState, toMarkdown } from './sandbox-state.ts';
 
 const { claimAddresses, plumbLink, answerFailure } = wf.proxyLocalActivities<NodeActivities>(stepOptions);
 const { releaseAddresses, removeLink } = wf.proxyLocalActivities<NodeActivities>(undoOptions);
@@ -37,12 +36,12 @@ export async function podNetwork(first: AddRequest): Promise<void> {
   const adding = new Map<string, wf.CancellationScope>();
   let hasAttached = false;
 
-  const publish = (phase: NetPhase): void => {
+  const publish = (): void => {
     const state = sandbox.describe();
     const addresses = state.interfaces.flatMap((nic) => nic.addresses);
     wf.setCurrentDetails(toMarkdown(state));
     wf.upsertSearchAttributes([
-      { key: netPhase, value: phase },
+      { key: netPhase, value: netPhaseOf(state) },
       { key: ipAddress, value: addresses.map(({ address }) => address.split('/', 1).join()) },
       { key: poolName, value: [...new Set(addresses.map(({ pool }) => pool))] },
     ]);
@@ -58,12 +57,12 @@ export async function podNetwork(first: AddRequest): Promise<void> {
         const attached = await attach(node, request, uncancelled);
         sandbox.attached(attachment, attached);
         hasAttached = true;
-        publish('Attached');
+        publish();
         return attached.result;
       } catch (error) {
         const failure = fromTemporal(error);
         sandbox.failed(attachment, failure);
-        publish(failure.type === 'UnwindStuck' ? 'UnwindStuck' : 'Failed');
+        publish();
         await uncancelled(() => node.answerFailure(request.nonce, failure));
         throw toApplicationFailure(failure);
       }

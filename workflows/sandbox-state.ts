@@ -2,6 +2,7 @@ import { type Attachment, attachmentKey } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { AddRequest, InterfacePhase, InterfaceState, PodNetworkState } from '../contracts/pod-network.ts';
+import type { NetPhase } from '../contracts/search-attributes.ts';
 import type { Attached } from './attach.ts';
 
 /** What one run knows of its sandbox: a row for each attachment, in the order in which they came. */
@@ -49,6 +50,14 @@ export class SandboxState {
     const { pod, node, attachment } = this.#first;
     return { pod, node, containerID: attachment.containerID, interfaces: [...this.#interfaces.values()] };
   }
+}
+
+/** How the sandbox as a whole stands: what a person must look at comes before what works. */
+export function netPhaseOf({ interfaces }: PodNetworkState): NetPhase {
+  const phases = new Set(interfaces.map(({ phase }) => phase));
+  if (phases.has('UnwindStuck')) return 'UnwindStuck';
+  if (phases.has('Attached')) return 'Attached';
+  return phases.has('Failed') ? 'Failed' : 'Attaching';
 }
 
 /** The current details of a run, as the Temporal UI and `temporal workflow metadata` show them (Markdown). */

@@ -206,6 +206,22 @@ describe('while the node worker is away', () => {
     expect(violationsOf(await cluster.state())).toEqual([]);
   }, 30_000);
 
+  it.each([0, 20, 60])(
+    'ADDs that are open when it is ended with SIGTERM succeed, after %d ms',
+    async (afterMs) => {
+      const sandboxes: HandMadeSandbox[] = [];
+      for (let index = 0; index < 8; index += 1) sandboxes.push(await cluster.sandbox(`drain-${index}`));
+      const adding = sandboxes.map((sandbox) => sandbox.add());
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      await worker().stop('SIGTERM');
+      worker().start();
+      const answers = await Promise.all(adding);
+      expect(answers.map(({ body }) => body?.msg)).toEqual(answers.map(() => undefined));
+      expect(violationsOf(await cluster.state())).toEqual([]);
+    },
+    60_000,
+  );
+
   it('a DEL succeeds within 5 s, waits on disk, and is done within 10 s after the start', async () => {
     const sandbox = await attached('del-worker');
     await cluster.deletePod(sandbox);

@@ -232,7 +232,7 @@ describe('a sandbox that is restarted', () => {
 });
 
 describe('a sandbox with two interfaces', () => {
-  const second = { env: { CNI_IFNAME: 'net1' }, conf: { name: 'second' } };
+  const second = { env: { CNI_IFNAME: 'net1' }, conf: { name: 'second', clean_gateway: true } };
 
   it('has one run, which ends with the last of them', async () => {
     const sandbox = await attached('two');

@@ -4,8 +4,8 @@ import proto from '@temporalio/proto';
 const codec = proto.temporal.api.history.v1.History;
 
 /**
- * Spells a history as JSON, without what names the machine that it was recorded on. (The SDK's own `historyToJSON` works only
- * where npm installs one copy of protobufjs; here there are three.)
+ * Spells a history as JSON, without what names the machine that it was recorded on. (The SDK's own `historyToJSON` stands
+ * in an internal file, and fails where npm lays out more than one copy of protobufjs.)
  */
 export function toHistoryJson(history: History): string {
   const plain = codec.toObject(codec.fromObject(history), { enums: String, longs: String, bytes: String });

@@ -2,13 +2,14 @@ import type { AttachmentRecord, AttachmentRecords, Log } from '../../activities/
 import { type Attachment, podNetworkId } from '../../contracts/attachment.ts';
 import type { CniResult } from '../../contracts/cni.ts';
 import { ProvisionError, toFailure } from '../../contracts/failures.ts';
-import { encodeRequest, type ReplyFrame, type RequestFrame } from '../../contracts/frame.ts';
+import type { ReplyFrame, RequestFrame } from '../../contracts/frame.ts';
 import { type NodeReport, nodeReportName, reportKey } from '../../contracts/node-report.ts';
 import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
 import { attachThroughRun } from './attach-service.ts';
 import { type CniCall, parseCniCall } from './cni-call.ts';
 import { emptyReply, failureReply, resultReply, versionOf } from './cni-reply.ts';
 import type { DeleteQueue } from './delete-queue.ts';
+import { createDetachOrKeep } from './detach-or-keep.ts';
 import type { DetachService } from './detach-service.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { SandboxRuns } from './sandbox-runs.ts';
@@ -35,10 +36,13 @@ export interface CallServerOptions {
 
 /** Answers every call that comes through the socket: one place where a CNI command becomes work. */
 export class CallServer {
+  /** Takes an attachment away, for whoever knows that it must go. */
+  readonly detachOrKeep: ReturnType<typeof createDetachOrKeep>;
   readonly #options: Required<CallServerOptions>;
 
   constructor(options: CallServerOptions) {
     this.#options = { nowMs: Date.now, ...options };
+    this.detachOrKeep = createDetachOrKeep(options.detaches, options.queue, options.log);
   }
 
   async serve(frame: RequestFrame, isGone: AbortSignal): Promise<ReplyFrame> {
@@ -99,14 +103,7 @@ export class CallServer {
 
   /** Success within 5 s: everything is undone, or the call waits on disk and its addresses stay held. */
   async #del(call: AttachmentCall & { command: 'DEL' }, frame: RequestFrame): Promise<void> {
-    const { detaches, queue, log } = this.#options;
-    const request = await this.detachRequestOf(call, frame.nonce);
-    try {
-      if ((await detaches.detach(request)) === 'undone') return;
-    } catch (err) {
-      log.warn({ err, ...fieldsOf(call) }, 'DEL not done in time, kept on disk');
-    }
-    await queue.put(encodeRequest(frame), frame.nonce);
+    await this.detachOrKeep(await this.detachRequestOf(call, frame.nonce), frame);
   }
 
   /** The pod is the one that the attachment was made for; a DEL may not name it (CNI_ARGS is optional there). */
@@ -131,16 +128,15 @@ export class CallServer {
 
   /** Removes attachments of this network that the runtime does not list, and only with proof that their sandbox is gone. */
   async #collectGarbage({ conf, valid }: CniCall & { command: 'GC' }): Promise<ReplyFrame> {
-    const { records, kernel, detaches } = this.#options;
+    const { records, kernel } = this.#options;
     const isValid = ({ containerID, ifName }: Attachment): boolean =>
       valid.some((entry) => entry.containerID === containerID && entry.ifName === ifName);
     const errors: unknown[] = [];
     for (const { attachment, pod, netns, netnsCookie } of await records.list()) {
       if (attachment.network !== conf.name || isValid(attachment)) continue;
       if ((await kernel.namespaceState(netns, netnsCookie)) !== 'gone') continue;
-      await detaches
-        .detach({ attachment, pod, nonce: newNonce(), netns, reason: 'proven-gone' })
-        .catch((err) => errors.push(err));
+      const gone: DetachRequest = { attachment, pod, nonce: newNonce(), netns, reason: 'proven-gone' };
+      await this.detachOrKeep(gone).catch((err: unknown) => errors.push(err));
     }
     if (errors.length > 0) throw new AggregateError(errors, `${errors.length} attachments could not be removed`);
     return emptyReply;

@@ -19,7 +19,7 @@ function open(detach: DetachOptions['runs']['detach'], steps: Partial<DetachOpti
     calls,
     locks,
     log: silent,
-    runs: { detach, terminate: () => Promise.resolve() },
+    runs: { detach },
     steps: {
       removeLink: async () => void done.push('link removed'),
       releaseAddresses: async () => void done.push('addresses released'),

@@ -6,7 +6,7 @@ import type { SandboxLocks } from './sandbox-locks.ts';
 import type { SandboxRuns } from './sandbox-runs.ts';
 
 export interface DetachOptions {
-  readonly runs: Pick<SandboxRuns, 'detach' | 'terminate'>;
+  readonly runs: Pick<SandboxRuns, 'detach'>;
   readonly calls: OpenCalls;
   readonly locks: SandboxLocks;
   readonly steps: Pick<NodeActivities, 'removeLink' | 'releaseAddresses'>;

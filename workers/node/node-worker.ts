@@ -31,6 +31,9 @@ const attemptsBeforeTermination = 4;
 /** Shims that wait for a worker reconnect within this time, so that their calls are known before the first run asks for them. */
 const headStartMs = 500;
 
+/** How long open calls may take after SIGTERM before this worker stops working for them. */
+const drainMs = 5000;
+
 /** Wraps what every step works with, whoever calls it: fault injection in tests, nothing in production. */
 export type PortDecorator = (ports: NodePorts) => NodePorts;
 
@@ -132,6 +135,7 @@ export async function runNodeWorker(
   await sleep(headStartMs);
   const polling = temporal.run();
   cluster.onReady(async () => {
+    await temporal.client(); // for a moment: without it every run would have to be told later
     queue.start();
     await compareAtStart({
       node,
@@ -139,16 +143,18 @@ export async function runNodeWorker(
       claims,
       pods,
       kernel: { namespaceState },
-      detach: (request) => detaches.detach(request),
+      detach: (request) => server.detachOrKeep(request),
       log,
     });
   });
 
-  const stop = (signal: NodeJS.Signals): void => {
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
     log.info({ signal }, 'stopping: no new calls, open ones are finished');
     alive.stop();
     socket.close();
     queue.close();
+    // Their runs may still need workflow tasks and the connection. What is not done by then goes on with the next worker.
+    for (const end = Date.now() + drainMs; calls.size > 0 && Date.now() < end; ) await sleep(20);
     temporal.stop();
   };
   process.once('SIGTERM', stop);

@@ -34,16 +34,17 @@ export class OpenCalls {
 
   /** Registers a call before anything is sent for it. A caller that reconnects comes with the same nonce and takes its place. */
   open(nonce: string, command: 'ADD' | 'DEL', attachment: Attachment): OpenCall {
+    const previous = this.#calls.get(nonce);
     const entry: Entry = {
       command,
       attachment,
       owner: 'run',
-      hasBegun: false,
+      hasBegun: previous?.hasBegun ?? false,
       isAnswered: false,
       ...Promise.withResolvers(),
     };
     entry.promise.catch(() => undefined); // a caller may be gone by the time its failure is known
-    this.#calls.get(nonce)?.reject(hungUp(attachment));
+    previous?.reject(hungUp(attachment));
     this.#calls.set(nonce, entry);
     return {
       outcome: entry.promise,

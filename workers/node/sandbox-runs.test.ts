@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   type Client,
+  ServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
@@ -115,6 +116,15 @@ describe('an ADD', () => {
     const failed = new WorkflowUpdateFailedError('Workflow Update failed', toApplicationFailure(failure));
     const { add } = open({ [start]: [alreadyStarted()], [update('add')]: [failed] });
     await expect(add()).rejects.toMatchObject(failure);
+  });
+
+  it('whose connection breaks is told that Temporal is away, and why', async () => {
+    const broken = new ServiceError('Failed to start Workflow', { cause: new Error('transport error') });
+    const { add } = open({ [start]: [broken] });
+    await expect(add()).rejects.toMatchObject({
+      type: 'TemporalUnavailable',
+      message: 'Cannot record the request durably: Temporal failed the call: transport error',
+    });
   });
 
   it('counts a start that was not eager', async () => {

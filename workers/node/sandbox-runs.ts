@@ -1,5 +1,6 @@
 import {
   type Client,
+  ServiceError,
   WorkflowExecutionAlreadyStartedError,
   type WorkflowHandle,
   WorkflowNotFoundError,
@@ -141,20 +142,32 @@ export class SandboxRuns {
   async #guarded<T>(isHopeless: () => boolean, call: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.#options.client();
     if (client === undefined) throw temporalAway();
-    return await this.#options.breaker.run(() => call(client), isHopeless, temporalAway);
+    return await this.#options.breaker.run(
+      () => call(client),
+      isHopeless,
+      () => temporalAway(),
+    );
   }
 }
 
 const handleOf = (client: Client, { pod, attachment }: AddRequest | DetachRequest): WorkflowHandle =>
   client.workflow.getHandle(podNetworkId(pod, attachment.containerID));
 
-const temporalAway = (): ProvisionError =>
-  new ProvisionError({
-    type: 'TemporalUnavailable',
-    message: 'Cannot record the request durably: Temporal does not answer',
-    remedy:
-      'Running pods are unaffected and the runtime repeats the call. See orb node for the address, then the Temporal server',
-  });
+const temporalAway = (cause?: Error): ProvisionError =>
+  new ProvisionError(
+    {
+      type: 'TemporalUnavailable',
+      message: `Cannot record the request durably: Temporal ${cause === undefined ? 'does not answer' : `failed the call: ${innermost(cause).message}`}`,
+      remedy:
+        'Running pods are unaffected and the runtime repeats the call. See orb node for the address, then the Temporal server',
+    },
+    { cause },
+  );
 
-const asProvisionError = (error: unknown): ProvisionError =>
-  error instanceof ProvisionError ? error : new ProvisionError(fromTemporal(error), { cause: error });
+function asProvisionError(error: unknown): ProvisionError {
+  if (error instanceof ProvisionError) return error;
+  if (error instanceof ServiceError) return temporalAway(error); // the call itself failed, not the run that it was for
+  return new ProvisionError(fromTemporal(error), { cause: error });
+}
+
+const innermost = (error: Error): Error => (error.cause instanceof Error ? innermost(error.cause) : error);

@@ -1,0 +1,34 @@
+import type { Log } from '../../activities/node-ports.ts';
+import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
+import type { DetachRequest } from '../../contracts/pod-network.ts';
+import type { DeleteQueue } from './delete-queue.ts';
+import type { DetachService } from './detach-service.ts';
+
+/**
+ * Takes an attachment away now, or keeps the wish on disk: until nothing of it is left, and until its run knows. Either way the
+ * caller may say that it is done.
+ */
+export const createDetachOrKeep =
+  (detaches: Pick<DetachService, 'detach'>, queue: Pick<DeleteQueue, 'put'>, log: Log) =>
+  async (request: DetachRequest, frame: RequestFrame = toDelFrame(request)): Promise<void> => {
+    try {
+      if ((await detaches.detach(request)) === 'undone') return;
+    } catch (err) {
+      log.warn({ err, ...request.attachment }, 'DEL not done in time, kept on disk');
+    }
+    await queue.put(encodeRequest(frame), frame.nonce);
+  };
+
+/** The DEL that a runtime would have sent for this attachment: what waits on disk has one shape. */
+export const toDelFrame = ({ attachment, pod, nonce, netns = '' }: DetachRequest): RequestFrame => ({
+  environment: new Map([
+    ['CNI_COMMAND', 'DEL'],
+    ['CNI_CONTAINERID', attachment.containerID],
+    ['CNI_IFNAME', attachment.ifName],
+    ['CNI_NETNS', netns],
+    ['CNI_ARGS', `K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`],
+    ['ORBWEAVER_PLUGIN', 'orbweaver'],
+  ]),
+  stdin: new TextEncoder().encode(JSON.stringify({ cniVersion: '1.1.0', name: attachment.network, type: 'orbweaver' })),
+  nonce,
+});
