@@ -134,9 +134,13 @@ export async function runNodeWorker(
 
   await sleep(headStartMs);
   const polling = temporal.run();
+  // Both wait a moment for Temporal: without it every run would have to be told later. Neither waits for the API server, whose
+  // part of a DEL is tried again when it is there.
+  const temporalSeen = temporal.client();
+  void temporalSeen.then(() => queue.start());
   cluster.onReady(async () => {
-    await temporal.client(); // for a moment: without it every run would have to be told later
-    queue.start();
+    await temporalSeen;
+    queue.retryNow();
     await compareAtStart({
       node,
       records,
@@ -157,8 +161,7 @@ export async function runNodeWorker(
     for (const end = Date.now() + drainMs; calls.size > 0 && Date.now() < end; ) await sleep(20);
     temporal.stop();
   };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
   await polling;
   await cluster.close();
   await kernel.close();
