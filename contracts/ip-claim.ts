@@ -1,20 +1,9 @@
+import type { IPClaimSpec } from './crds/ipclaim.ts';
+
 /** Names that every writer and reader of `IPClaim` must agree on; its shape is generated from the CRD. */
 export const ipClaimLabels = { pool: 'orbweaver.io/pool', node: 'orbweaver.io/node' } as const;
 
-export type ClaimPhase = 'Bound' | 'Held' | 'Cooling' | 'Suspect' | 'Conflicted';
+export type ClaimPhase = IPClaimSpec['phase'];
 
-/** Who holds an address. One per claim; two only during a KubeVirt migration. */
-export interface ClaimHolder {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly podUID: string;
-  readonly interface: string;
-  readonly network: string;
-  readonly containerID: string;
-  /** Path and cookie prove later whether the sandbox is gone. */
-  readonly netns: string;
-  readonly netnsCookie: string;
-  readonly node: string;
-  readonly machineID: string;
-  readonly bootID: string;
-}
+/** Who holds an address. One per claim; two only during a KubeVirt migration. Path and cookie of its namespace prove later whether the sandbox is gone. */
+export type ClaimHolder = IPClaimSpec['holders'][number];
