@@ -79,6 +79,16 @@ describe.each(ways)('while the API server $way', ({ leave }) => {
     expect(violationsOf(await cluster.state())).toEqual([]);
   }, 90_000);
 
+  it('a CHECK says so with error 11 within 3 s, and finds nothing wrong once it is back', async () => {
+    const sandbox = await attached('check-api');
+    await leave(apiServer());
+    const { seconds, ...answer } = await timed(sandbox.call('CHECK'));
+    expect(code(answer)).toEqual({ exitCode: 1, code: 11 });
+    mustBe(seconds, 3);
+    await everythingIsBack();
+    expect(await sandbox.call('CHECK')).toEqual({ exitCode: 0, body: undefined });
+  }, 60_000);
+
   it('a DEL succeeds within 5 s: the interface is gone at once, the addresses when it is back', async () => {
     const sandbox = await attached('del-api');
     await cluster.deletePod(sandbox);
@@ -304,6 +314,7 @@ describe('while the node worker is away', () => {
 
   it('a node that booted again releases what it held before, and holds it for pods that live', async () => {
     const [gone, alive] = [await attached('before-boot'), await attached('lives-on')];
+    for (const sandbox of [gone, alive]) await cluster.untilRecorded(sandbox); // a run that knows of nothing only unwinds
     const kept = await cluster.claimsOf(alive);
     const { paths } = cluster.node.node;
     await worker().stop('SIGKILL');

@@ -1,4 +1,7 @@
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { encodeRequest } from '../../contracts/frame.ts';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import type { CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
@@ -278,6 +281,71 @@ describe('an ADD that is repeated', () => {
     await cluster.restartWorker();
     expect(await sandbox.add()).toEqual(first);
   }, 30_000);
+
+  it('gets the same answer when it comes several times at once', async () => {
+    const sandbox = await cluster.sandbox('several');
+    const answers = await Promise.all([1, 2, 3, 4].map(() => sandbox.add()));
+    expect(answers[0]?.exitCode).toBe(0);
+    expect(answers).toEqual(answers.map(() => answers[0]));
+    expect(await cluster.claimsOf(sandbox)).toHaveLength(2);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  });
+});
+
+describe('two sandboxes of one pod', () => {
+  it('that ask at once get addresses of their own', async () => {
+    const one = await cluster.sandbox('rivals');
+    const other = await cluster.successorOf(one);
+    const answers = await Promise.all([one.add(), other.add()]);
+    expect(answers.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  });
+
+  it('whose pods only have the name in common have nothing else in common', async () => {
+    const old = await attached('namesake');
+    await cluster.deletePod(old);
+    const young = await cluster.sandbox('namesake');
+    expect(await young.add()).toMatchObject({ exitCode: 0 });
+    const claims = await cluster.claimsOf(young);
+    await expectDone(old.del());
+    expect(await cluster.claimsOf(old)).toEqual([]);
+    expect(await cluster.claimsOf(young)).toEqual(claims);
+    expect(violationsOf(await cluster.state())).toEqual([]);
+  });
+});
+
+describe('a runtime that does not pass the UID of the pod', () => {
+  it('is served for the pod that has the name now', async () => {
+    const sandbox = await cluster.sandbox('no-uid');
+    const env = { CNI_ARGS: 'K8S_POD_NAMESPACE=default;K8S_POD_NAME=no-uid' };
+    expect(await sandbox.add({ env })).toMatchObject({ exitCode: 0 });
+    const holders = (await cluster.claims()).flatMap(({ spec }) => spec.holders);
+    expect(
+      holders.filter(({ containerID }) => containerID === sandbox.containerID).map(({ podUID }) => podUID),
+    ).toEqual([sandbox.podUID, sandbox.podUID]);
+    await expectDone(sandbox.del({ env }));
+    expect(await cluster.claimsOf(sandbox)).toEqual([expect.stringMatching(/ Held$/), expect.stringMatching(/ Held$/)]);
+  });
+});
+
+it('whoever sends nonsense to the socket gets no answer, and nobody else notices', async () => {
+  const path = join(cluster.node.node.paths.run, 'socket');
+  const nonsense = [
+    Buffer.alloc(0),
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+    Buffer.alloc(100_000, 0xff),
+    Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 32, 0, 0, 0]), // an environment of 4 GiB
+    encodeRequest({ environment: new Map(), stdin: new Uint8Array(), nonce: '0'.repeat(32) }).subarray(0, 20),
+  ];
+  for (const bytes of nonsense) {
+    const socket = createConnection(path);
+    socket.on('error', () => undefined); // a reset is no answer either
+    const closed = new Promise((resolve) => socket.resume().once('close', resolve));
+    socket.end(bytes);
+    await closed;
+    expect(socket.bytesRead).toBe(0);
+  }
+  await attached('after-nonsense');
 });
 
 describe('an address that is held for a pod', () => {
@@ -319,7 +387,7 @@ describe('the IPAM plugin', () => {
     const sandbox = await cluster.sandbox('ipam');
     const { exitCode, body } = await ipam(sandbox, 'ADD');
     expect({ exitCode, interfaces: body?.interfaces }).toEqual({ exitCode: 0, interfaces: undefined });
-    const [{ address = '' } = {}] = body?.ips ?? [];
+    const address = body?.ips?.[0]?.address ?? '';
     expect(address).toMatch(/^10\.70\.9\.\d+\/16$/);
     await sandbox.exec(['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other']);
     await sandbox.exec(['ip', 'addr', 'add', address, 'dev', 'eth0']);

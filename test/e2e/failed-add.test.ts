@@ -20,25 +20,8 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => cluster?.stop(), 60_000);
 
-let before: readonly string[] = [];
-let runsBefore: readonly string[] = [];
-beforeEach(async () => {
-  before = asLines(await cluster.state());
-  runsBefore = await cluster.openRuns();
-});
-afterEach(async () => {
-  await cluster.removeSandboxes();
-  await untilAsBefore();
-}, 30_000);
-
-/** Nothing that an ADD can leave is there, and every run has ended. */
-async function untilAsBefore(): Promise<void> {
-  await eventually('Everything is as before', 10, async () => {
-    const [state, runs] = await Promise.all([cluster.state(), cluster.openRuns()]);
-    const more = [...asLines(state), ...runs].filter((line) => !before.includes(line) && !runsBefore.includes(line));
-    return more.length === 0 ? { value: true } : { state: more.join('\n') };
-  });
-}
+beforeEach(() => cluster.remember());
+afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 30_000);
 
 const injected = (moment: string): object => ({
   cniVersion: '1.1.0',
@@ -50,6 +33,13 @@ const injected = (moment: string): object => ({
 /** The addresses in an answer, without prefix length. */
 const addressesIn = ({ body }: CniAnswer): readonly string[] =>
   (body?.ips ?? []).map(({ address }) => address.split('/', 1).join());
+
+async function untilUntouched(untouched: readonly string[], seconds: number): Promise<void> {
+  await eventually('Nothing is left', seconds, async () => {
+    const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
+    return left.length === 0 ? { value: true } : { state: left.join('\n') };
+  });
+}
 
 /** An attachment is written down three times and claims two addresses: each of these moments comes in the middle of an ADD. */
 const laterMoments = [
@@ -142,10 +132,7 @@ describe('an ADD', () => {
       await sandbox.add({ killAfterSeconds });
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
-      await eventually('Nothing is left', 5, async () => {
-        const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
-        return left.length === 0 ? { value: true } : { state: left.join('\n') };
-      });
+      await untilUntouched(untouched, 5);
     }
   });
 });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
+import { flags } from '../../deploy/dev/flags.ts';
 import { underlay } from '../../deploy/dev/layout.ts';
 import type { StackNode } from '../../deploy/dev/node.ts';
 import { runCommand } from '../../deploy/dev/run-command.ts';
@@ -229,8 +230,14 @@ describe('a Deployment of 6 pods', () => {
     const [containerID = ''] = await sandboxesOf(first);
     const text = await runCommand([
       toolPath('temporal'),
-      ...['workflow', 'metadata', '--address', cluster.stack.temporalAddress, '--namespace', nodeNamespace],
-      ...['--workflow-id', `pod/default/${first.name}/${containerID}`, '--color', 'never'],
+      'workflow',
+      'metadata',
+      ...flags({
+        address: cluster.stack.temporalAddress,
+        namespace: nodeNamespace,
+        'workflow-id': `pod/default/${first.name}/${containerID}`,
+        color: 'never',
+      }),
     ]);
     const [v4 = '', v6 = ''] = first.addresses;
     const anonymous = text
