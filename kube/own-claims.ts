@@ -21,14 +21,15 @@ export interface OwnClaim {
 }
 
 /**
- * The claims of this node by name, kept up to date by what we write and read. Only a hint: other writers are not heard of,
- * so every use ends in a write that the API server compares.
+ * The claims of this node, kept up to date by what we write and read. Only a hint: other writers are not heard of, so every
+ * use ends in a write that the API server compares.
  */
 export class OwnClaims {
   readonly #node: string;
+  /** As last written or read, by name. */
   readonly #byName = new Map<string, OwnClaim>();
-  /** Claims with a write of unknown outcome, and since when the server has answered that they are not there. */
-  readonly #absentSince = new Map<string, number | undefined>();
+  /** Writes of unknown outcome, beside what is known: two sandboxes may want one address, and only one has it. */
+  #doubts: readonly Doubt[] = [];
   readonly #now: () => number;
 
   constructor(node: string, now: () => number) {
@@ -37,7 +38,7 @@ export class OwnClaims {
   }
 
   all(): readonly OwnClaim[] {
-    return [...this.#byName.values()];
+    return [...this.#byName.values(), ...this.#doubts.map(({ claim }) => claim)];
   }
 
   /** From a list: what we wrote or read since then knows better. */
@@ -50,33 +51,48 @@ export class OwnClaims {
   see(claim: IPClaim): void {
     const { name } = claim.metadata;
     const holder = claim.spec.holders.find(({ node }) => node === this.#node);
-    this.#absentSince.delete(name);
     const { phase, pool, identity = '' } = claim.spec;
     if (holder) this.#byName.set(name, { ...namesOf(holder), name, phase, pool, identity, isDoubtful: false });
     else this.#byName.delete(name);
+    this.#judgeDoubts(name, holder?.containerID);
   }
 
   /** A write that puts this holder into the claim was sent and not answered. */
   doubt(name: string, holder: ClaimHolder): void {
     const { pool = '', identity = '' } = this.#byName.get(name) ?? {};
-    this.#byName.set(name, { ...namesOf(holder), name, phase: 'Bound', pool, identity, isDoubtful: true });
-    this.#absentSince.set(name, undefined);
+    const claim: OwnClaim = { ...namesOf(holder), name, phase: 'Bound', pool, identity, isDoubtful: true };
+    const others = this.#doubts.filter((other) => other.claim.name !== name || !isSameSandbox(other.claim, holder));
+    this.#doubts = [...others, { claim }];
+  }
+
+  /** The claim was looked for and is not there. */
+  seeAbsent(name: string): void {
+    this.#byName.delete(name);
+    this.#judgeDoubts(name, undefined);
   }
 
   /**
-   * The claim was looked for and is not there. While a write of ours is in doubt, that is believed only when it was so before:
-   * a server that was stopped first answers what it is asked now, and then carries out what had reached it before.
+   * A claim that names the doubtful write's sandbox ends the doubt. One that names another, or is absent, is believed only when
+   * it was so before: a server that was stopped first answers what it is asked now, and then carries out what had reached it.
    */
-  seeAbsent(name: string): void {
-    if (this.#absentSince.has(name)) {
-      const sinceMs = this.#absentSince.get(name) ?? this.#now();
-      this.#absentSince.set(name, sinceMs);
-      if (this.#now() - sinceMs <= writeLimitSeconds * 1000) return;
-    }
-    this.#absentSince.delete(name);
-    this.#byName.delete(name);
+  #judgeDoubts(name: string, containerID: string | undefined): void {
+    this.#doubts = this.#doubts.flatMap((doubt) => {
+      if (doubt.claim.name !== name) return [doubt];
+      if (doubt.claim.containerID === containerID) return [];
+      const { refutedSinceMs = this.#now() } = doubt;
+      return this.#now() - refutedSinceMs > writeLimitSeconds * 1000 ? [] : [{ ...doubt, refutedSinceMs }];
+    });
   }
 }
+
+interface Doubt {
+  readonly claim: OwnClaim;
+  /** Since when the server has answered that the write did not happen. */
+  readonly refutedSinceMs?: number;
+}
+
+const isSameSandbox = (claim: OwnClaim, holder: ClaimHolder): boolean =>
+  claim.containerID === holder.containerID && claim.interface === holder.interface && claim.network === holder.network;
 
 /** How long the API server works on one write of ours (query parameter `timeout`); after that it is not carried out any more. */
 export const writeLimitSeconds = 5;
