@@ -69,3 +69,35 @@ export const underlayPool = (name: string, family: 4 | 6, ips: readonly string[]
     ...spec,
   },
 });
+
+/** An application that does nothing, spread over the nodes; its pods are found by the label `app`. */
+export const deployment = (
+  name: string,
+  replicas: number,
+  annotations: Readonly<Record<string, string>> = {},
+): object => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name, namespace: 'default' },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name }, annotations },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        topologySpreadConstraints: [
+          {
+            maxSkew: 1,
+            topologyKey: 'kubernetes.io/hostname',
+            whenUnsatisfiable: 'DoNotSchedule',
+            labelSelector: { matchLabels: { app: name } },
+          },
+        ],
+        containers: [
+          { name: 'main', image: 'kube.local/busybox:1', imagePullPolicy: 'Never', command: ['sleep', 'infinity'] },
+        ],
+      },
+    },
+  },
+});

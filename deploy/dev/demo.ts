@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Client, Connection } from '@temporalio/client';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
-import { type Cluster, type ClusterNode, startCluster, underlayPool } from './cluster.ts';
+import { type Cluster, type ClusterNode, deployment, startCluster, underlayPool } from './cluster.ts';
 import { idle, leftOf, type Podlike, readPods } from './demo-cluster-view.ts';
 import { eventually } from './eventually.ts';
 import { faultFile, faultMoments } from './faulty-node-worker.ts';
@@ -213,32 +213,8 @@ async function keepLogs(cluster: Cluster): Promise<string> {
   return kept;
 }
 
-const indented = (text: string): string =>
-  text
-    .trimEnd()
-    .split('\n')
-    .map((line) => `    ${line}`)
-    .join('\n')
-    .trimStart();
-
-const deployment = (name: string, replicas: number): object => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: { name, namespace: 'default' },
-  spec: {
-    replicas,
-    selector: { matchLabels: { app: name } },
-    template: {
-      metadata: { labels: { app: name } },
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        containers: [
-          { name: 'main', image: 'kube.local/busybox:1', imagePullPolicy: 'Never', command: ['sleep', 'infinity'] },
-        ],
-      },
-    },
-  },
-});
+/** Further lines of a text stand under its first, beside the clock. */
+const indented = (text: string): string => text.trimEnd().replaceAll('\n', `\n${' '.repeat(11)}`);
 
 async function tellStory(): Promise<void> {
   const cluster = await begin();

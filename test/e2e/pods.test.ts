@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { underlayPool } from '../../deploy/dev/cluster.ts';
+import { deployment, underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { flags } from '../../deploy/dev/flags.ts';
 import { underlay } from '../../deploy/dev/layout.ts';
@@ -59,33 +59,6 @@ interface PodList {
     };
   }[];
 }
-
-const deployment = (name: string, replicas: number, annotations: Readonly<Record<string, string>> = {}): object => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: { name, namespace: 'default' },
-  spec: {
-    replicas,
-    selector: { matchLabels: { app: name } },
-    template: {
-      metadata: { labels: { app: name }, annotations },
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        topologySpreadConstraints: [
-          {
-            maxSkew: 1,
-            topologyKey: 'kubernetes.io/hostname',
-            whenUnsatisfiable: 'DoNotSchedule',
-            labelSelector: { matchLabels: { app: name } },
-          },
-        ],
-        containers: [
-          { name: 'main', image: 'kube.local/busybox:1', imagePullPolicy: 'Never', command: ['sleep', 'infinity'] },
-        ],
-      },
-    },
-  },
-});
 
 async function untilRunning(app: string, count: number, seconds: number): Promise<readonly RunningPod[]> {
   return await eventually(`${count} pods of ${app} Running`, seconds, async () => {
