@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ApiError } from '../../kube/api-error.ts';
+import { holderOf } from '../../kube/testing/claim-fixtures.ts';
 import { startApiServer, type TestApiServer } from './api-server.ts';
 
 let server: TestApiServer;
@@ -210,19 +211,7 @@ describe('SpiderEndpoint', () => {
 });
 
 describe('IPClaim', () => {
-  const holder = {
-    namespace: 'pay',
-    pod: 'api-0',
-    podUID: 'uid-0',
-    interface: 'eth0',
-    network: 'vlan70',
-    containerID: 'c1',
-    netns: '/run/netns/cni-1',
-    netnsCookie: '4711',
-    node: 'r7-n1',
-    machineID: 'm1',
-    bootID: 'b1',
-  };
+  const holder = holderOf();
   const spec = { address: '10.70.8.20/22', pool: 'rack7-v4', phase: 'Bound', holders: [holder] };
   const until = '2026-11-21T12:00:00Z';
   const v6Name = 'fd00-0070-0000-0000-0000-0000-0000-0020';
