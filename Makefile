@@ -39,6 +39,9 @@ down: setup ## ends the dev stack and leaves nothing
 test-unit: setup ## our code alone
 	@node test/run.ts unit
 
+test-properties: setup ## property tests, fresh seeds, 5,000 runs each: minutes
+	@PROPERTY_SEED=fresh PROPERTY_RUNS=5000 NODE_OPTIONS=--experimental-vm-modules jest --selectProjects unit --testTimeout=600000 -- $$(grep -rl "fc.assert" --include=*.test.ts --exclude=*.live.test.ts --exclude-dir=node_modules .)
+
 test-replay: setup ## recorded workflow histories
 	@node test/run.ts replay
 

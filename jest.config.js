@@ -9,6 +9,7 @@ const typescript = {
     ],
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tools/'],
+  setupFiles: ['<rootDir>/test/testing/property-seed.ts'],
 };
 const sources = [
   'contracts',

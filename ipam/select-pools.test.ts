@@ -148,6 +148,11 @@ describe('a pool that cannot serve', () => {
     );
   });
 
+  it('is named in the same order, however the API server lists them', () => {
+    const unreadable = ['e', 'a'].map((name) => v4(name, { default: true, subnet: 'x' }));
+    expect(told(select(unreadable))).toMatch(/\("a" is malformed .*; "e" is malformed /);
+  });
+
   it('keeps a message short, however many pools are named', () => {
     const names = Array.from({ length: 20_000 }, (_, index) => `gone-${index}`);
     expect(told(select([], { annotation: JSON.stringify({ ipv4: names }) }))).toMatch(

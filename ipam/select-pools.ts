@@ -48,7 +48,10 @@ export function selectPools(request: PoolRequest, catalogue: PoolCatalogue): Poo
 const sources = poolLevels.map(({ source }) => source);
 
 const unreadableDefaults = ({ pools }: PoolCatalogue): readonly MalformedPool[] =>
-  [...pools.values()].filter((pool) => isMalformed(pool)).filter(({ isDefault }) => isDefault);
+  [...pools.values()]
+    .filter((pool) => isMalformed(pool))
+    .filter(({ isDefault }) => isDefault)
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
 function poolsOfFamily(
   family: Family,
