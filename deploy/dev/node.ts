@@ -10,28 +10,33 @@ import { eventually } from './eventually.ts';
 import { flags } from './flags.ts';
 import { startKubelet } from './kubelet.ts';
 import type { NodeLayout, NodePaths, StackLayout } from './layout.ts';
-import { configureMultus } from './multus.ts';
+import { configureMultus, orbweaverNetwork } from './multus.ts';
 import { holdMounts } from './node-mounts.ts';
 import { Place } from './place.ts';
 import { type StackProcess, untilReady } from './stack-process.ts';
 
-/** A running node: its own network, mounts, cgroups, containerd and kubelet. */
+/** A running node: its own network, mounts and cgroups and, unless it is a bare one, containerd and kubelet. */
 export class StackNode extends Place {
   readonly name: string;
   /** Address on the management network. */
   readonly address: string;
   readonly paths: NodePaths;
-  readonly containerd: StackProcess;
-  readonly kubelet: StackProcess;
+  /** containerd and kubelet; empty for a bare node. */
+  readonly parts: readonly StackProcess[];
   readonly #kubectl: ControlPlane['kubectl'];
 
-  constructor(layout: StackLayout, node: NodeLayout, started: NodeParts, kubectl: ControlPlane['kubectl']) {
-    super(layout, node.netns, started.mounts);
+  constructor(
+    layout: StackLayout,
+    node: NodeLayout,
+    mounts: StackProcess,
+    parts: readonly StackProcess[],
+    kubectl: ControlPlane['kubectl'],
+  ) {
+    super(layout, node.netns, mounts);
     this.name = node.name;
     this.address = node.address;
     this.paths = node.paths;
-    this.containerd = started.containerd;
-    this.kubelet = started.kubelet;
+    this.parts = parts;
     this.#kubectl = kubectl;
   }
 
@@ -44,28 +49,39 @@ export class StackNode extends Place {
     };
   }
 
-  /** Waits until the Node is Ready, which with our plugin takes a running node worker: kubelet believes the plugin's STATUS. */
+  /**
+   * Waits until the Node is Ready, which with our plugin takes a running node worker: kubelet believes the plugin's STATUS.
+   * On a bare node, where nobody asks, the plugin is asked here.
+   */
   async untilReady(seconds = 60): Promise<void> {
+    if (this.parts.length === 0) return await this.#untilPluginReady(seconds);
     await eventually(`Node ${this.name} Ready`, seconds, async () => {
       const output = 'jsonpath={.status.conditions[?(@.type=="Ready")]}';
       const condition = await this.#kubectl(['get', 'node', this.name, '--output', output]);
       return condition.includes('"status":"True"') ? { value: true } : { state: condition };
     });
   }
-}
 
-interface NodeParts {
-  readonly mounts: StackProcess;
-  readonly containerd: StackProcess;
-  readonly kubelet: StackProcess;
+  async #untilPluginReady(seconds: number): Promise<void> {
+    await eventually(`Plugin of ${this.name} ready`, seconds, async () => {
+      const status = this.exec([join(this.paths.cniBin, 'orbweaver')], {
+        env: { CNI_COMMAND: 'STATUS', CNI_PATH: this.paths.cniBin },
+        input: JSON.stringify(orbweaverNetwork),
+      });
+      return await status.then(
+        () => ({ value: true }) as const,
+        (error: unknown) => ({ state: String(error) }),
+      );
+    });
+  }
 }
 
 /** What all nodes of a stack have from its control plane. */
 export interface NodeContext {
   readonly layout: StackLayout;
   readonly controlPlane: ControlPlane;
-  /** Kubeconfig text for Multus. */
-  readonly multusKubeconfig: string;
+  /** Kubeconfig text for Multus; undefined makes bare nodes: the Node object and the plugins, with neither kubelet nor containerd. */
+  readonly multusKubeconfig: string | undefined;
 }
 
 /** Starts one node and waits until it is registered. It becomes Ready once its CNI plugin says so: `untilReady`. */
@@ -81,14 +97,21 @@ export async function startNode(
   const mounts = await holdMounts(node, new Place(layout, node.netns));
   const place = new Place(layout, node.netns, mounts);
   await installPlugins(paths);
-  await configureMultus(paths, multusKubeconfig, join(layout.logs, `${node.name}.multus.log`));
-  const containerd = await startContainerd(node, place);
-  const kubelet = await startKubelet(node, place, authority);
-  const token = await untilReady(kubelet, 60, async () => ({ value: await kubectl(tokenRequest(node.name)) }));
+  const parts: StackProcess[] = [];
+  if (multusKubeconfig === undefined) {
+    await kubectl(['create', '--filename', '-'], JSON.stringify(bareNode(node.name)));
+  } else {
+    await configureMultus(paths, multusKubeconfig, join(layout.logs, `${node.name}.multus.log`));
+    parts.push(await startContainerd(node, place), await startKubelet(node, place, authority));
+  }
+  const registered = parts.at(-1) ?? mounts; // kubelet makes the Node object to which the token is bound
+  const token = await untilReady(registered, 60, async () => ({ value: await kubectl(tokenRequest(node.name)) }));
   const kubeconfig = await kubeconfigText(insideApiServer, authority, { token: token.trim() });
   await writeFile(paths.workerKubeconfig, kubeconfig, { mode: 0o600 });
-  return new StackNode(layout, node, { mounts, containerd, kubelet }, kubectl);
+  return new StackNode(layout, node, mounts, parts, kubectl);
 }
+
+const bareNode = (name: string): object => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
 
 /** Bound to the Node object: only so does the token carry the node's name, by which admission judges what the worker writes. */
 const tokenRequest = (node: string): string[] => [

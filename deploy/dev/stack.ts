@@ -22,6 +22,11 @@ export interface StackOptions {
   readonly temporal?: boolean;
   /** Default true. Without it there can be no nodes. */
   readonly kubernetes?: boolean;
+  /**
+   * Default true. Without them the nodes are bare: a network, mounts, a Node object and the CNI executables, for callers who
+   * play the runtime; and no controller makes or ends pods. A dozen such nodes start in seconds.
+   */
+  readonly kubelets?: boolean;
   /** Where the stack's directory `orbweaver-<id>` is made; default /tmp, or $TMPDIR. */
   readonly under?: string;
   /** The network that every pod gets; default macvlan on `underlay0` by our plugin. */
@@ -86,7 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 }
 
 async function start(layout: StackLayout, options: StackOptions): Promise<Stack> {
-  const { kubernetes = true, temporal = true, onProgress = () => undefined } = options;
+  const { kubernetes = true, kubelets = true, temporal = true, onProgress = () => undefined } = options;
   for (const directory of [layout.logs, layout.processes]) await mkdir(directory);
   await buildFabric(layout);
   const control = new Place(layout, layout.netns.control);
@@ -108,12 +113,13 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     onProgress(`Temporal answers at ${uiUrl}`);
   };
   const bringKubernetes = async (): Promise<{ controlPlane: ControlPlane; nodes: StackNode[] }> => {
-    const controlPlane = await startControlPlane(layout, control, apiPort, layout.nodes.length > 0);
+    const controlPlane = await startControlPlane(layout, control, apiPort, kubelets && layout.nodes.length > 0);
     parts.push(...controlPlane.parts);
     await applyDefinitions(controlPlane);
     onProgress('API server is ready and knows our resources');
-    const nodes =
-      layout.nodes.length > 0 ? await startNodes(layout, controlPlane, options.defaultNetwork ?? orbweaverNetwork) : [];
+    const nodes = kubelets
+      ? await startNodes(layout, controlPlane, options.defaultNetwork ?? orbweaverNetwork)
+      : await startBareNodes(layout, controlPlane);
     for (const node of nodes) onProgress(`${node.name} is registered`);
     return { controlPlane, nodes };
   };
@@ -126,7 +132,7 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     return cluster.controlPlane.kubectl(...args);
   };
   const nodes = cluster?.nodes ?? [];
-  parts.push(...nodes.flatMap((node) => [node.containerd, node.kubelet]));
+  parts.push(...nodes.flatMap((node) => node.parts));
 
   return {
     id: layout.id,
@@ -161,11 +167,19 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   };
 }
 
+async function startBareNodes(layout: StackLayout, controlPlane: ControlPlane): Promise<StackNode[]> {
+  if (layout.nodes.length === 0) return [];
+  // Pods are refused without it, and the controller that makes it does not run.
+  await controlPlane.kubectl(['create', 'serviceaccount', 'default', '--namespace', 'default']);
+  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig: undefined }, node)));
+}
+
 async function startNodes(
   layout: StackLayout,
   controlPlane: ControlPlane,
   network: NetworkConfiguration,
 ): Promise<StackNode[]> {
+  if (layout.nodes.length === 0) return [];
   const [token] = await together([
     controlPlane.kubectl(['create', 'token', 'multus', '--namespace', 'orbweaver-system', '--duration', '8760h']),
     applyClusterNetwork(controlPlane, network),

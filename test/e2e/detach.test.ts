@@ -350,7 +350,7 @@ it('whoever sends nonsense to the socket gets no answer, and nobody else notices
 
 describe('an address that is held for a pod', () => {
   it('is freed when the pod is deleted', async () => {
-    const { kubelet } = cluster.node.node;
+    const kubelet = cluster.stack.part('node-a/kubelet');
     kubelet.signal('SIGSTOP'); // the pod is the node's, as the worker sees, and kubelet makes no sandbox of its own
     try {
       const sandbox = await cluster.sandbox('held', {}, 'node-a');
