@@ -103,6 +103,23 @@ describe('a DEL', () => {
     expect(world.trace.indexOf('claims.release')).toBeGreaterThan(removed);
   });
 
+  it.each([
+    ['was renamed', () => 'x0'],
+    ['was renamed and has lost its record', () => (world.records.clear(), 'x0')],
+    ['has lost its record', () => (world.records.clear(), 'eth0')],
+  ])('removes the addresses from an interface of another plugin that %s', async (_, change) => {
+    await attached(addressesOnly);
+    const addresses = new Set(
+      claims()
+        .map((line) => `${line.split(' ')[1]}/24`)
+        .concat('10.99.0.1/24'),
+    );
+    world.namespaces.get(request.netns)?.links.set(change(), { owner: '', addresses });
+    await worker.activities.removeLink(detachRequest(addressesOnly));
+    expect([...addresses]).toEqual(['10.99.0.1/24']);
+    expect(claims()).toHaveLength(1);
+  });
+
   it('touches no other sandbox whose namespace has the path of this one by now', async () => {
     await attached();
     const another = new Map([['eth0', { owner: request.attachment.containerID, addresses: new Set<string>() }]]);

@@ -1,5 +1,6 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
+import { formatAddress, fromClaimName } from '../ipam/address.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -14,7 +15,7 @@ import { stepLog } from './step-log.ts';
 export interface DetachPorts {
   readonly calls: OpenCalls;
   readonly records: AttachmentRecords;
-  readonly claims: Pick<ClaimStore, 'release'>;
+  readonly claims: Pick<ClaimStore, 'release' | 'ownOf'>;
   readonly pods: PodReader;
   readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses'>;
   readonly log: Log;
@@ -22,7 +23,7 @@ export interface DetachPorts {
 
 /** Removes what we made in the sandbox's namespace for this attachment; success when nothing, or no namespace, is there. */
 export const createRemoveLink =
-  ({ calls, records, kernel, log }: DetachPorts) =>
+  ({ calls, records, claims, kernel, log }: DetachPorts) =>
   async (request: DetachRequest): Promise<void> => {
     const { attachment, nonce, netns: netnsOfCall, reason } = request;
     const { containerID, ifName } = attachment;
@@ -31,16 +32,25 @@ export const createRemoveLink =
     const netns = record?.netns ?? netnsOfCall;
     if (netns === undefined || netns === '') return;
     const place = { netns, ...(record === undefined ? {} : { netnsCookie: record.netnsCookie }) };
-    if (record?.provides === 'addresses') {
-      // The plugin that made the link calls its IPAM before it deletes it: the address must not answer once it is free.
-      const addresses = record.addresses.map(({ address }) => address);
-      await kernel.removeAddresses({ ...place, ifName, addresses });
-      stepLog(log, request).info({ addresses }, 'addresses removed from the interface');
-      return;
+    if (record?.provides !== 'addresses') {
+      const { removed, commands } = await kernel.unplumb({ containerID, ifName, ...place });
+      if (removed) stepLog(log, request).info({ commands }, 'interface removed');
+      if (removed || record !== undefined) return;
     }
-    const { removed, commands } = await kernel.unplumb({ containerID, ifName, ...place });
-    if (removed) stepLog(log, request).info({ commands }, 'interface removed');
+    // The plugin that made the link calls its IPAM before it deletes it: the address must not answer once it is free.
+    const addresses = record?.addresses.map(({ address }) => address) ?? claimedAddresses(claims, request);
+    if (addresses.length === 0) return;
+    await kernel.removeAddresses({ ...place, ifName, addresses });
+    stepLog(log, request).info({ addresses }, 'addresses removed from the interface');
   };
+
+/** What the claims say that a sandbox without a record was given, without prefix length. */
+const claimedAddresses = (claims: Pick<ClaimStore, 'ownOf'>, { attachment, pod }: DetachRequest): readonly string[] =>
+  claims
+    .ownOf(pod.uid, attachment.ifName)
+    .filter(({ containerID }) => containerID === attachment.containerID)
+    .flatMap(({ name }) => fromClaimName(name) ?? [])
+    .map(formatAddress);
 
 /** Releases the claims of this attachment, forgets its record and answers the DEL that waits. */
 export const createReleaseAddresses =

@@ -1,13 +1,13 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
 import { attachmentDifferences } from '../network/attachment-differences.ts';
-import { canonicalPrefix, parsePrefix } from '../network/ip-prefix.ts';
+import { formatAddress, parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import { asIpCommands, type LinkOperation } from '../network/link-operation.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import { markOf, type OwnershipMark } from '../network/ownership-mark.ts';
 import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from '../network/plan-attachment.ts';
 import { planRemoval } from '../network/plan-removal.ts';
-import { deleteAddress } from './address-message.ts';
+import { deleteAddress, dumpAddresses, readAddress } from './address-message.ts';
 import { announceAddresses } from './announce.ts';
 import { applyPlan, type PlanSite } from './apply-plan.ts';
 import { kernelRefused } from './kernel-refused.ts';
@@ -60,8 +60,9 @@ export interface UnplumbedLink {
 export interface RemoveAddressesSpec {
   readonly netns: string;
   readonly netnsCookie?: string;
+  /** The interface that they were given for, as an error names it; they are found on any. */
   readonly ifName: string;
-  /** With prefix length. */
+  /** With or without prefix length. */
   readonly addresses: readonly string[];
 }
 
@@ -119,13 +120,14 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
   },
 
   removeAddresses(spec: RemoveAddressesSpec): void {
-    const { netns, ifName, addresses } = spec;
+    const { netns, ifName } = spec;
+    const unwanted = new Set(spec.addresses.map((text) => formatAddress(parseAddress(text.replace(/\/.*/, '')))));
     inSandbox(spec, (pod) => {
-      const link = observeLink(pod, ifName);
-      if (link === undefined) return;
-      for (const address of addresses.map(canonicalPrefix)) {
+      for (const { ifIndex, address } of pod.dump('RTM_GETADDR', dumpAddresses()).map(readAddress)) {
+        const prefix = parsePrefix(address);
+        if (!unwanted.has(formatAddress(prefix.bytes))) continue;
         removeUnlessGone({ op: 'delete-address', ifName, address }, netns, () =>
-          pod.change('RTM_DELADDR', deleteAddress(link.ifIndex, parsePrefix(address))),
+          pod.change('RTM_DELADDR', deleteAddress(ifIndex, prefix)),
         );
       }
     });

@@ -34,8 +34,9 @@ export interface Kernel {
   unplumb(spec: UnplumbSpec): Promise<UnplumbedLink>;
 
   /**
-   * Takes addresses off an interface that another plugin made. Succeeds when any of it is gone. The kernel takes the later
-   * IPv4 addresses of the same subnet away too (promote_secondaries, ip-sysctl.rst). Throws `KernelRefused`.
+   * Takes addresses off whichever interface of the sandbox has them: another plugin made it, and it may have been renamed or
+   * given another prefix length since. Succeeds when any of it is gone. The kernel takes the later IPv4 addresses of the same
+   * subnet away too (promote_secondaries, ip-sysctl.rst). Throws `KernelRefused`.
    */
   removeAddresses(spec: RemoveAddressesSpec): Promise<void>;
 

@@ -43,6 +43,15 @@ describe('a call', () => {
     expect(parseCniCall(cniCall('DEL', { stdin }))).toMatchObject({ command: 'DEL', attachment, pod });
   });
 
+  it('of CHECK comes with the result of the ADD, as libcni passes it', () => {
+    const prevResult = { cniVersion: '1.0.0', interfaces: [{ name: 'eth0' }], ips: [{ address: '10.70.8.20/22' }] };
+    expect(parseCniCall(cniCall('CHECK', { stdin: { ...wholeConf, prevResult } }))).toMatchObject({
+      command: 'CHECK',
+      attachment,
+      netns: '/run/netns/cni-1',
+    });
+  });
+
   it('of DEL may name no pod and no namespace', () => {
     expect(parseCniCall(cniCall('DEL', { environment: { CNI_ARGS: undefined, CNI_NETNS: undefined } }))).toMatchObject({
       pod: { namespace: '', name: '', uid: '' },
@@ -188,6 +197,28 @@ describe('an IPAM section', () => {
       defaultIPv4Pools: ['v4'],
       defaultIPv6Pools: [],
       cleanGateway: false,
+    });
+  });
+
+  it('may hold every key that Spiderpool knows, in the shapes of its documents', () => {
+    const ipam = {
+      type: 'spiderpool',
+      default_ipv4_ippool: ['v4', 'spare-*'],
+      default_ipv6_ippool: null,
+      clean_gateway: true,
+      match_master_subnet: false,
+      ipam_unix_socket_path: '/var/run/spidernet/spiderpool.sock',
+      log_level: 'DEBUG',
+      log_file_path: '/var/log/spidernet/spiderpool.log',
+      log_file_max_size: '100',
+      log_file_max_age: 30,
+      log_file_max_count: 7,
+    };
+    expect(chained(ipam)).toEqual({
+      provides: 'addresses',
+      defaultIPv4Pools: ['v4', 'spare-*'],
+      defaultIPv6Pools: [],
+      cleanGateway: true,
     });
   });
 

@@ -7,7 +7,9 @@ import { type Conf, namePattern, notYet, parseConf, parseNetworkConf, shown } fr
 
 /** One CNI call, checked: nothing in it needs looking at twice. */
 export type CniCall =
-  | ({ readonly command: 'ADD' | 'CHECK'; readonly network: NetworkConf; readonly netns: string } & OfAttachment)
+  | ({ readonly command: 'ADD'; readonly network: NetworkConf; readonly netns: string } & OfAttachment)
+  /** About what was added, whatever the configuration asks for by now. */
+  | ({ readonly command: 'CHECK'; readonly netns: string } & OfAttachment)
   | ({ readonly command: 'DEL'; readonly netns: string } & OfAttachment)
   | { readonly command: 'GC'; readonly conf: Conf; readonly valid: readonly ValidAttachment[] }
   /** A call of a plugin whose work is not built yet and that has nothing to do: DEL, GC and STATUS succeed. */
@@ -54,7 +56,7 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
   };
   const netns = environment.get('CNI_NETNS') ?? '';
   const pod = parsePod(environment.get('CNI_ARGS') ?? '', command);
-  if (command === 'DEL') return { command, conf, attachment, pod, netns };
+  if (command !== 'ADD') return { command, conf, attachment, pod, netns };
   return { command, conf, attachment, pod, netns, network: parseNetworkConf(plugin, conf) };
 }
 

@@ -261,9 +261,12 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     links.delete(ifName);
     return { removed: true, commands: [`ip link del ${ifName}`] };
   },
-  async removeAddresses({ netns, netnsCookie, ifName, addresses }) {
-    const link = world.namespaceOf(netns, netnsCookie)?.links.get(ifName);
-    for (const address of addresses) link?.addresses.delete(address);
+  async removeAddresses({ netns, netnsCookie, addresses }) {
+    const host = (address: string): string => address.replace(/\/.*/, '');
+    const unwanted = new Set(addresses.map(host));
+    for (const link of world.namespaceOf(netns, netnsCookie)?.links.values() ?? []) {
+      for (const address of link.addresses) if (unwanted.has(host(address))) link.addresses.delete(address);
+    }
   },
   async announce() {},
   async namespaceState(netns, cookie) {
