@@ -12,6 +12,7 @@ export interface ReservedIPObject {
 /** Every pool of the cluster as a value, read once per view of the cluster and then used by every request. */
 export interface PoolCatalogue {
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly reserved: ReservedAddresses;
   /** What was wrong with reservations; a reservation never makes a pool unusable. */
   readonly warnings: readonly string[];
 }
@@ -24,6 +25,7 @@ export function readPoolCatalogue(
   const reserved = readReservations(reservations);
   return {
     pools: new Map(pools.map((pool) => [pool.metadata.name, readPool(pool, reserved.addresses)])),
+    reserved: reserved.addresses,
     warnings: reserved.warnings,
   };
 }

@@ -56,7 +56,9 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
       timeoutMs,
     }: ApiRequest): Promise<Answer> {
       const named = `${method} ${path}`;
-      const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+      const giveUp = new AbortController(); // AbortSignal.timeout would keep its timer long after the answer
+      const { signal } = giveUp;
+      const timer = setTimeout(() => giveUp.abort(), Math.max(1, Math.ceil(timeoutMs)));
       try {
         const headers = {
           ...(await endpoint.headers()),
@@ -83,6 +85,8 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
           signal.aborted ? `none within ${Math.round(timeoutMs)} ms` : reasonOf(error),
           error,
         );
+      } finally {
+        clearTimeout(timer);
       }
     },
 

@@ -248,6 +248,11 @@ export class ClaimStore {
     return { ...value, beganAtMs };
   }
 
+  /** The claim as it is now, with its UID and every holder; undefined when there is none. */
+  readWhole(name: string): Promise<IPClaim | undefined> {
+    return persist(`read IPClaim "${name}"`, deadlineIn(this.#deadlineMs), (timeoutMs) => this.#get(name, timeoutMs));
+  }
+
   async #listTaken(pool: string): Promise<Omit<TakenNames, 'beganAtMs'>> {
     const labelSelector = `${ipClaimLabels.pool}=${labelHash(pool)}`;
     const rows = await persist(`list the IPClaims of pool "${pool}"`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
@@ -283,21 +288,27 @@ export class ClaimStore {
     );
   }
 
-  /** Reads a claim, decides on what was read, and writes on the condition that it still is what was read. */
+  /**
+   * Reads a claim, decides on what was read, and writes on the condition that it still is what was read. Our own last write is
+   * such a read: when there is something to do by it, the first try saves the request, and a claim that changed since refuses it.
+   */
   #change(name: string, decide: (spec: IPClaimSpec) => AfterRelease, what: string): Promise<boolean> {
     let isInDoubt = false; // a write whose answer was lost shows in the next read
+    const lastSeen = this.#own.object(name);
+    let remembered = lastSeen && decide(lastSeen.spec).outcome !== 'nothing to release' ? lastSeen : undefined;
     return persist(what, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
-      const found = await this.#get(name, timeoutMs);
+      const found = remembered ?? (await this.#get(name, timeoutMs));
+      remembered = undefined;
       const next: AfterRelease = found ? decide(found.spec) : { outcome: 'nothing to release' };
       if (found === undefined || next.outcome === 'nothing to release') return isInDoubt;
       try {
-        if (next.outcome === 'delete') await this.#delete(found, timeoutMs);
-        else this.#own.see(await this.#put({ ...found, spec: next.spec }, timeoutMs));
+        if (next.outcome === 'delete') return (await this.#delete(found, timeoutMs)) || isInDoubt;
+        this.#own.see(await this.#put({ ...found, spec: next.spec }, timeoutMs));
+        return true;
       } catch (error) {
         isInDoubt ||= leavesDoubt(error);
         throw error;
       }
-      return true;
     });
   }
 
@@ -323,14 +334,18 @@ export class ClaimStore {
     });
   }
 
-  async #delete({ metadata: { name, uid, resourceVersion } }: IPClaim, timeoutMs: number): Promise<void> {
+  /** False when there is no such claim any more. */
+  async #delete({ metadata: { name, uid, resourceVersion } }: IPClaim, timeoutMs: number): Promise<boolean> {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } };
     try {
       await this.#api.request({ method: 'DELETE', path: `${collection}/${name}`, body, timeoutMs });
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
+      this.#own.seeAbsent(name);
+      return false;
     }
     this.#own.seeAbsent(name);
+    return true;
   }
 
   /** Remembers a claim as doubtful when the operation fails and one of its writes was sent without an answer. */

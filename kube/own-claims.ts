@@ -28,6 +28,8 @@ export class OwnClaims {
   readonly #node: string;
   /** As last written or read, by name. */
   readonly #byName = new Map<string, OwnClaim>();
+  /** Those of them that were written or read whole. */
+  readonly #objects = new Map<string, IPClaim>();
   /** Writes of unknown outcome, beside what is known: two sandboxes may want one address, and only one has it. */
   #doubts: readonly Doubt[] = [];
   readonly #now: () => number;
@@ -41,6 +43,11 @@ export class OwnClaims {
     return [...this.#byName.values(), ...this.#doubts.map(({ claim }) => claim)];
   }
 
+  /** The claim as last written or read whole: a write that carries its resourceVersion needs no read before it. */
+  object(name: string): IPClaim | undefined {
+    return this.#objects.get(name);
+  }
+
   /** From a list: what we wrote or read since then knows better. */
   addListed(row: TableRow): void {
     const claim = fromRow(row);
@@ -52,8 +59,12 @@ export class OwnClaims {
     const { name } = claim.metadata;
     const holder = claim.spec.holders.find(({ node }) => node === this.#node);
     const { phase, pool, identity = '' } = claim.spec;
-    if (holder) this.#byName.set(name, { ...namesOf(holder), name, phase, pool, identity, isDoubtful: false });
-    else this.#byName.delete(name);
+    if (holder) {
+      this.#byName.set(name, { ...namesOf(holder), name, phase, pool, identity, isDoubtful: false });
+      this.#objects.set(name, claim);
+    } else {
+      this.#forget(name);
+    }
     this.#judgeDoubts(name, holder?.containerID);
   }
 
@@ -67,8 +78,13 @@ export class OwnClaims {
 
   /** The claim was looked for and is not there. */
   seeAbsent(name: string): void {
-    this.#byName.delete(name);
+    this.#forget(name);
     this.#judgeDoubts(name, undefined);
+  }
+
+  #forget(name: string): void {
+    this.#byName.delete(name);
+    this.#objects.delete(name);
   }
 
   /**

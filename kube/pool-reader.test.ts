@@ -51,4 +51,13 @@ describe('pools', () => {
     api.pools = ['rack7-v4'];
     expect((await reader.fresh('rack7-v4'))?.metadata.name).toBe('rack7-v4');
   });
+
+  it('are read once more, not once each, for all who look while a read runs', async () => {
+    const api = new PoolServer();
+    const reader = new PoolReader({ api });
+    const first = reader.fresh('rack7-v4');
+    const later = [1, 2, 3].map(() => reader.fresh('rack7-v4'));
+    await Promise.all([first, ...later]);
+    expect(api.asked).toEqual(['spiderippools/rack7-v4', 'spiderippools/rack7-v4']);
+  });
 });

@@ -31,6 +31,9 @@ export class PoolReader {
   readonly #now: () => number;
   readonly #deadlineMs: number;
   readonly #reading: SharedRead<PoolsAndReservations>;
+  readonly #fresh = new Map<string, SharedRead<SpiderIPPool | undefined>>();
+  /** A clock of which every look is later than the one before: what began after a create is exact, not to the millisecond. */
+  #looks = 0;
 
   constructor({ api, now = Date.now, deadlineMs = 1500 }: PoolReaderOptions) {
     this.#api = api;
@@ -44,8 +47,19 @@ export class PoolReader {
     return (await this.#reading.begunAfter(this.#now() - maxAgeMs)).value;
   }
 
-  /** The pool as it is now, for the look after a claim was created; undefined when it is gone. */
+  /**
+   * The pool as it is now, for the look after a claim was created; undefined when it is gone. The read begins after this call;
+   * whoever asks while another read of the pool runs shares the next.
+   */
   async fresh(name: string): Promise<SpiderIPPool | undefined> {
+    const read = this.#fresh.get(name) ?? new SharedRead(() => this.#readPool(name), this.#look);
+    this.#fresh.set(name, read);
+    return (await read.begunAfter(this.#look())).value;
+  }
+
+  readonly #look = (): number => (this.#looks += 1);
+
+  #readPool(name: string): Promise<SpiderIPPool | undefined> {
     return persist(`read SpiderIPPool "${name}"`, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
       try {
         const path = `${group}/spiderippools/${encodeURIComponent(name)}`;

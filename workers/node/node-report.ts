@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { AttachmentRecord, NodeIdentity } from '../../activities/node-ports.ts';
 import type { HealthItem, NodeReport } from '../../contracts/node-report.ts';
+import about from '../../package.json' with { type: 'json' };
 import type { NodeWorkerConfig } from './config.ts';
 import { readInventory } from './inventory.ts';
 
@@ -14,10 +14,6 @@ export interface NodeReportSources {
   readonly records: { list(): Promise<readonly AttachmentRecord[]> };
   readonly cluster: { readonly isReady: boolean; readonly isWatchingPods: boolean; isAnswering(): Promise<boolean> };
 }
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 /** What this worker says of its node when `orb node` asks. */
 export const createNodeReport = (sources: NodeReportSources) => async (): Promise<NodeReport> => {
@@ -33,7 +29,7 @@ export const createNodeReport = (sources: NodeReportSources) => async (): Promis
   ]);
   return {
     node: node.name,
-    version,
+    version: about.version,
     startedAtMs,
     machineID: node.machineID,
     bootID: node.bootID,
