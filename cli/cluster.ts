@@ -2,7 +2,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
 import type { SpiderReservedIP } from '../contracts/crds/spiderreservedip.ts';
-import { openApiClient } from '../kube/api-client.ts';
+import { type ApiClient, openApiClient } from '../kube/api-client.ts';
 import { hasStatus } from '../kube/api-error.ts';
 import { endpointOf } from '../kube/kubeconfig.ts';
 import { CliError } from './cli-error.ts';
@@ -12,6 +12,10 @@ export interface Cluster {
   claims(): Promise<readonly IPClaim[]>;
   pools(): Promise<readonly SpiderIPPool[]>;
   reservations(): Promise<readonly SpiderReservedIP[]>;
+  /** One claim by its name; undefined when there is none. */
+  claim(name: string): Promise<IPClaim | undefined>;
+  /** Carries out what asks the API server directly, and says its failures as those of this cluster. */
+  asking<T>(what: string, call: (api: ApiClient) => Promise<T>): Promise<T>;
   /** Namespace of the kubeconfig's current context. */
   readonly namespace: string;
   close(): Promise<void>;
@@ -44,13 +48,33 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
         items.push(...page.items);
         next = page.metadata.continue;
       } catch (error) {
-        throw cannotList(resource, endpoint.server, error);
+        throw cannotRead(resource, endpoint.server, error);
       }
     } while (next !== undefined && next !== '');
     return items;
   }
 
+  async function asking<T>(what: string, call: (api: ApiClient) => Promise<T>): Promise<T> {
+    try {
+      return await call(client);
+    } catch (error) {
+      if (error instanceof CliError) throw error; // another part's, that was asked on the way
+      throw cannotRead(what, endpoint.server, error);
+    }
+  }
+
   return {
+    asking,
+    claim: (name) =>
+      asking('ipclaims', async (api) => {
+        const path = `/apis/orbweaver.io/v1alpha1/ipclaims/${name}`;
+        try {
+          return await api.request<IPClaim>({ method: 'GET', path, timeoutMs: deadlineMs });
+        } catch (error) {
+          if (hasStatus(error, 404)) return undefined;
+          throw error;
+        }
+      }),
     claims: () => list('orbweaver.io/v1alpha1', 'ipclaims'),
     pools: () => list('spiderpool.spidernet.io/v2beta1', 'spiderippools'),
     reservations: () => list('spiderpool.spidernet.io/v2beta1', 'spiderreservedips'),
@@ -77,7 +101,7 @@ async function readConfiguration(kubeconfig: string | undefined) {
   }
 }
 
-function cannotList(resource: string, server: string, error: unknown): CliError {
+function cannotRead(resource: string, server: string, error: unknown): CliError {
   if (hasStatus(error, 404)) {
     const remedy = `Install the definitions: kubectl apply -f deploy/crds; or name another cluster: --kubeconfig`;
     return new CliError(`The cluster at ${server} does not know ${resource}`, { remedy, cause: error });

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
-import { nodeNamespace } from '../temporal-config/queues.ts';
+import { controlNamespace, nodeNamespace } from '../temporal-config/queues.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import type { Terminal } from './commands/terminal.ts';
 
@@ -49,6 +49,31 @@ function createProgram(terminal: Terminal): Command {
     .action(async (name, options) => await (await import('./commands/pools.ts')).pools(name, options, terminal));
 
   program
+    .command('ip')
+    .description('tell who has an address, and who had it')
+    .argument('<address>', 'IPv4 or IPv6, in any spelling')
+    .addOption(temporalAddress())
+    .addOption(temporalNamespace())
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (address, options) => await (await import('./commands/ip.ts')).ip(address, options, terminal));
+
+  program
+    .command('reclaim')
+    .description('let the control worker look for abandoned addresses and runs now')
+    .option('--dry-run', 'only list what it would ask the nodes about')
+    .addOption(temporalAddress())
+    .addOption(temporalNamespace())
+    .addOption(
+      new Option('--control-namespace <name>', 'Temporal namespace of the control workers')
+        .env('ORBWEAVER_TEMPORAL_CONTROL_NAMESPACE')
+        .default(controlNamespace),
+    )
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (options) => await (await import('./commands/reclaim.ts')).reclaim(options, terminal));
+
+  program
     .command('node')
     .description('show NICs, health and attachments of the node that this runs on')
     .addOption(
@@ -64,16 +89,8 @@ function createProgram(terminal: Terminal): Command {
     .description("tell the story of a pod's network")
     .argument('<namespace/name>', 'the pod; it need not exist any more')
     .option('--sandbox <id>', 'container ID of the sandbox, or its beginning; the newest when absent')
-    .addOption(
-      new Option('--temporal-address <host:port>', 'Temporal')
-        .env('ORBWEAVER_TEMPORAL_ADDRESS')
-        .default('127.0.0.1:7233'),
-    )
-    .addOption(
-      new Option('--temporal-namespace <name>', 'its namespace')
-        .env('ORBWEAVER_TEMPORAL_NAMESPACE')
-        .default(nodeNamespace),
-    )
+    .addOption(temporalAddress())
+    .addOption(temporalNamespace())
     .addOption(kubeconfig())
     .addOption(output())
     .action(async (name, options) => await (await import('./commands/explain.ts')).explainPod(name, options, terminal));
@@ -83,6 +100,12 @@ function createProgram(terminal: Terminal): Command {
 
 const kubeconfig = (): Option =>
   new Option('--kubeconfig <file>', 'as for kubectl; KUBECONFIG or ~/.kube/config when absent');
+
+const temporalAddress = (): Option =>
+  new Option('--temporal-address <host:port>', 'Temporal').env('ORBWEAVER_TEMPORAL_ADDRESS').default('127.0.0.1:7233');
+
+const temporalNamespace = (): Option =>
+  new Option('--temporal-namespace <name>', 'its namespace').env('ORBWEAVER_TEMPORAL_NAMESPACE').default(nodeNamespace);
 
 const output = (): Option =>
   new Option('-o, --output <format>', 'for people or for scripts').choices(['text', 'json']).default('text');

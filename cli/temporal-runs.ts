@@ -11,6 +11,8 @@ import type { PodName } from './pod-name.ts';
 export interface TemporalRuns {
   /** Runs of pods of this name, newest first; at most 1,000. */
   runsOf(pod: PodName): Promise<readonly RunSummary[]>;
+  /** Runs that had this address, in its canonical text, newest first; at most 1,000. */
+  runsWith(address: string): Promise<readonly RunSummary[]>;
   history(run: RunSummary): Promise<History>;
   /** What the node's worker says of a run; `undefined` when none answers within a second. */
   describe(run: RunSummary): Promise<PodNetworkState | undefined>;
@@ -37,18 +39,21 @@ export async function openTemporal(options: TemporalOptions): Promise<TemporalRu
   const within = <T>(call: () => Promise<T>): Promise<T> =>
     asked(options, () => client.withDeadline(Date.now() + deadlineMs, call));
 
+  // What is asked for was checked by its caller: no quote can end a value early.
+  const list = (condition: string): Promise<readonly RunSummary[]> =>
+    within(async () => {
+      const query = `WorkflowType = '${podNetworkMessages.workflow}' AND ${condition}`;
+      const runs: RunSummary[] = [];
+      for await (const info of client.workflow.list({ query, pageSize: 200 })) {
+        runs.push(summaryOf(info));
+        if (runs.length === mostRuns) break;
+      }
+      return runs.sort((a, b) => b.startedAtMs - a.startedAtMs);
+    });
+
   return {
-    // Both names were checked: no quote can end the value early.
-    runsOf: ({ namespace: podNamespace, name }) =>
-      within(async () => {
-        const query = `WorkflowType = '${podNetworkMessages.workflow}' AND PodNamespace = '${podNamespace}' AND PodName = '${name}'`;
-        const runs: RunSummary[] = [];
-        for await (const info of client.workflow.list({ query, pageSize: 200 })) {
-          runs.push(summaryOf(info));
-          if (runs.length === mostRuns) break;
-        }
-        return runs.sort((a, b) => b.startedAtMs - a.startedAtMs);
-      }),
+    runsOf: ({ namespace: podNamespace, name }) => list(`PodNamespace = '${podNamespace}' AND PodName = '${name}'`),
+    runsWith: (address) => list(`IpAddress = '${address}'`),
     history: ({ workflowID, runID }) => within(() => client.workflow.getHandle(workflowID, runID).fetchHistory()),
     async describe({ workflowID, runID }) {
       const query = () =>
@@ -86,7 +91,7 @@ function summaryOf({
   };
 }
 
-async function asked<T>({ address, namespace }: TemporalOptions, call: () => Promise<T>): Promise<T> {
+export async function asked<T>({ address, namespace }: TemporalOptions, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

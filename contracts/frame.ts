@@ -108,8 +108,8 @@ export function fromChunks<Frame>(decode: (bytes: Uint8Array) => Frame | 'incomp
 }
 
 /**
- * Name of a DEL in the queue directory: sorted by name, the oldest comes first. It is written under `.tmp-<nonce>` beside it, synced,
- * renamed, and the directory synced; so a file with this name is whole.
+ * Name of a DEL in the queue directory: sorted by name, the oldest comes first. It is written under `.tmp-<nonce>` beside it (by a
+ * worker under `.tmp-worker-…`), synced, renamed, and the directory synced; so a file with this name is whole.
  */
 export const queueFileName = (unixNanoseconds: bigint, nonce: string): string =>
   `${unixNanoseconds.toString().padStart(20, '0')}-${checkedNonce(nonce)}.frame`;

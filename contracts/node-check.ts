@@ -30,3 +30,9 @@ export interface NodeCheckVerdict {
 export const nodeCheckWorkflow = 'nodeCheck';
 /** One check per node at a time; a second request waits for the next sweep. */
 export const nodeCheckId = (nodeName: string): string => `check/${nodeName}`;
+
+/** What `nodeCheck` does on its node: one activity, in the process that holds the CNI socket. */
+export interface NodeCheckActivities {
+  /** Doing it twice is safe: what the first time took away is `absent` the second. Heartbeats between subjects. */
+  readonly checkSuspects: (request: NodeCheckRequest) => Promise<readonly NodeCheckVerdict[]>;
+}

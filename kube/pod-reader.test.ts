@@ -118,6 +118,52 @@ describe('the pods of a node', () => {
     expect(reader?.all()).toMatchObject([{ uid: 'successor' }]);
   });
 
+  it('are not gone while a static pod gets a new mirror: its runtime knows it by the UID that both carry', async () => {
+    const api = new PodServer();
+    const mirror = (uid: string): PodObject =>
+      pod('static', { uid, annotations: { 'kubernetes.io/config.mirror': 'of-the-file' } });
+    api.lists = [[mirror('first')]];
+    api.watches = [
+      [
+        { type: 'ADDED', object: mirror('second') },
+        { type: 'DELETED', object: pod('b') },
+      ],
+    ];
+    const gone = follow(api);
+    await until('the deletion', () => gone.length > 0);
+    expect(gone).toEqual(['uid-of-b']);
+    expect(reader?.remembered({ namespace: 'pay', name: 'static', uid: 'of-the-file' })).toMatchObject({
+      isAlive: true,
+    });
+  });
+
+  it('are told of by the UID that the runtime knows when the mirror of a static pod is deleted', async () => {
+    const api = new PodServer();
+    const mirror = pod('static', { uid: 'first', annotations: { 'kubernetes.io/config.mirror': 'of-the-file' } });
+    api.lists = [[mirror]];
+    api.watches = [[{ type: 'DELETED', object: mirror }]];
+    const gone = follow(api);
+    await until('the deletion', () => gone.length > 0);
+    expect(gone).toEqual(['of-the-file']);
+  });
+
+  it('are told to be listed anew, after everything that the list no longer shows', async () => {
+    const api = new PodServer();
+    api.lists = [[pod('a'), pod('b')], [pod('b')]];
+    api.watches = [[{ type: 'ERROR', object: { code: 410, reason: 'Expired', message: 'too old' } }]];
+    const told: string[] = [];
+    reader = new PodReader({
+      api,
+      node: 'r7-n1',
+      log: silent,
+      onGone: ({ uid }) => told.push(uid),
+      onListed: () => told.push(`listed ${reader?.all().length}`),
+    });
+    reader.start();
+    await until('the second list', () => told.length > 2);
+    expect(told).toEqual(['listed 2', 'uid-of-a', 'listed 1']);
+  });
+
   it('are found in memory by their UID only, and otherwise read', async () => {
     const api = new PodServer();
     api.lists = [[pod('a'), pod('static', { annotations: { 'kubernetes.io/config.mirror': 'of-the-file' } })]];

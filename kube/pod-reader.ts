@@ -17,6 +17,8 @@ export interface PodReaderOptions {
    * while it did not run is told of when it was known before.
    */
   readonly onGone?: (pod: PodView) => void;
+  /** The pods were listed anew: `all` is now what the API server says, whatever the watch has missed. */
+  readonly onListed?: () => void;
   /** How long one live read may take before it fails with `ApiServerUnavailable`. 1,500 ms when absent. */
   readonly deadlineMs?: number;
   /** A watch that is silent for so long is taken for dead; bookmarks come about every minute. 150 s when absent. */
@@ -130,6 +132,7 @@ export class PodReader {
     for (const view of listed.values()) this.#see(view);
     this.#resourceVersion = resourceVersion;
     this.#isWatching = true;
+    this.#options.onListed?.();
   }
 
   /** Follows one watch until the server ends it; the next goes on where this one ended. */

@@ -21,3 +21,27 @@ export const undoOptions = {
   localRetryThreshold: '1 second',
   retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds' },
 } as const;
+
+/** A check looks at a node's suspects one after the other; each takes seconds at the most, and a heartbeat follows each. */
+export const checkOptions = {
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '10 seconds', maximumAttempts: 5 },
+} as const;
+
+/** From its birth to its release garbage takes at most the schedule's 30 s, the pause of 10 s and the work between them. */
+export const sweepTimeouts = {
+  every: '30 seconds',
+  /** Between two looks at a suspect: longer than an ADD or a DEL takes to move on. */
+  pauseMs: 10_000,
+  /** How long one node's worker may take; less than a schedule's turn, so that a silent one never costs a whole one. */
+  answerMs: 20_000,
+  /** A check that nobody takes up ends by itself: its node may never come back. */
+  checkExecution: '10 minutes',
+  /** A turn that was missed while the server was away needs no making up for: the next one sees the same. */
+  catchup: '10 seconds',
+  find: { startToCloseTimeout: '60 seconds', retry: { maximumAttempts: 2 } },
+  check: { startToCloseTimeout: '40 seconds', retry: { maximumAttempts: 1 } },
+  /** Above this something is wrong with the run itself, and the schedule, which skips while it is open, should go on. */
+  execution: '10 minutes',
+} as const;

@@ -1,15 +1,20 @@
+import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bundleNodeWorker } from '../../workers/bundle-programs.ts';
 import { bundleWorkflows } from '../../workers/node/bundle-workflows.ts';
 import { repositoryRoot } from '../toolchain/parts.ts';
+import { prepareControlWorkers, startControlWorker } from './control-workers.ts';
 import { underlay } from './layout.ts';
 import type { StackNode } from './node.ts';
 import { type Stack, type StackOptions, startStack } from './stack.ts';
 import type { StackProcess } from './stack-process.ts';
+import { together } from './together.ts';
 
-/** A stack with our node workers running on it: what a user's cluster is. */
+/** A stack with our node workers and control workers running on it: what a user's cluster is. */
 export interface Cluster {
   readonly stack: Stack;
   readonly nodes: readonly ClusterNode[];
+  readonly controlWorkers: readonly StackProcess[];
   stop(): Promise<void>;
 }
 
@@ -20,40 +25,65 @@ export interface ClusterNode {
 
 export interface ClusterOptions extends StackOptions {
   readonly logLevel?: string;
+  /** Replicas of the control worker; default 1. Nobody waits for them: no pod does. */
+  readonly controlWorkers?: number;
+  /** Default true: effects of the node workers fail on demand (faulty-node-worker.ts). Else they run bundled, as on users' nodes. */
+  readonly faults?: boolean;
 }
 
 /** Brings up a stack, the node workers on it, and waits until every node is Ready. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { onProgress = () => undefined, logLevel = 'info' } = options;
+  const { onProgress = () => undefined, logLevel = 'info', controlWorkers: replicas = 1, faults = true } = options;
   const stack = await startStack(options);
   try {
     const bundle = join(stack.directory, 'workflows.js');
-    await bundleWorkflows(bundle);
-    const nodes = stack.nodes.map((node) => ({ node, worker: startNodeWorker(stack, node, bundle, logLevel) }));
+    const [kubeconfig, program] = await together([
+      prepareControlWorkers(stack),
+      faults ? join(repositoryRoot, 'deploy/dev/faulty-node-worker.ts') : bundledNodeWorker(stack.directory),
+      bundleWorkflows(bundle),
+    ]);
+    const nodes = stack.nodes.map((node) => ({
+      node,
+      worker: startNodeWorker(stack, node, { program, bundle, logLevel }),
+    }));
+    const controlWorkers = Array.from({ length: replicas }, (_, index) =>
+      startControlWorker(stack, index, { kubeconfig, workflowBundle: bundle, logLevel }),
+    );
     await Promise.all(nodes.map(({ node }) => node.untilReady()));
     onProgress(`${nodes.map(({ node }) => node.name).join(' and ')} are Ready: the node workers serve`);
-    return { stack, nodes, stop: () => stack.stop() };
+    return { stack, nodes, controlWorkers, stop: () => stack.stop() };
   } catch (error) {
     await stack.stop();
     throw error;
   }
 }
 
-function startNodeWorker(stack: Stack, node: StackNode, bundle: string, logLevel: string): StackProcess {
-  return node.spawn(
-    `${node.name}/worker`,
-    [process.execPath, join(repositoryRoot, 'deploy/dev/faulty-node-worker.ts')],
-    {
-      env: {
-        ...node.workerEnvironment,
-        ORBWEAVER_RUN_DIR: node.paths.run,
-        ORBWEAVER_QUEUE_DIR: node.paths.queue,
-        ORBWEAVER_TEMPORAL_ADDRESS: stack.insideTemporalAddress,
-        ORBWEAVER_WORKFLOW_BUNDLE: bundle,
-        ORBWEAVER_LOG_LEVEL: logLevel,
-      },
+async function bundledNodeWorker(directory: string): Promise<string> {
+  await symlink(join(repositoryRoot, 'node_modules'), join(directory, 'node_modules'));
+  return await bundleNodeWorker(join(directory, 'node-worker'));
+}
+
+interface NodeWorkerSettings {
+  readonly program: string;
+  readonly bundle: string;
+  readonly logLevel: string;
+}
+
+function startNodeWorker(
+  stack: Stack,
+  node: StackNode,
+  { program, bundle, logLevel }: NodeWorkerSettings,
+): StackProcess {
+  return node.spawn(`${node.name}/worker`, [process.execPath, program], {
+    env: {
+      ...node.workerEnvironment,
+      ORBWEAVER_RUN_DIR: node.paths.run,
+      ORBWEAVER_QUEUE_DIR: node.paths.queue,
+      ORBWEAVER_TEMPORAL_ADDRESS: stack.insideTemporalAddress,
+      ORBWEAVER_WORKFLOW_BUNDLE: bundle,
+      ORBWEAVER_LOG_LEVEL: logLevel,
     },
-  );
+  });
 }
 
 /** A pool on the underlay of the stack, whose gateway is the fabric. */

@@ -23,14 +23,21 @@ export interface ControlPlane {
 /** URL of the API server for everybody on the management network. */
 export const insideApiServer = `https://${management.control}:${ports.apiServer}`;
 
-/** Starts etcd and kube-apiserver, with `controllers` also the controller-manager and the scheduler, and waits until /readyz says ok. */
+export interface ControlPlaneOptions {
+  /** Also the controller-manager and the scheduler. */
+  readonly controllers: boolean;
+  /** What etcd acknowledged is on disk. */
+  readonly durable: boolean;
+}
+
+/** Starts etcd and kube-apiserver, and waits until /readyz says ok. */
 export async function startControlPlane(
   layout: StackLayout,
   control: Place,
   hostPort: number,
-  controllers: boolean,
+  { controllers, durable }: ControlPlaneOptions,
 ): Promise<ControlPlane> {
-  const etcd = startEtcd(layout, control);
+  const etcd = startEtcd(layout, control, durable);
   const authority = await createAuthority(layout.pki);
   const signingKey = await createSigningKey(layout.pki);
   const [serving, kubeletClient, admin] = await Promise.all([
@@ -88,7 +95,7 @@ export async function startControlPlane(
   };
 }
 
-function startEtcd(layout: StackLayout, control: Place): StackProcess {
+function startEtcd(layout: StackLayout, control: Place, durable: boolean): StackProcess {
   const client = `http://127.0.0.1:${ports.etcd}`;
   const peer = `http://127.0.0.1:${ports.etcdPeer}`;
   return control.spawn('etcd', [
@@ -102,7 +109,7 @@ function startEtcd(layout: StackLayout, control: Place): StackProcess {
       'listen-peer-urls': peer,
       'initial-advertise-peer-urls': peer,
       'initial-cluster': `dev=${peer}`,
-      'unsafe-no-fsync': true, // a stack does not outlive the machine's next boot
+      'unsafe-no-fsync': !durable, // a stack does not outlive the machine's next boot
     }),
   ]);
 }

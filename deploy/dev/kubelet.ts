@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toolPath } from '../toolchain/parts.ts';
 import { type Authority, type Certificate, kubeconfigText } from './certificates.ts';
 import { insideApiServer } from './control-plane.ts';
 import { flags } from './flags.ts';
-import { type NodeLayout, ports } from './layout.ts';
+import { type NodeLayout, type NodePaths, ports } from './layout.ts';
 import type { Place } from './place.ts';
 import type { StackProcess } from './stack-process.ts';
 
@@ -12,6 +12,7 @@ import type { StackProcess } from './stack-process.ts';
 export async function startKubelet(node: NodeLayout, place: Place, authority: Authority): Promise<StackProcess> {
   const { name, address, paths } = node;
   const files = { config: join(paths.root, 'kubelet.json'), kubeconfig: join(paths.root, 'kubelet.kubeconfig') };
+  await mkdir(staticPodsOf(paths), { recursive: true });
   const [certificate, serving] = await Promise.all([
     authority.issue(`kubelet-${name}`, `/O=system:nodes/CN=system:node:${name}`, 'clientAuth'),
     authority.issue(`kubelet-${name}-serving`, `/CN=${name}`, 'serverAuth', [`IP:${address}`, `DNS:${name}`]),
@@ -23,6 +24,9 @@ export async function startKubelet(node: NodeLayout, place: Place, authority: Au
     ...flags({ ...files, 'hostname-override': name, 'node-ip': address, v: 2 }),
   ]);
 }
+
+/** Manifests in this directory become static pods of the node. */
+export const staticPodsOf = ({ root }: NodePaths): string => join(root, 'static-pods');
 
 const configuration = (
   { address, cgroup, paths }: NodeLayout,
@@ -45,6 +49,9 @@ const configuration = (
   containerRuntimeEndpoint: `unix://${paths.criSocket}`,
   cgroupDriver: 'cgroupfs',
   cgroupRoot: cgroup,
+  staticPodPath: staticPodsOf(paths),
+  fileCheckFrequency: '1s',
+  syncFrequency: '10s',
   failCgroupV1: false,
   failSwapOn: false,
   makeIPTablesUtilChains: false,

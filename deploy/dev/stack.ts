@@ -27,6 +27,8 @@ export interface StackOptions {
    * play the runtime; and no controller makes or ends pods. A dozen such nodes start in seconds.
    */
   readonly kubelets?: boolean;
+  /** Default false. With it etcd acknowledges a write only once it is on disk, as a cluster's does: for measurements. */
+  readonly durable?: boolean;
   /** Where the stack's directory `orbweaver-<id>` is made; default /tmp, or $TMPDIR. */
   readonly under?: string;
   /** The network that every pod gets; default macvlan on `underlay0` by our plugin. */
@@ -91,7 +93,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 }
 
 async function start(layout: StackLayout, options: StackOptions): Promise<Stack> {
-  const { kubernetes = true, kubelets = true, temporal = true, onProgress = () => undefined } = options;
+  const {
+    kubernetes = true,
+    kubelets = true,
+    temporal = true,
+    durable = false,
+    onProgress = () => undefined,
+  } = options;
   for (const directory of [layout.logs, layout.processes]) await mkdir(directory);
   await buildFabric(layout);
   const control = new Place(layout, layout.netns.control);
@@ -113,7 +121,8 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     onProgress(`Temporal answers at ${uiUrl}`);
   };
   const bringKubernetes = async (): Promise<{ controlPlane: ControlPlane; nodes: StackNode[] }> => {
-    const controlPlane = await startControlPlane(layout, control, apiPort, kubelets && layout.nodes.length > 0);
+    const controllers = kubelets && layout.nodes.length > 0;
+    const controlPlane = await startControlPlane(layout, control, apiPort, { controllers, durable });
     parts.push(...controlPlane.parts);
     await applyDefinitions(controlPlane);
     onProgress('API server is ready and knows our resources');

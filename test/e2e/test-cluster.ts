@@ -4,11 +4,12 @@ import { Client, Connection } from '@temporalio/client';
 import { podNetworkId } from '../../contracts/attachment.ts';
 import type { IPClaim } from '../../contracts/crds/ipclaim.ts';
 import { type PodNetworkState, podNetworkMessages } from '../../contracts/pod-network.ts';
-import { type ClusterNode, type ClusterOptions, startCluster } from '../../deploy/dev/cluster.ts';
+import { type Cluster, type ClusterNode, type ClusterOptions, startCluster } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { faultFile } from '../../deploy/dev/faulty-node-worker.ts';
 import { type CniAnswer, HandMadeSandbox, unscheduledPod } from '../../deploy/dev/hand-made-sandbox.ts';
 import type { Stack } from '../../deploy/dev/stack.ts';
+import type { StackProcess } from '../../deploy/dev/stack-process.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
@@ -18,27 +19,29 @@ import { asLines, type ClusterState, readNodeState } from './cluster-state.ts';
 export class TestCluster {
   readonly stack: Stack;
   readonly nodes: readonly ClusterNode[];
+  readonly controlWorkers: readonly StackProcess[];
   readonly api: ApiClient;
   readonly temporal: Client;
   readonly #sandboxes = new Set<HandMadeSandbox>();
   #remembered: ReadonlySet<string> = new Set();
 
-  private constructor(stack: Stack, nodes: readonly ClusterNode[], api: ApiClient, temporal: Client) {
+  private constructor({ stack, nodes, controlWorkers }: Cluster, api: ApiClient, temporal: Client) {
     this.stack = stack;
     this.nodes = nodes;
+    this.controlWorkers = controlWorkers;
     this.api = api;
     this.temporal = temporal;
   }
 
   static async start(options: ClusterOptions = {}): Promise<TestCluster> {
     const cluster = await startCluster({ logLevel: 'debug', ...options });
-    const { stack, nodes } = cluster;
+    const { stack } = cluster;
     try {
       const api = openApiClient(await endpointOf(stack.kubeconfigs.admin));
       const connection = await Connection.connect({ address: stack.temporalAddress });
       // Pods are refused until the controller-manager has made the namespace's service account.
       await stack.kubectl('wait', '--for=create', 'serviceaccount/default', '--timeout=30s');
-      return new TestCluster(stack, nodes, api, new Client({ connection, namespace: nodeNamespace }));
+      return new TestCluster(cluster, api, new Client({ connection, namespace: nodeNamespace }));
     } catch (error) {
       await cluster.stop();
       throw error;

@@ -2,17 +2,25 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProvisionError } from '../../contracts/failures.ts';
+import {
+  type NodeCheckRequest,
+  type NodeCheckVerdict,
+  nodeCheckId,
+  nodeCheckWorkflow,
+} from '../../contracts/node-check.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { startStack } from '../../deploy/dev/stack.ts';
+import { nodeQueue } from '../../temporal-config/queues.ts';
 import { toHistoryJson } from '../testing/history-json.ts';
 import { bundleToday, installQuietRuntime, type Sandbox, SandboxStage } from '../testing/sandbox-stage.ts';
 
 /**
  * Records what runs of this version write, on a real server:
  *
- *     node test/replay/record-histories.ts v0.1 && make fix
+ *     node test/replay/record-histories.ts v0.1 [SCENARIO…] && make fix
  *
- * A recorded version is kept as it is: its runs are still open on somebody's nodes. A release gets a folder of its own.
+ * A recorded version is kept as it is: its runs are still open on somebody's nodes. A release gets a folder of its own; until
+ * then, a new scenario is recorded alone, by its name.
  */
 interface Scenario {
   readonly name: string;
@@ -37,6 +45,24 @@ const failingAt = (call: string, at: 'before' | 'after'): Scenario => ({
     await sandbox.add().catch(() => undefined);
   },
 });
+
+/** The scenario that is a run of its own, and no sandbox's. */
+const nodeCheckScenario = 'node-check';
+const suspects: NodeCheckRequest = {
+  reason: 'zombieSweep: the pod is gone',
+  claims: [{ name: '10.70.8.20', uid: '9c1f0000-0000-4000-8000-000000000001' }],
+  runs: [
+    {
+      workflowId: 'pod/pay/api-0/5bc0ffee',
+      pod: { namespace: 'pay', name: 'api-0', uid: '9c1f0000-0000-4000-8000-000000000002' },
+      containerID: '5bc0ffee',
+    },
+  ],
+};
+const verdicts: readonly NodeCheckVerdict[] = [
+  { subject: '10.70.8.20', outcome: 'released', reason: 'its network namespace is gone' },
+  { subject: 'pod/pay/api-0/5bc0ffee', outcome: 'absent', reason: 'it has ended' },
+];
 
 const scenarios: readonly Scenario[] = [
   { name: 'add', until: 'RUNNING', play: (_, sandbox) => sandbox.add() },
@@ -132,9 +158,10 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-const [version] = process.argv.slice(2);
+const [version, ...only] = process.argv.slice(2);
+const isWanted = (name: string): boolean => only.length === 0 || only.includes(name);
 if (version === undefined) {
-  console.error('Usage: node test/replay/record-histories.ts VERSION, for example v0.1');
+  console.error('Usage: node test/replay/record-histories.ts VERSION [SCENARIO…], for example v0.1');
   process.exit(2);
 }
 installQuietRuntime();
@@ -143,9 +170,11 @@ await mkdir(directory, { recursive: true });
 const bundle = await bundleToday();
 const stack = await startStack({ id: randomBytes(3).toString('hex'), nodes: [], kubernetes: false });
 try {
-  const options = { temporalAddress: stack.temporalAddress, codePath: bundle.codePath, nodeName: 'r7-n1' };
+  const nodeName = 'r7-n1';
+  const checkSuspects = async (): Promise<readonly NodeCheckVerdict[]> => verdicts;
+  const options = { temporalAddress: stack.temporalAddress, codePath: bundle.codePath, nodeName, checkSuspects };
   const stage = await SandboxStage.open(options);
-  for (const { name, play, until } of scenarios) {
+  for (const { name, play, until } of scenarios.filter((scenario) => isWanted(scenario.name))) {
     const sandbox = stage.sandbox(name);
     await play(stage, sandbox);
     await sandbox.describe(); // answered after everything before it is recorded
@@ -156,6 +185,16 @@ try {
     stage.world.onMoment = undefined;
     await writeFile(join(directory, `${name}.json`), toHistoryJson(await sandbox.run.fetchHistory()));
     console.log(`recorded ${name}`);
+  }
+  if (isWanted(nodeCheckScenario)) {
+    const run = await stage.client.workflow.start(nodeCheckWorkflow, {
+      taskQueue: nodeQueue(nodeName),
+      workflowId: nodeCheckId(nodeName),
+      args: [suspects],
+    });
+    await run.result();
+    await writeFile(join(directory, `${nodeCheckScenario}.json`), toHistoryJson(await run.fetchHistory()));
+    console.log(`recorded ${nodeCheckScenario}`);
   }
   await stage.close();
 } finally {

@@ -8,6 +8,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { podNetworkId } from '../../contracts/attachment.ts';
 import type { CniResult } from '../../contracts/cni.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
+import type { NodeCheckActivities } from '../../contracts/node-check.ts';
 import {
   type AddRequest,
   type DetachRequest,
@@ -41,6 +42,8 @@ export interface SandboxStageOptions {
   readonly maxCachedWorkflows?: number;
   /** False: another process polls this node's queue. */
   readonly hasWorker?: boolean;
+  /** What this node answers to `nodeCheck`. */
+  readonly checkSuspects?: NodeCheckActivities['checkSuspects'];
 }
 
 /**
@@ -207,7 +210,7 @@ export class Sandbox {
 /** A worker of a node's runs, as the node worker makes it. */
 export const createSandboxWorker = (
   connection: NativeConnection,
-  { codePath, nodeName, maxCachedWorkflows = 600 }: SandboxStageOptions,
+  { codePath, nodeName, maxCachedWorkflows = 600, checkSuspects = async () => [] }: SandboxStageOptions,
   activities: NodeActivities,
 ): Promise<Worker> =>
   Worker.create({
@@ -215,7 +218,7 @@ export const createSandboxWorker = (
     namespace: nodeNamespace,
     taskQueue: nodeQueue(nodeName),
     workflowBundle: { codePath },
-    activities: withTemporalFailures(activities),
+    activities: { ...withTemporalFailures(activities), checkSuspects },
     maxCachedWorkflows,
     workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     stickyQueueScheduleToStartTimeout: podNetworkTimeouts.stickyQueueScheduleToStartTimeout,

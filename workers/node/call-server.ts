@@ -6,6 +6,7 @@ import type { ReplyFrame, RequestFrame } from '../../contracts/frame.ts';
 import { type NodeReport, nodeReportName, reportKey } from '../../contracts/node-report.ts';
 import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
 import { attachThroughRun } from './attach-service.ts';
+import { CallTimes } from './call-times.ts';
 import { type CniCall, parseCniCall } from './cni-call.ts';
 import { emptyReply, failureReply, resultReply, versionOf } from './cni-reply.ts';
 import type { DeleteQueue } from './delete-queue.ts';
@@ -30,7 +31,11 @@ export interface CallServerOptions {
   /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
   readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
+  /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
+  readonly onAdd?: () => void;
   readonly log: Log;
+  /** Knows when the steps ran, for the line about each answered call. */
+  readonly times?: CallTimes;
   readonly nowMs?: () => number;
 }
 
@@ -41,14 +46,16 @@ export class CallServer {
   readonly #options: Required<CallServerOptions>;
 
   constructor(options: CallServerOptions) {
-    this.#options = { nowMs: Date.now, ...options };
+    this.#options = { nowMs: Date.now, times: new CallTimes(), onAdd: () => undefined, ...options };
     this.detachOrKeep = createDetachOrKeep(options.detaches, options.queue, options.log);
   }
 
   async serve(frame: RequestFrame, isGone: AbortSignal): Promise<ReplyFrame> {
     const cniVersion = versionOf(frame.stdin);
     const startedAtMs = performance.now();
+    const { times } = this.#options;
     let log: Log = this.#options.log;
+    times.begin(frame.nonce);
     try {
       if (frame.environment.get(reportKey) === nodeReportName) return jsonReply(await this.#options.report());
       const call = parseCniCall(frame);
@@ -57,7 +64,8 @@ export class CallServer {
       log = this.#options.log.child(fieldsOf(call));
       log.debug({}, 'call received');
       const reply = await this.#serveAttachment(call, frame, isGone);
-      log.info({ durationMs: Math.round(performance.now() - startedAtMs) }, 'call answered');
+      const shares = times.end(frame.nonce);
+      log.info({ durationMs: Math.round(performance.now() - startedAtMs), shares }, 'call answered');
       return reply;
     } catch (err) {
       const failure = toFailure(err);
@@ -65,6 +73,8 @@ export class CallServer {
       if (failure.type === 'Internal') log.error(fields, 'call failed');
       else log.warn(fields, 'call failed');
       return failureReply(failure, cniVersion);
+    } finally {
+      times.end(frame.nonce);
     }
   }
 
@@ -82,17 +92,18 @@ export class CallServer {
   }
 
   async #add(
-    call: AttachmentCall & { command: 'ADD' | 'CHECK' },
+    call: AttachmentCall & { command: 'ADD' },
     nonce: string,
     isGone: AbortSignal,
   ): Promise<CniResult> {
-    const { node, calls, runs, kernel, untilReady, nowMs } = this.#options;
+    const { node, calls, runs, kernel, untilReady, onAdd, nowMs } = this.#options;
     const { attachment, pod, netns, network } = call;
     const arrivedAtMs = nowMs();
     const open = calls.open(nonce, 'ADD', attachment);
     isGone.addEventListener('abort', () => open.close());
     try {
       await untilReady();
+      onAdd();
       const { cookie } = await kernel.identifyNamespace(netns);
       const request: AddRequest = { attachment, pod, node, netns, netnsCookie: cookie, nonce, arrivedAtMs, network };
       return await attachThroughRun(runs, request, open);

@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -225,6 +225,20 @@ describe('files that are no DEL', () => {
     expect(later.size).toBe(0);
     expect(existsSync(halfWritten)).toBe(false);
     expect(done).toEqual([]);
+  });
+
+  it('are removed at once when the worker before this one was killed over them', async () => {
+    await writeFile(join(directory, '.tmp-worker-7'), 'half');
+    await open(() => Promise.resolve()).read();
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('are written beside the draft that the executable makes of the same DEL, which it would else find taken', async () => {
+    const draft = join(directory, `.tmp-${nonceOf(7)}`);
+    await writeFile(draft, 'half');
+    await open(() => Promise.resolve()).put(encodeRequest(del(7)), nonceOf(7));
+    expect(await readFile(draft, 'utf8')).toBe('half');
+    expect(await readdir(directory)).toHaveLength(2);
   });
 
   it('that somebody removed while the queue was being read are no error', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,6 +19,7 @@ export interface DeleteQueueOptions {
 
 const atOnce = 4;
 const longestPauseMs = 10_000;
+const ownDraft = '.tmp-worker-';
 /** Writing a DEL takes the executable milliseconds. */
 const abandonedAfterMs = 60_000;
 
@@ -79,7 +81,8 @@ export class DeleteQueue {
   /** Keeps a DEL on disk; it is there for good when this returns (write, fsync, rename, fsync of the directory). */
   async put(frame: Uint8Array, nonce: string): Promise<void> {
     const { directory, nowMs } = this.#options;
-    const temporary = join(directory, `.tmp-${nonce}`);
+    // Not the executable's name for it: it makes a draft of its own when this process is killed over ours, or is late.
+    const temporary = join(directory, `${ownDraft}${randomUUID()}`);
     await synced(temporary, 'w', (file) => file.writeFile(frame));
     await rename(temporary, join(directory, queueFileName(BigInt(Math.trunc(nowMs() * 1e6)), nonce)));
     await synced(directory, 'r');
@@ -129,13 +132,17 @@ export class DeleteQueue {
     }
   }
 
-  /** Half-written files of an executable that was killed: nobody was told that they are there. One may be writing just now. */
+  /**
+   * Half-written files of an executable or a worker that was killed: nobody was told that they are there. An executable may be
+   * writing just now; no worker but this one is.
+   */
   async #removeAbandoned(): Promise<void> {
     const { directory, nowMs } = this.#options;
     for (const name of await readdir(directory)) {
       if (!name.startsWith('.tmp-')) continue;
+      const isOurs = name.startsWith(ownDraft);
       const { mtimeMs } = await stat(join(directory, name)).catch(() => ({ mtimeMs: Infinity })); // renamed meanwhile
-      if (mtimeMs < nowMs() - abandonedAfterMs) await rm(join(directory, name), { force: true });
+      if (isOurs || mtimeMs < nowMs() - abandonedAfterMs) await rm(join(directory, name), { force: true });
     }
   }
 

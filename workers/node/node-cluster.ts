@@ -1,18 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log, PodReader as PodPort, PoolReader as PoolPort } from '../../activities/node-ports.ts';
 import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
+import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
+import type { ClaimHolder } from '../../contracts/ip-claim.ts';
 import type { ClaimedAddress } from '../../contracts/pod-network.ts';
 import { toClaimName } from '../../ipam/address.ts';
 import { parseCidr } from '../../ipam/cidr.ts';
-import { type PoolCatalogue, readPoolCatalogue, readReservations } from '../../ipam/pool-catalogue.ts';
+import { type PoolCatalogue, readPoolCatalogue } from '../../ipam/pool-catalogue.ts';
 import { readPool } from '../../ipam/pool-snapshot.ts';
 import { openApiClient } from '../../kube/api-client.ts';
 import { ClaimStore } from '../../kube/claim-store.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { PodReader } from '../../kube/pod-reader.ts';
+import type { PodView } from '../../kube/pod-view.ts';
 import { PoolReader, type PoolsAndReservations } from '../../kube/pool-reader.ts';
-import type { ComparedClaim } from './startup-comparison.ts';
+import type { LostDeletes, LostDeletesPorts } from './lost-deletes.ts';
 
 /** How long an ADD that comes while this process is starting waits for the list of its claims. */
 const startPatienceMs = 2500;
@@ -21,9 +24,15 @@ const answerLimitMs = 1000;
 
 /** What this node reads from and writes to the API server. */
 export interface NodeCluster {
-  readonly claims: ClaimStore & { readAll(): Promise<readonly ComparedClaim[]> };
+  readonly claims: ClaimStore & Pick<LostDeletesPorts['claims'], 'holderOf'>;
   readonly pools: PoolPort;
-  readonly pods: PodPort;
+  readonly pods: PodPort &
+    LostDeletesPorts['pods'] & {
+      /** From a read that begins now. */
+      findLive(pod: PodIdentity): Promise<PodView | undefined>;
+    };
+  /** Tells what the watch of this node's pods sees; to be called before anything else is awaited. */
+  tellAboutPods(listener: Pick<LostDeletes, 'podGone' | 'podsListed'>): void;
   /** Kind, namespace and name of the pod's controller, as far as the watch has shown the pod. */
   workloadOf(pod: PodIdentity): string | undefined;
   /** This node's claims are known: ADDs can be served. */
@@ -47,21 +56,13 @@ export async function openNodeCluster(
   const api = openApiClient(await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig));
   const store = new ClaimStore({ api, node: config.nodeName, log });
   const poolReader = new PoolReader({ api });
+  let listener: Pick<LostDeletes, 'podGone' | 'podsListed'> | undefined;
   const podReader = new PodReader({
     api,
     node: config.nodeName,
     log,
-    onGone: ({ uid, namespace, name }) => {
-      store.freeHeld(uid).then(
-        (freed) =>
-          freed.length > 0 && log.info({ podUID: uid, claims: freed }, 'addresses held for a pod that is gone freed'),
-        (err: unknown) =>
-          log.warn(
-            { err, podUID: uid, pod: `${namespace}/${name}` },
-            'addresses held for a pod that is gone not freed',
-          ),
-      );
-    },
+    onGone: (pod) => listener?.podGone(pod),
+    onListed: () => listener?.podsListed(),
   });
   podReader.start();
 
@@ -83,9 +84,16 @@ export async function openNodeCluster(
   }
 
   return {
-    claims: Object.assign(store, { readAll: () => readAll(store) }),
+    claims: Object.assign(store, { holderOf: (name: string) => holderOf(store, name, config.nodeName) }),
     pools: asPoolPort(poolReader, log),
-    pods: { find: async (pod) => (pod.name === '' ? undefined : await podReader.find(pod)) },
+    pods: {
+      find: async (pod) => (pod.name === '' ? undefined : await podReader.find(pod)),
+      findLive: (pod) => podReader.findLive(pod),
+      remembered: (pod) => podReader.remembered(pod),
+    },
+    tellAboutPods(to) {
+      listener = to;
+    },
     workloadOf(pod) {
       const owner = podReader.remembered(pod)?.ownerReferences.find(({ controller }) => controller === true);
       return owner && `${owner.kind}/${pod.namespace}/${owner.name}`;
@@ -119,35 +127,39 @@ export async function openNodeCluster(
   };
 }
 
-async function readAll(store: ClaimStore): Promise<readonly ComparedClaim[]> {
-  const claims = await Promise.all(
-    store.own().map(async ({ name, identity }) => {
-      const claim = await store.read(name);
-      return claim === undefined ? [] : [{ name, identity, phase: claim.phase, holder: claim.holder }];
-    }),
-  );
-  return claims.flat();
+/** A claim that a virtual machine's migration shares has a second holder, on another node. */
+async function holderOf(store: ClaimStore, name: string, node: string): Promise<ClaimHolder | undefined> {
+  return (await store.readWhole(name))?.spec.holders.find((holder) => holder.node === node);
 }
 
 /** Reads each view of the cluster into values once, not once for every ADD that it serves. */
 function asPoolPort(reader: PoolReader, log: Log): PoolPort {
   let last: { readonly view: PoolsAndReservations; readonly catalogue: PoolCatalogue } | undefined;
-  async function recent(): Promise<PoolCatalogue> {
+  async function recent() {
     const view = await reader.recent();
     if (last?.view !== view) {
       last = { view, catalogue: readPoolCatalogue(view.pools, view.reserved) };
       for (const warning of last.catalogue.warnings) log.warn({ warning }, 'reservation not understood');
     }
-    return last.catalogue;
+    return last;
   }
   return {
-    recent,
+    recent: async () => (await recent()).catalogue,
     async fresh(name) {
-      const [pool, { reserved }] = await Promise.all([reader.fresh(name), reader.recent()]);
-      return pool && readPool(pool, readReservations(reserved).addresses);
+      const [pool, { view, catalogue }] = await Promise.all([reader.fresh(name), recent()]);
+      const known = view.pools.find(({ metadata }) => metadata.name === name);
+      if (pool === undefined) return undefined;
+      return known && isSameEdition(pool, known) ? catalogue.pools.get(name) : readPool(pool, catalogue.reserved);
     },
   };
 }
+
+/** A spec changes with its generation, and so does an object that is being deleted; a status does not. */
+const isSameEdition = (one: SpiderIPPool, other: SpiderIPPool): boolean =>
+  one.metadata.uid === other.metadata.uid &&
+  one.metadata.generation !== undefined &&
+  one.metadata.generation === other.metadata.generation &&
+  one.metadata.deletionTimestamp === other.metadata.deletionTimestamp;
 
 async function claimDifferences(
   store: Pick<ClaimStore, 'read'>,

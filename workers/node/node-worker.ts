@@ -1,20 +1,26 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Context, heartbeat } from '@temporalio/activity';
+import { createCheckSuspects } from '../../activities/check-suspects.ts';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
+import { restoreClaims } from '../../activities/restore-claims.ts';
 import { podNetworkId } from '../../contracts/attachment.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
+import type { DetachRequest } from '../../contracts/pod-network.ts';
 import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { openKernel } from '../../kernel/kernel.ts';
+import { createLogger } from '../logger.ts';
 import { keepAlive } from './alive.ts';
 import { attachmentOfDel, CallServer, delOf, newNonce } from './call-server.ts';
+import { CallTimes } from './call-times.ts';
 import { openCniSocket } from './cni-socket.ts';
 import type { NodeWorkerConfig } from './config.ts';
 import { DeleteQueue } from './delete-queue.ts';
 import { DetachService } from './detach-service.ts';
-import { createLogger } from './logger.ts';
+import { LostDeletes } from './lost-deletes.ts';
 import { openNodeCluster } from './node-cluster.ts';
 import { readNodeIdentity } from './node-identity.ts';
 import { createNodeReport } from './node-report.ts';
@@ -22,7 +28,7 @@ import { OpenCalls } from './open-calls.ts';
 import { SandboxLocks } from './sandbox-locks.ts';
 import { createSandboxProof } from './sandbox-proof.ts';
 import { SandboxRuns } from './sandbox-runs.ts';
-import { compareAtStart } from './startup-comparison.ts';
+import { createSuspectRuns } from './suspect-runs.ts';
 import { installTemporalRuntime } from './temporal-runtime.ts';
 import { TemporalWorker } from './temporal-worker.ts';
 
@@ -60,20 +66,23 @@ export async function runNodeWorker(
   );
   const recordFiles = createAttachmentRecords(config.runDirectory);
   await recordFiles.removeDrafts();
-  const records = { ...recordFiles, list: () => listRecords(recordFiles, log) };
+  const records = { ...recordFiles, list: (containerID?: string) => listRecords(recordFiles, log, containerID) };
   const cluster = await openNodeCluster(config, log);
   const { claims, pools, pods } = cluster;
   const locks = new SandboxLocks();
   const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
-  const steps = createNodeSteps(
-    decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }),
+  const times = new CallTimes();
+  const steps = times.around(
+    createNodeSteps(
+      decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }),
+    ),
   );
   const temporal = new TemporalWorker({
     address: config.temporalAddress,
     namespace: config.temporalNamespace,
     nodeName: node.name,
     workflowBundle: config.workflowBundle,
-    activities: createNodeActivities(steps, locks, calls),
+    activities: { ...createNodeActivities(steps, locks, calls), checkSuspects: (request) => checkSuspects(request) },
     onBack: () => queue.retryNow(),
     log,
   });
@@ -106,8 +115,29 @@ export async function runNodeWorker(
       ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
     ],
     report,
+    onAdd: () => void pools.recent().catch(() => undefined), // its step asks again, and hears why
     log,
+    times,
   });
+
+  const abandoned = {
+    node,
+    records,
+    claims,
+    pods,
+    kernel: { namespaceState },
+    detach: (gone: Omit<DetachRequest, 'nonce' | 'reason'>) =>
+      server.detachOrKeep({ ...gone, nonce: newNonce(), reason: 'proven-gone' }),
+    log,
+  };
+  const addressesIn = async (netns: string) => (await kernel.inspect(netns)).addresses.map(({ address }) => address);
+  const lostDeletes = new LostDeletes({
+    ...abandoned,
+    restoreClaims: () => restoreClaims({ ...abandoned, kernel: { ...kernel, namespaceState, addressesIn }, locks }),
+  });
+  cluster.tellAboutPods(lostDeletes);
+  const suspectRuns = createSuspectRuns(() => temporal.client());
+  const checkSuspects = createCheckSuspects({ ...abandoned, locks, runs: suspectRuns, heartbeat: goOn });
 
   async function detachQueued(frame: RequestFrame, attempt: number): Promise<void> {
     // A new nonce: under the old one the run was told that this process took the call over.
@@ -141,15 +171,7 @@ export async function runNodeWorker(
   cluster.onReady(async () => {
     await temporalSeen;
     queue.retryNow();
-    await compareAtStart({
-      node,
-      records,
-      claims,
-      pods,
-      kernel: { namespaceState },
-      detach: (request) => server.detachOrKeep(request),
-      log,
-    });
+    await lostDeletes.start();
   });
 
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
@@ -157,6 +179,7 @@ export async function runNodeWorker(
     alive.stop();
     socket.close();
     queue.close();
+    lostDeletes.close();
     // Their runs may still need workflow tasks and the connection. What is not done by then goes on with the next worker.
     for (const end = Date.now() + drainMs; calls.size > 0 && Date.now() < end; ) await sleep(20);
     temporal.stop();
@@ -179,10 +202,20 @@ async function waitForLock(path: string, onWait: () => void): Promise<{ release(
 }
 
 /** Records that can be read; one that cannot is a person's to look at, and hides no other. */
-async function listRecords(files: AttachmentRecords, log: Log): Promise<readonly AttachmentRecord[]> {
-  const { records, unreadable } = await files.list();
+async function listRecords(
+  files: AttachmentRecords,
+  log: Log,
+  containerID?: string,
+): Promise<readonly AttachmentRecord[]> {
+  const { records, unreadable } = await files.list(containerID);
   for (const { path, reason } of unreadable) {
     log.error({ path, reason, remedy: 'See what is there, then remove the file' }, 'attachment record not readable');
   }
   return records;
+}
+
+/** Heartbeat of the activity that is running. */
+function goOn(): void {
+  Context.current().cancellationSignal.throwIfAborted();
+  heartbeat();
 }

@@ -1,0 +1,156 @@
+import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import type { ClaimedAddress } from '../contracts/pod-network.ts';
+import { toClaimName } from '../ipam/address.ts';
+import { parseCidr } from '../ipam/cidr.ts';
+import type {
+  AttachmentRecord,
+  AttachmentRecords,
+  ClaimStore,
+  Kernel,
+  Log,
+  NodeIdentity,
+  PodReader,
+} from './node-ports.ts';
+import { sideBySide } from './side-by-side.ts';
+
+export interface RestorePorts {
+  readonly node: NodeIdentity;
+  readonly records: Pick<AttachmentRecords, 'read'> & { list(): Promise<readonly AttachmentRecord[]> };
+  readonly claims: Pick<ClaimStore, 'take'> & { readWhole(name: string): Promise<IPClaim | undefined> };
+  readonly pods: { readonly findLive: PodReader['find'] };
+  readonly kernel: Pick<Kernel, 'namespaceState' | 'unplumb' | 'removeAddresses'> & {
+    /** Addresses in a namespace, with prefix length. */
+    addressesIn(netns: string): Promise<readonly string[]>;
+  };
+  readonly locks: { hold<T>(containerID: string, work: () => Promise<T>): Promise<T> };
+  readonly log: Log;
+}
+
+export interface Restored {
+  /** Claims made again. */
+  readonly restored: number;
+  /** Interfaces taken down, because their address is another pod's. */
+  readonly takenDown: number;
+}
+
+const atOnce = 8;
+
+/**
+ * The kernel against the claims: an address that a living sandbox answers for and that no claim names (etcd was restored, a
+ * person deleted it) is claimed again, and the create decides. When another pod has it by now, the interface is taken down: an
+ * address is that of its claim's holder. Nothing else is touched.
+ */
+export async function restoreClaims(ports: RestorePorts): Promise<Restored> {
+  const complete = (await ports.records.list()).filter(({ doneResult }) => doneResult !== undefined);
+  const outcomes = await sideBySide(complete, atOnce, ({ attachment }) =>
+    ports.locks
+      .hold(attachment.containerID, async () => {
+        const record = await ports.records.read(attachment); // a DEL may have been faster
+        return record?.doneResult === undefined ? [] : await restoreOne(record, ports);
+      })
+      .catch((err: unknown) => {
+        ports.log.warn({ err, attachment }, 'claims of a sandbox not compared with its interface');
+        return [];
+      }),
+  );
+  const all = outcomes.flat();
+  const count = (wanted: Outcome): number => all.filter((outcome) => outcome === wanted).length;
+  return { restored: count('restored'), takenDown: count('taken down') };
+}
+
+type Outcome = 'as it should be' | 'restored' | 'taken down';
+
+async function restoreOne(record: AttachmentRecord, ports: RestorePorts): Promise<readonly Outcome[]> {
+  const odd: { readonly address: ClaimedAddress; readonly claim: IPClaim | undefined }[] = [];
+  for (const address of record.addresses) {
+    const claim = await ports.claims.readWhole(nameOf(address));
+    if (claim === undefined || isForeign(claim, record)) odd.push({ address, claim });
+  }
+  const podUID = odd.length > 0 ? await uidOfUser(record, ports) : undefined;
+  if (podUID === undefined) return [];
+  const inUse = new Set((await ports.kernel.addressesIn(record.netns)).map(hostOf));
+  const outcomes: Outcome[] = [];
+  for (const { address, claim } of odd.filter((one) => inUse.has(hostOf(one.address.address)))) {
+    outcomes.push(await settle(record, address, claim, podUID, ports));
+  }
+  return outcomes;
+}
+
+/** UID of the pod that uses the interface; undefined when pod or sandbox are gone: then there is something to take away, not to restore. */
+async function uidOfUser(
+  { pod, netns, netnsCookie }: AttachmentRecord,
+  ports: RestorePorts,
+): Promise<string | undefined> {
+  if ((await ports.kernel.namespaceState(netns, netnsCookie)) !== 'alive') return undefined;
+  const live = await ports.pods.findLive(pod);
+  return live?.isAlive === true ? live.uid : undefined;
+}
+
+async function settle(
+  record: AttachmentRecord,
+  { address, pool }: ClaimedAddress,
+  claim: IPClaim | undefined,
+  podUID: string,
+  ports: RestorePorts,
+): Promise<Outcome> {
+  const { claims, log, node } = ports;
+  const { attachment, pod, netns, netnsCookie } = record;
+  const { containerID, ifName, network } = attachment;
+  const name = nameOf({ address });
+  const holder = {
+    namespace: pod.namespace,
+    pod: pod.name,
+    podUID,
+    interface: ifName,
+    network,
+    containerID,
+    netns,
+    netnsCookie,
+    node: node.name,
+    machineID: node.machineID,
+    bootID: node.bootID,
+  };
+  if (claim === undefined && (await claims.take({ name, address, pool, holder })) === 'ours') {
+    log.warn({ claim: name, pod, containerID }, 'claim of an address in use was lost, claimed again');
+    return 'restored';
+  }
+  const now = claim ?? (await claims.readWhole(name));
+  if (now === undefined || !isForeign(now, record)) return 'as it should be';
+  await takeDown(record, address, ports);
+  log.error(
+    {
+      claim: name,
+      holders: now.spec.holders,
+      pod,
+      remedy: `Delete pod ${pod.namespace}/${pod.name}, so that it gets another address`,
+    },
+    'address in use belongs to another pod by now, interface taken down',
+  );
+  return 'taken down';
+}
+
+async function takeDown(record: AttachmentRecord, address: string, { kernel }: RestorePorts): Promise<void> {
+  const { attachment, netns, netnsCookie, provides } = record;
+  const { containerID, ifName } = attachment;
+  if (provides === 'interface') await kernel.unplumb({ containerID, ifName, netns, netnsCookie });
+  else await kernel.removeAddresses({ netns, netnsCookie, ifName, addresses: [address] });
+}
+
+/** Bound to other pods only. The pod's next sandbox is no stranger: its ADD took the address over with proof, or its DEL comes. */
+const isForeign = ({ spec }: IPClaim, { pod, attachment }: AttachmentRecord): boolean =>
+  spec.phase === 'Bound' &&
+  !spec.holders.some(
+    (holder) =>
+      holder.containerID === attachment.containerID ||
+      (holder.namespace === pod.namespace && holder.pod === pod.name && (pod.uid === '' || holder.podUID === pod.uid)),
+  );
+
+const hostOf = (address: string): string => address.replace(/\/.*/, '');
+
+function addressOf(text: string) {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) throw new Error(`A record with "${text}" as an address`);
+  return cidr.address;
+}
+
+const nameOf = ({ address }: Pick<ClaimedAddress, 'address'>): string => toClaimName(addressOf(address));

@@ -1,0 +1,123 @@
+import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import type { ClaimPhase } from '../contracts/ip-claim.ts';
+import type { ApiClient } from './api-client.ts';
+import type { Log } from './log.ts';
+import { ObjectFeed } from './object-feed.ts';
+
+/** What the views need of a claim: everything else stays at the API server. */
+export interface ClaimRow {
+  /** With prefix length. */
+  readonly address: string;
+  readonly pool: string;
+  readonly phase: ClaimPhase;
+  /** Unix time. */
+  readonly createdAtSeconds: number;
+  readonly holders: readonly HolderRow[];
+}
+
+export interface HolderRow {
+  /** Namespace/name. */
+  readonly pod: string;
+  readonly podUID: string;
+  readonly interface: string;
+  readonly node: string;
+}
+
+/** All claims of the cluster, and which of them a pool or a pod has. 0.7 KB each. */
+export class ClaimFeed {
+  readonly #feed: ObjectFeed<IPClaim, ClaimRow>;
+  readonly #byPool = new Map<string, Set<ClaimRow>>();
+  /** Arrays: a pod has one claim or a few, and a set would cost as much as the row. */
+  readonly #byPod = new Map<string, readonly ClaimRow[]>();
+  readonly #words = new Map<string, string>();
+
+  constructor(options: {
+    readonly api: ApiClient;
+    readonly log: Log;
+    /** A claim of these came, changed or went. */
+    readonly onChange: (concerned: { readonly pools: readonly string[]; readonly pods: readonly string[] }) => void;
+  }) {
+    this.#feed = new ObjectFeed({
+      api: options.api,
+      log: options.log,
+      path: '/apis/orbweaver.io/v1alpha1/ipclaims',
+      rowOf: (claim: IPClaim) => this.#rowOf(claim),
+      onChange: (_name, before, after) => {
+        const concerned = { pools: new Set<string>(), pods: new Set<string>() };
+        for (const row of [before, after]) {
+          if (row === undefined) continue;
+          concerned.pools.add(row.pool);
+          for (const { pod } of row.holders) concerned.pods.add(pod);
+        }
+        if (before) this.#remove(before);
+        if (after) this.#add(after);
+        options.onChange({ pools: [...concerned.pools], pods: [...concerned.pods] });
+      },
+    });
+  }
+
+  get listed(): Promise<void> {
+    return this.#feed.listed;
+  }
+
+  follow(signal: AbortSignal): Promise<void> {
+    return this.#feed.follow(signal);
+  }
+
+  ofPool(pool: string): ReadonlySet<ClaimRow> {
+    return this.#byPool.get(pool) ?? noClaims;
+  }
+
+  /** @param pod Namespace/name. */
+  ofPod(pod: string): readonly ClaimRow[] {
+    return this.#byPod.get(pod) ?? nothing;
+  }
+
+  /** Every pod that holds a claim, as namespace/name. */
+  pods(): Iterable<string> {
+    return this.#byPod.keys();
+  }
+
+  #add(row: ClaimRow): void {
+    const rows = this.#byPool.get(row.pool);
+    if (rows) rows.add(row);
+    else this.#byPool.set(row.pool, new Set([row]));
+    for (const { pod } of row.holders) this.#byPod.set(pod, [...this.ofPod(pod), row]);
+  }
+
+  #remove(row: ClaimRow): void {
+    const rows = this.#byPool.get(row.pool);
+    rows?.delete(row);
+    if (rows?.size === 0) this.#byPool.delete(row.pool);
+    for (const { pod } of row.holders) {
+      const left = this.ofPod(pod).filter((other) => other !== row);
+      if (left.length > 0) this.#byPod.set(pod, left);
+      else this.#byPod.delete(pod);
+    }
+  }
+
+  #rowOf({ metadata, spec }: IPClaim): ClaimRow {
+    return {
+      address: spec.address,
+      pool: this.#word(spec.pool),
+      phase: spec.phase,
+      createdAtSeconds: Date.parse(metadata.creationTimestamp ?? '') / 1000,
+      holders: spec.holders.map(({ namespace, pod, podUID, interface: nic, node }) => ({
+        pod: [namespace, pod].join('/'), // a flat string: a template would keep its parts, too
+        podUID,
+        interface: this.#word(nic),
+        node: this.#word(node),
+      })),
+    };
+  }
+
+  /** One string for all claims that say the same. */
+  #word(text: string): string {
+    const known = this.#words.get(text);
+    if (known === undefined) this.#words.set(text, text);
+    return known ?? text;
+  }
+}
+
+const nothing: readonly ClaimRow[] = [];
+const noClaims: ReadonlySet<ClaimRow> = new Set();

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApiClient } from './api-client.ts';
+import { ApiError, hasStatus } from './api-error.ts';
+import type { Log } from './log.ts';
+
+/** What every object has (Kubernetes API, meta/v1). */
+export interface FedObject {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly resourceVersion?: string };
+}
+
+export interface FeedOptions<Wire extends FedObject, Row> {
+  readonly api: ApiClient;
+  /** Path of the collection, for example "/apis/orbweaver.io/v1alpha1/ipclaims". */
+  readonly path: string;
+  /** What is kept of an object. */
+  readonly rowOf: (object: Wire) => Row;
+  /** A row came (no `before`), changed, or went (no `after`). Told once for each object that the first list shows. */
+  readonly onChange: (key: string, before: Row | undefined, after: Row | undefined) => void;
+  readonly log: Log;
+  /** A watch that is silent for so long is taken for dead; bookmarks come about every minute. 150 s when absent. */
+  readonly silenceMs?: number;
+}
+
+interface Page<Wire> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly Wire[];
+}
+
+interface WatchEvent<Wire> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: Wire | { readonly code?: number; readonly reason?: string; readonly message?: string };
+}
+
+/**
+ * Follows all objects of one kind by list and watch and keeps a row of each, never the object: of 100,000 claims a page is in
+ * memory at a time. While the API server is away the rows stay as they were.
+ */
+export class ObjectFeed<Wire extends FedObject, Row> {
+  readonly #options: FeedOptions<Wire, Row>;
+  readonly #rows = new Map<string, Row>();
+  readonly #listed = Promise.withResolvers<void>();
+  /** Where the next watch goes on; undefined: list first. */
+  #resourceVersion: string | undefined;
+
+  constructor(options: FeedOptions<Wire, Row>) {
+    this.#options = options;
+  }
+
+  /** By name, or namespace/name. */
+  get rows(): ReadonlyMap<string, Row> {
+    return this.#rows;
+  }
+
+  /** Resolves when all that there is was seen once: what is not in `rows` from then on is known not to exist. */
+  get listed(): Promise<void> {
+    return this.#listed.promise;
+  }
+
+  /** Lists and watches, again and again, until the signal. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { log, path } = this.#options;
+    for (let pauseMs = shortestPauseMs; !signal.aborted; ) {
+      try {
+        if (this.#resourceVersion === undefined) await this.#list(signal);
+        await this.#watch(signal);
+        pauseMs = shortestPauseMs;
+      } catch (err) {
+        if (signal.aborted) return;
+        if (hasStatus(err, 410)) this.#resourceVersion = undefined;
+        else log.warn({ err, path }, 'watch interrupted');
+        pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+      }
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { api, path } = this.#options;
+    const gone = new Set(this.#rows.keys());
+    let next: string | undefined;
+    let resourceVersion: string | undefined;
+    do {
+      const query = { limit: pageSize, continue: next };
+      const page = await api.request<Page<Wire>>({ method: 'GET', path, query, timeoutMs: pageTimeoutMs });
+      if (signal.aborted) return;
+      for (const object of page.items) {
+        gone.delete(keyOf(object));
+        this.#see(object);
+      }
+      resourceVersion ??= page.metadata.resourceVersion;
+      next = page.metadata.continue === '' ? undefined : page.metadata.continue;
+    } while (next !== undefined);
+    for (const key of gone) this.#forget(key);
+    this.#resourceVersion = resourceVersion;
+    this.#listed.resolve();
+  }
+
+  /** Follows one watch until the server ends it; the next goes on where this one ended. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { api, path, silenceMs = 150_000 } = this.#options;
+    const query = {
+      resourceVersion: this.#resourceVersion,
+      allowWatchBookmarks: true,
+      timeoutSeconds: 300 + Math.floor(Math.random() * 300), // those who watch do not come back all at once
+    };
+    for await (const event of api.watch<WatchEvent<Wire>>({ path, query, silenceMs, signal })) {
+      if (event.type === 'ERROR') throw watchError(path, event.object);
+      const object = event.object as Wire;
+      this.#resourceVersion = object.metadata.resourceVersion;
+      if (event.type === 'DELETED') this.#forget(keyOf(object));
+      else if (event.type !== 'BOOKMARK') this.#see(object);
+    }
+  }
+
+  #see(object: Wire): void {
+    const key = keyOf(object);
+    const before = this.#rows.get(key);
+    const after = this.#options.rowOf(object);
+    this.#rows.set(key, after);
+    this.#options.onChange(key, before, after);
+  }
+
+  #forget(key: string): void {
+    const before = this.#rows.get(key);
+    if (this.#rows.delete(key)) this.#options.onChange(key, before, undefined);
+  }
+}
+
+const pageSize = 500;
+const pageTimeoutMs = 10_000;
+const shortestPauseMs = 100;
+const longestPauseMs = 5000;
+
+const keyOf = ({ metadata: { namespace, name } }: FedObject): string =>
+  namespace === undefined ? name : `${namespace}/${name}`;
+
+const watchError = (path: string, status: WatchEvent<FedObject>['object']): ApiError => {
+  const { code = 500, reason = '', message = '' } = status as { code?: number; reason?: string; message?: string };
+  return new ApiError({ request: `watch ${path}`, status: code, reason, detail: message });
+};

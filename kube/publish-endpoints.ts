@@ -1,0 +1,171 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { SpiderEndpoint } from '../contracts/crds/spiderendpoint.ts';
+import type { ApiClient } from './api-client.ts';
+import { hasStatus } from './api-error.ts';
+import type { ClaimRow } from './claim-feed.ts';
+import {
+  endpointStatus,
+  fingerprint,
+  type Owner,
+  type PodAddresses,
+  type PoolRoutes,
+  podAddresses,
+  publishedFingerprint,
+} from './endpoint-status.ts';
+import type { LeaderRequest } from './leader-writes.ts';
+import type { Log } from './log.ts';
+import { ObjectFeed } from './object-feed.ts';
+import { PacedWork } from './paced-work.ts';
+import { failureLog } from './publish-failure.ts';
+import { TopControllers } from './top-controller.ts';
+
+const group = '/apis/spiderpool.spidernet.io/v2beta1';
+/** Both families of an ADD, and all interfaces of a quick one, are one write. */
+const settleMs = 200;
+const pauseMs = 1000;
+const comparedAtATime = 500;
+
+interface EndpointRow {
+  readonly uid: string;
+  /** Of what it says about addresses. */
+  readonly fingerprint: string | undefined;
+}
+
+export interface EndpointPublisherOptions {
+  readonly api: ApiClient;
+  readonly request: LeaderRequest;
+  readonly claims: {
+    ofPod(pod: string): readonly ClaimRow[];
+    pods(): Iterable<string>;
+  };
+  readonly pools: () => PoolRoutes;
+  readonly log: Log;
+}
+
+/** Keeps one SpiderEndpoint for each pod that has addresses, named as the pod: at most one write a second for each. */
+export class EndpointPublisher {
+  readonly #options: EndpointPublisherOptions;
+  readonly #feed: ObjectFeed<SpiderEndpoint, EndpointRow>;
+  readonly #work: PacedWork;
+  readonly #controllers: TopControllers;
+  #isStarted = false;
+
+  constructor(options: EndpointPublisherOptions) {
+    this.#options = options;
+    this.#controllers = new TopControllers(options.request);
+    this.#feed = new ObjectFeed({
+      api: options.api,
+      path: `${group}/spiderendpoints`,
+      log: options.log,
+      rowOf: ({ metadata, status }: SpiderEndpoint) => ({
+        uid: metadata.uid ?? '',
+        fingerprint: publishedFingerprint(status),
+      }),
+      onChange: (pod) => this.concern(pod),
+    });
+    this.#work = new PacedWork({
+      work: (pod) => this.#publish(pod),
+      settleMs,
+      atOnce: 8,
+      onFailure: failureLog(options.log, 'endpoint of a pod not published'),
+    });
+  }
+
+  get listed(): Promise<void> {
+    return this.#feed.listed;
+  }
+
+  follow(signal: AbortSignal): Promise<void> {
+    return this.#feed.follow(signal);
+  }
+
+  /** Compares every pod's claims with what is published, now that both are known, and removes what nobody stands behind. */
+  async start(): Promise<void> {
+    this.#isStarted = true;
+    let compared = 0;
+    for (const pod of new Set([...this.#options.claims.pods(), ...this.#feed.rows.keys()])) {
+      this.concern(pod);
+      compared += 1;
+      // Renewing the lease must not wait for 100,000 comparisons.
+      if (compared % comparedAtATime === 0) await nextTurn();
+    }
+  }
+
+  /**
+   * The pod's claims or its endpoint changed.
+   *
+   * @param pod Namespace/name.
+   */
+  concern(pod: string): void {
+    if (this.#isStarted && this.#differs(pod, this.#wanted(pod))) this.#work.mark(pod);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStarted = false;
+    await this.#work.stop();
+  }
+
+  #wanted(pod: string): PodAddresses | undefined {
+    return podAddresses(pod, this.#options.claims.ofPod(pod));
+  }
+
+  #differs(pod: string, wanted: PodAddresses | undefined): boolean {
+    const row = this.#feed.rows.get(pod);
+    return wanted === undefined ? row !== undefined : row?.fingerprint !== fingerprint(wanted);
+  }
+
+  /** @returns The pause before the pod's next write. */
+  async #publish(pod: string): Promise<number> {
+    const wanted = this.#wanted(pod);
+    if (!this.#differs(pod, wanted)) return 0;
+    if (wanted === undefined) await this.#remove(pod);
+    else await this.#write(pod, wanted);
+    return pauseMs;
+  }
+
+  async #write(pod: string, wanted: PodAddresses): Promise<void> {
+    const { collection, namespace, name } = placeOf(pod);
+    const path = `${collection}/${name}`;
+    const live = this.#feed.rows.has(pod)
+      ? await this.#options.request<SpiderEndpoint>({ method: 'GET', path }).catch(undefinedWhenAbsent)
+      : undefined;
+    const owner = ownerIn(live, wanted.uid) ?? (await this.#controllers.of(namespace, name));
+    const status = endpointStatus(wanted, live?.status, this.#options.pools(), owner);
+    const { resourceVersion } = live?.metadata ?? {};
+    await this.#options.request({
+      method: live ? 'PUT' : 'POST',
+      path: live ? path : collection,
+      body: {
+        apiVersion: 'spiderpool.spidernet.io/v2beta1',
+        kind: 'SpiderEndpoint',
+        // No owner and no finalizer: nobody else removes what we publish, and nothing waits for us to remove it.
+        metadata: { namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) },
+        status,
+      } satisfies SpiderEndpoint,
+    });
+  }
+
+  async #remove(pod: string): Promise<void> {
+    const { collection, name } = placeOf(pod);
+    const uid = this.#feed.rows.get(pod)?.uid;
+    await this.#options
+      .request({ method: 'DELETE', path: `${collection}/${name}`, body: { preconditions: { uid } } })
+      .catch(undefinedWhenAbsent);
+  }
+}
+
+function placeOf(pod: string): { readonly collection: string; readonly namespace: string; readonly name: string } {
+  const [namespace = '', name = ''] = pod.split('/');
+  return { collection: `${group}/namespaces/${namespace}/spiderendpoints`, namespace, name };
+}
+
+/** A pod's controller does not change, so it is read once for each pod. */
+function ownerIn(endpoint: SpiderEndpoint | undefined, podUID: string): Owner | undefined {
+  if (endpoint?.status?.current.uid !== podUID) return undefined;
+  const { ownerControllerType, ownerControllerName } = endpoint.status;
+  return { ownerControllerType, ownerControllerName };
+}
+
+function undefinedWhenAbsent(error: unknown): undefined {
+  if (!hasStatus(error, 404)) throw error;
+}

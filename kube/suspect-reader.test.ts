@@ -1,0 +1,107 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ApiClient, ApiRequest } from './api-client.ts';
+import { ApiError } from './api-error.ts';
+import { createSuspectReader } from './suspect-reader.ts';
+
+/** An API server that answers as told, and 404 to everything else. Remembers what it was asked. */
+function serverOf(answers: Readonly<Record<string, unknown>>): { api: ApiClient; asked: ApiRequest[] } {
+  const asked: ApiRequest[] = [];
+  const api: ApiClient = {
+    async request<Answer>(request: ApiRequest): Promise<Answer> {
+      asked.push(request);
+      const { path, query = {} } = request;
+      const key = query['continue'] === undefined ? path : `${path}?${String(query['continue'])}`;
+      if (!(key in answers)) throw new ApiError({ request: path, status: 404, reason: 'NotFound', detail: path });
+      return answers[key] as Answer;
+    },
+    // oxlint-disable-next-line require-yield -- sweeps watch nothing
+    async *watch<Event>(): AsyncIterable<Event> {
+      throw new Error('sweeps watch nothing');
+    },
+    close: async () => undefined,
+  };
+  return { api, asked };
+}
+
+const podOf = (name: string, mirrored?: string): object => ({
+  metadata: {
+    name,
+    namespace: 'pay',
+    uid: `uid-of-${name}`,
+    ...(mirrored === undefined ? {} : { annotations: { 'kubernetes.io/config.mirror': mirrored } }),
+  },
+});
+
+describe('the pods of the cluster', () => {
+  it('are read page by page, metadata only', async () => {
+    const { api, asked } = serverOf({
+      '/api/v1/pods': { metadata: { continue: 'more' }, items: [podOf('api-0')] },
+      '/api/v1/pods?more': { metadata: {}, items: [podOf('api-1')] },
+    });
+    const pods = await createSuspectReader(api).pods.list();
+    expect(pods.count).toBe(2);
+    expect(['api-0', 'api-1', 'api-2'].map((name) => pods.hasName('pay', name))).toEqual([true, true, false]);
+    expect(pods.hasUID('uid-of-api-1')).toBe(true);
+    expect(new Set(asked.map(({ accept }) => accept))).toEqual(
+      new Set(['application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io']),
+    );
+  });
+
+  it('go by both UIDs where they are static', async () => {
+    const { api } = serverOf({ '/api/v1/pods': { metadata: {}, items: [podOf('etcd-0', 'uid-of-the-runtime')] } });
+    const pods = await createSuspectReader(api).pods.list();
+    expect(['uid-of-etcd-0', 'uid-of-the-runtime', 'another'].map((uid) => pods.hasUID(uid))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it('may be none at all', async () => {
+    const { api } = serverOf({ '/api/v1/pods': { metadata: {}, items: null } });
+    expect((await createSuspectReader(api).pods.list()).count).toBe(0);
+  });
+});
+
+describe('one pod', () => {
+  const { api } = serverOf({ '/api/v1/namespaces/pay/pods/etcd-0': podOf('etcd-0', 'uid-of-the-runtime') });
+  it.each([
+    ['uid-of-the-runtime', true],
+    ['uid-of-etcd-0', true],
+    ['', true],
+    ['uid-of-its-predecessor', false],
+  ])('with UID "%s" is there: %s', async (uid, isThere) => {
+    expect(await createSuspectReader(api).pods.isThere({ namespace: 'pay', name: 'etcd-0', uid })).toBe(isThere);
+  });
+
+  it('that the API server does not know is not there', async () => {
+    expect(await createSuspectReader(api).pods.isThere({ namespace: 'pay', name: 'gone', uid: '' })).toBe(false);
+  });
+});
+
+describe('a node', () => {
+  const nodeOf = (status?: string): object =>
+    status === undefined
+      ? {}
+      : {
+          status: {
+            conditions: [
+              { type: 'DiskPressure', status: 'False' },
+              { type: 'Ready', status },
+            ],
+          },
+        };
+  it.each([
+    ['True', 'ready'],
+    [undefined, 'ready'],
+    ['False', 'not ready'],
+    ['Unknown', 'not ready'],
+  ])('whose Ready is %s is %s', async (status, state) => {
+    const { api } = serverOf({ '/api/v1/nodes/r7-n1': nodeOf(status) });
+    expect(await createSuspectReader(api).nodes.state('r7-n1')).toBe(state);
+  });
+
+  it('that has no object is absent', async () => {
+    expect(await createSuspectReader(serverOf({}).api).nodes.state('r7-n1')).toBe('absent');
+  });
+});

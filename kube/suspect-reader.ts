@@ -1,0 +1,155 @@
+import type { PodIdentity } from '../contracts/attachment.ts';
+import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
+import type { ApiClient } from './api-client.ts';
+import { hasStatus } from './api-error.ts';
+import { listTable } from './list.ts';
+import { type Deadline, deadlineIn, persist } from './persist.ts';
+
+/** A claim as its printer columns show it; `pod` and the rest are those of its first holder. */
+export interface ListedClaim {
+  readonly name: string;
+  readonly phase: ClaimPhase;
+  readonly pool: string;
+  readonly identity: string;
+  readonly node: string;
+  readonly pod: PodIdentity;
+  readonly containerID: string;
+}
+
+export interface ReadClaim {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly phase: ClaimPhase;
+  readonly holders: readonly ClaimHolder[];
+}
+
+/** Names of all pods at one moment. */
+export interface PodNames {
+  readonly count: number;
+  /** Own UIDs, and those in mirror annotations, by which the runtime knows a static pod. */
+  hasUID(uid: string): boolean;
+  hasName(namespace: string, name: string): boolean;
+}
+
+/**
+ * Reads the cluster for what nobody owns any more: lists of names and metadata, in pages and at the most recent state, and live
+ * reads of single objects. Writes nothing. Fails with `ApiServerUnavailable`.
+ */
+export function createSuspectReader(api: ApiClient) {
+  const find = <Answer>(what: string, path: string, accept = 'application/json'): Promise<Answer | undefined> =>
+    persist(`read ${what}`, deadlineIn(readMs), async (timeoutMs) => {
+      try {
+        return await api.request<Answer>({ method: 'GET', path, accept, timeoutMs });
+      } catch (error) {
+        if (hasStatus(error, 404)) return undefined;
+        throw error;
+      }
+    });
+
+  return {
+    claims: {
+      list: async (): Promise<readonly ListedClaim[]> => {
+        const rows = await persist('list IPClaims', deadlineIn(listMs), (timeoutMs) =>
+          listTable(api, { path: claimsPath }, deadlineIn(timeoutMs)),
+        );
+        return rows.map((row) => ({
+          name: row['Name'] ?? '',
+          phase: (row['Phase'] ?? 'Bound') as ClaimPhase, // the schema requires it
+          pool: row['Pool'] ?? '',
+          identity: row['Identity'] ?? '',
+          node: row['Node'] ?? '',
+          pod: { namespace: row['Namespace'] ?? '', name: row['Pod'] ?? '', uid: row['Pod-UID'] ?? '' },
+          containerID: row['Container-ID'] ?? '',
+        }));
+      },
+
+      read: async (name: string): Promise<ReadClaim | undefined> => {
+        const claim = await find<IPClaim>(`IPClaim "${name}"`, `${claimsPath}/${encodeURIComponent(name)}`);
+        if (claim === undefined) return undefined;
+        const { uid = '', resourceVersion = '' } = claim.metadata;
+        return { uid, resourceVersion, phase: claim.spec.phase, holders: claim.spec.holders };
+      },
+    },
+
+    pods: {
+      list: (): Promise<PodNames> =>
+        persist('list pods', deadlineIn(listMs), (timeoutMs) => listPodNames(api, deadlineIn(timeoutMs))),
+
+      isThere: async ({ namespace, name, uid }: PodIdentity): Promise<boolean> => {
+        const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+        const pod = await find<MetadataOnly>(`pod ${namespace}/${name}`, path, metadataOf('PartialObjectMetadata'));
+        return pod !== undefined && (uid === '' || uidsOf(pod).includes(uid));
+      },
+    },
+
+    nodes: {
+      /** `ready` as well while nobody has said anything of it: only a word that it is not counts. */
+      state: async (name: string): Promise<'ready' | 'not ready' | 'absent'> => {
+        const node = await find<NodeObject>(`node ${name}`, `/api/v1/nodes/${encodeURIComponent(name)}`);
+        if (node === undefined) return 'absent';
+        const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
+        return ready === undefined || ready.status === 'True' ? 'ready' : 'not ready';
+      },
+    },
+  };
+}
+
+const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';
+const listMs = 20_000;
+const readMs = 3000;
+
+const metadataOf = (kind: 'PartialObjectMetadata' | 'PartialObjectMetadataList'): string =>
+  `application/json;as=${kind};v=v1;g=meta.k8s.io`;
+
+interface MetadataOnly {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+}
+
+interface NodeObject {
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+/** A static pod has two: its mirror's own one, and in the mirror's annotation the one that the runtime passes. */
+const uidsOf = ({ metadata: { uid, annotations = {} } }: MetadataOnly): readonly string[] => {
+  const mirrored = annotations['kubernetes.io/config.mirror'];
+  return mirrored === undefined ? [uid] : [uid, mirrored];
+};
+
+/** Page by page, keeping names only: 150,000 pods with their metadata are hundreds of megabytes. */
+async function listPodNames(api: ApiClient, deadline: Deadline): Promise<PodNames> {
+  const uids = new Set<string>();
+  const names = new Set<string>();
+  let next: string | undefined;
+  do {
+    const page = await api.request<{
+      readonly metadata: { readonly continue?: string };
+      /** Null, not empty, where there is none (Go's nil slice; lists of whole objects are never null). */
+      readonly items: readonly MetadataOnly[] | null;
+    }>({
+      method: 'GET',
+      path: '/api/v1/pods',
+      query: { limit: pageSize, continue: next },
+      accept: metadataOf('PartialObjectMetadataList'),
+      timeoutMs: deadline.remainingMs(),
+    });
+    for (const pod of page.items ?? []) {
+      for (const uid of uidsOf(pod)) uids.add(uid);
+      names.add(`${pod.metadata.namespace}/${pod.metadata.name}`);
+    }
+    next = page.metadata.continue;
+  } while (next !== undefined && next !== '');
+  return {
+    count: names.size,
+    hasUID: (uid) => uids.has(uid),
+    hasName: (namespace, name) => names.has(`${namespace}/${name}`),
+  };
+}
+
+/** When the server forgets the list's moment (410), the sweep after this one lists again. */
+const pageSize = 1000;

@@ -1,0 +1,22 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseConfig } from './config.ts';
+
+describe('the configuration of the control worker', () => {
+  it('needs Temporal’s address and nothing else', () => {
+    expect(parseConfig({ ORBWEAVER_TEMPORAL_ADDRESS: 'temporal:7233', ORBWEAVER_REPLICA_NAME: 'a' })).toEqual({
+      name: 'a',
+      namespace: 'orbweaver-system',
+      kubeconfig: '',
+      temporalAddress: 'temporal:7233',
+      temporalNamespaces: { control: 'orbweaver-control', node: 'orbweaver' },
+      workflowBundle: '',
+      logLevel: 'info',
+    });
+  });
+
+  it('reports all problems together', () => {
+    expect(() => parseConfig({ ORBWEAVER_NAMESPACE: 'a/b', ORBWEAVER_LOG_LEVEL: 'loud' })).toThrow(
+      /ORBWEAVER_NAMESPACE is "a\/b".*\n- ORBWEAVER_TEMPORAL_ADDRESS is "".*\n- ORBWEAVER_LOG_LEVEL is "loud"/,
+    );
+  });
+});
