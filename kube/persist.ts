@@ -56,7 +56,7 @@ export function apiServerUnavailable(what: string, cause: unknown): unknown {
 
 const remedies: Readonly<Record<number, string>> = {
   401: "Renew the credentials of this node's worker: its token or client certificate is not accepted",
-  403: "Grant it to the worker's ServiceAccount: deploy/rbac/node-worker.yaml",
+  403: "Grant it to this worker's ServiceAccount: kubectl apply -f deploy/rbac",
   404: 'Install the CRDs: kubectl apply -f deploy/crds',
 };
 

@@ -91,11 +91,7 @@ export class CallServer {
     }
   }
 
-  async #add(
-    call: AttachmentCall & { command: 'ADD' },
-    nonce: string,
-    isGone: AbortSignal,
-  ): Promise<CniResult> {
+  async #add(call: AttachmentCall & { command: 'ADD' }, nonce: string, isGone: AbortSignal): Promise<CniResult> {
     const { node, calls, runs, kernel, untilReady, onAdd, nowMs } = this.#options;
     const { attachment, pod, netns, network } = call;
     const arrivedAtMs = nowMs();

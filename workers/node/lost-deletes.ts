@@ -56,8 +56,8 @@ interface Pauses {
 
 /** With the longest pause, a namespace that ends is noticed in a second: half of what a reclaim may take. */
 const usualPauses: Pauses = { firstLookMs: 250, longestLookMs: 1000, comparisonMs: 600_000, retryMs: 2000 };
-/** Detaches at once, so that a whole node's worth of them leaves room for ADDs. */
-const atOnce = 8;
+/** Detaches at once: a node has 200 sandboxes and ten seconds, and a run that its killed worker left takes up to two. */
+const atOnce = 32;
 
 /**
  * Takes away what no DEL took away. A pod that is gone is the reason to look at its sandboxes, never the proof: each is looked at
