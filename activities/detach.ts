@@ -27,6 +27,7 @@ export const createRemoveLink =
   async (request: DetachRequest): Promise<void> => {
     const { attachment, nonce, netns: netnsOfCall, reason } = request;
     const { containerID, ifName } = attachment;
+    if (reason === 'proven-gone') return; // its interfaces went with its namespace
     const record = await records.read(attachment);
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
     const netns = record?.netns ?? netnsOfCall;
