@@ -101,7 +101,7 @@ describe('an address whose DEL never came', () => {
   it('is no reason to ask anybody when its DEL came', async () => {
     const sandbox = await stage.attach('c1');
     stage.deletePod(sandbox);
-    await stage.detach(sandbox);
+    await stage.del(sandbox);
     const asked = stage.world.trace.length;
     stage.podGone(sandbox);
     await untilHolds([]);
@@ -112,7 +112,7 @@ describe('an address whose DEL never came', () => {
     const sandbox = await stage.attach('c1');
     stage.podGone(sandbox);
     await severalLooks();
-    await stage.detach(sandbox);
+    await stage.del(sandbox);
     stage.namespaceGone(sandbox);
     await untilHolds([]);
     expect(stage.detached).toHaveLength(1);

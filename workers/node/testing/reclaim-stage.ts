@@ -88,12 +88,20 @@ export class ReclaimStage {
   detach = async (gone: Omit<DetachRequest, 'nonce' | 'reason'>): Promise<void> => {
     const refusal = this.refusals.shift();
     if (refusal !== undefined) throw refusal;
-    const request: DetachRequest = { ...gone, nonce: newNonce(), reason: 'proven-gone' };
+    await this.#detach({ ...gone, nonce: newNonce(), reason: 'proven-gone' });
+  };
+
+  /** The DEL of the runtime, which comes while the namespace is there. */
+  async del({ attachment, pod, netns }: AddRequest): Promise<void> {
+    await this.#detach({ attachment, pod, netns, nonce: newNonce(), reason: 'detach' });
+  }
+
+  async #detach(request: DetachRequest): Promise<void> {
     const { calls, locks, steps } = this.worker;
     const runs = { detach: async () => 'no-run' as const };
     await new DetachService({ runs, calls, locks, steps, log: silent }).detach(request);
     this.detached.push(request);
-  };
+  }
 
   get restorePorts(): RestorePorts {
     const { ports, claims, locks } = this.worker;
