@@ -4,7 +4,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
-tests := static unit replay conformance live integration e2e
+tests := static unit replay conformance live integration e2e load
 
 ##@ Start here
 help: ## this list
@@ -57,6 +57,16 @@ test-integration: setup ## a Temporal server and a kube-apiserver
 test-e2e: setup ## the dev stack's cluster
 	@node test/run.ts e2e
 
+test-load: setup ## 2,000 pods on two nodes, kills, and a pool too small for all; LOAD_SEED=1 plays another schedule
+	@node test/run.ts load
+
+test-long: setup ## the same five times as long
+	@ORBWEAVER_LONG=1 node test/run.ts load
+
+##@ In numbers
+bench: setup parts ## ADD and DEL measured, 25 minutes on a quiet machine; QUICK=1, ROUNDS=5, ONLY=one-node
+	@node test/bench/bench.ts $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only "$(ONLY)")
+
 ##@ The toolchain
 setup: ## Debian packages, the pinned Node, npm packages; only what is missing
 	@deploy/toolchain/bootstrap.sh
@@ -64,4 +74,4 @@ setup: ## Debian packages, the pinned Node, npm packages; only what is missing
 parts: setup ## etcd, Kubernetes, containerd, Temporal, the CNI executable and the pod images; only what is missing
 	@node deploy/toolchain/build-parts.ts
 
-.PHONY: help demo test check fix generate golden up down setup parts $(tests:%=test-%)
+.PHONY: help demo test check fix generate golden up down bench setup parts test-long $(tests:%=test-%)

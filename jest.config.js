@@ -25,6 +25,8 @@ const sources = [
   'cli',
   'deploy',
   'test/testing',
+  'test/bench',
+  'test/load',
 ];
 /** @type {import('jest').Config} */
 export default {
@@ -34,11 +36,12 @@ export default {
       ...typescript,
       displayName: 'unit',
       testMatch: sources.map((folder) => `<rootDir>/${folder}/**/*.test.ts`),
-      testPathIgnorePatterns: ['\\.live\\.test\\.ts$'],
+      testPathIgnorePatterns: ['\\.(live|load)\\.test\\.ts$'],
     },
     { ...typescript, displayName: 'live', testMatch: ['<rootDir>/**/*.live.test.ts'] },
     { ...typescript, displayName: 'replay', testMatch: ['<rootDir>/test/replay/**/*.test.ts'] },
     { ...typescript, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...typescript, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
+    { ...typescript, displayName: 'load', testMatch: ['<rootDir>/test/load/*.load.test.ts'] },
   ],
 };

@@ -1,4 +1,5 @@
 import { type PartName, partNames } from '../deploy/toolchain/parts.ts';
+import { loadFactor } from './load/load-size.ts';
 
 /** One kind of test, with the one real thing that it needs. */
 export interface Tier {
@@ -62,4 +63,10 @@ export const tiers: readonly Tier[] = [
     tests: { kind: 'jest', project: 'integration', inBand: true },
   },
   { name: 'e2e', budgetSeconds: 540, parts: partNames, tests: { kind: 'jest', project: 'e2e', inBand: true } },
+  {
+    name: 'load',
+    budgetSeconds: 420 * Math.max(1, loadFactor),
+    parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
+    tests: { kind: 'jest', project: 'load', inBand: true },
+  },
 ];

@@ -2,6 +2,7 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleNodeWorker } from '../../workers/bundle-programs.ts';
 import { bundleWorkflows } from '../../workers/node/bundle-workflows.ts';
+import { nodeWorkerProcess } from '../../workers/node/process-settings.ts';
 import { repositoryRoot } from '../toolchain/parts.ts';
 import { prepareControlWorkers, startControlWorker } from './control-workers.ts';
 import { underlay } from './layout.ts';
@@ -74,8 +75,9 @@ function startNodeWorker(
   node: StackNode,
   { program, bundle, logLevel }: NodeWorkerSettings,
 ): StackProcess {
-  return node.spawn(`${node.name}/worker`, [process.execPath, program], {
+  return node.spawn(`${node.name}/worker`, [process.execPath, ...nodeWorkerProcess.flags, program], {
     env: {
+      ...nodeWorkerProcess.env,
       ...node.workerEnvironment,
       ORBWEAVER_RUN_DIR: node.paths.run,
       ORBWEAVER_QUEUE_DIR: node.paths.queue,

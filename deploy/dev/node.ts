@@ -13,6 +13,7 @@ import type { NodeLayout, NodePaths, StackLayout } from './layout.ts';
 import { configureMultus, orbweaverNetwork } from './multus.ts';
 import { holdMounts } from './node-mounts.ts';
 import { Place } from './place.ts';
+import { runCommand } from './run-command.ts';
 import { type StackProcess, untilReady } from './stack-process.ts';
 
 /** A running node: its own network, mounts and cgroups and, unless it is a bare one, containerd and kubelet. */
@@ -93,6 +94,7 @@ export async function startNode(
   const { authority, kubectl } = controlPlane;
   for (const directory of [paths.cniBin, paths.cniConf, paths.run, paths.queue, paths.state])
     await mkdir(directory, { recursive: true });
+  await runCommand(['mount', '-t', 'tmpfs', '-o', 'size=64m,mode=755', 'tmpfs', paths.run]); // as /run is on a real node
   await createCgroup(node.cgroup);
   const mounts = await holdMounts(node, new Place(layout, node.netns));
   const place = new Place(layout, node.netns, mounts);

@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { together } from '../../deploy/dev/together.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { FleetNode } from '../fleet/fleet-node.ts';
+import type { CniCommand, FleetPod } from '../fleet/fleet-pod.ts';
+import type { CniOutcome } from '../fleet/runner-messages.ts';
+import { logEnd, readWorkerShares, type WorkerShares } from './call-shares.ts';
+import { readEtcdMetrics } from './etcd-metrics.ts';
+import { poolAnnotations } from './pools.ts';
+import { cpuMsOf } from './process-usage.ts';
+import { mean, quantile } from './statistics.ts';
+import { callOptions, type Variant } from './variants.ts';
+
+/** Everything that is known of one command in one round of one variant. */
+export interface CommandRound {
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+  readonly p99Ms: number;
+  readonly perSecond: number;
+  /** How many failed, by CNI code and message. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** CPU of each kind of process beyond its idle rate, per call; of idle workers: of each one of them. */
+  readonly cpuMs: Readonly<Record<string, number>>;
+  readonly etcdWalBytes: number;
+  readonly shares: Shares;
+}
+
+/** Means over the middle half of the calls by duration, so that they add up to about the median call. */
+export interface Shares {
+  /** Starting the executable, its way to the worker and its end; in a chain also the other plugin's work. */
+  readonly executableMs: number;
+  /** A part of that: how long the start held its starter. */
+  readonly spawnMs: number;
+  readonly beforeFirstStepMs: number;
+  readonly claimMs: number;
+  readonly betweenStepsMs: number;
+  readonly kernelMs: number;
+  readonly afterLastStepMs: number;
+}
+
+export interface VariantRound {
+  readonly add: CommandRound;
+  readonly del: CommandRound;
+  /** Claims of these pods that are there 3 s after their DELs succeeded. */
+  readonly claimsLeft: number;
+  readonly etcdDatabaseBytes: number;
+}
+
+/** CPU per second of each process while nothing is asked of the fleet. */
+export type IdleRates = ReadonlyMap<number, number>;
+
+/** One round of one variant: makes pods, adds all, deletes the pods, detaches all, and leaves nothing. */
+export async function measureRound(fleet: Fleet, variant: Variant, idle: IdleRates): Promise<VariantRound> {
+  const active = fleet.nodes.slice(0, variant.nodes);
+  const annotations = poolAnnotations(variant.pool, variant.isDualStack);
+  const perNode = Math.ceil(variant.calls / active.length);
+  const pods: FleetPod[] = [];
+  for (const node of active) pods.push(...(await fleet.pods(perNode, node, { annotations })));
+  try {
+    const add = await measureCommand(fleet, 'ADD', variant, pods, idle);
+    await fleet.deletePods(pods);
+    const del = await measureCommand(fleet, 'DEL', variant, pods, idle);
+    const claimsLeft = await countClaimsLeft(fleet, pods);
+    return { add, del, claimsLeft, etcdDatabaseBytes: (await readEtcdMetrics(fleet.stack)).databaseBytes };
+  } finally {
+    for (const node of active) await node.removeNamespaces(pods.filter((pod) => pod.node === node));
+  }
+}
+
+async function measureCommand(
+  fleet: Fleet,
+  command: CniCommand,
+  { mode, nodes, atOncePerNode }: Variant,
+  pods: readonly FleetPod[],
+  idle: IdleRates,
+): Promise<CommandRound> {
+  const active = fleet.nodes.slice(0, nodes);
+  const processes = processesOf(fleet, active);
+  await settle(processes);
+  const logsFrom = await together(active.map((node) => logEnd(node)));
+  const before = await snapshot(fleet, processes);
+  const outcomes = await fleet.callAll(command, pods, atOncePerNode, callOptions[mode]);
+  await settle(processes); // what a call costs is not over with its answer
+  const after = await snapshot(fleet, processes);
+  const workerShares = await together(active.map((node, index) => readWorkerShares(node, logsFrom[index] ?? 0)));
+  const said = new Map(workerShares.flatMap((some) => [...some]));
+
+  const calls = pods.map((pod, index) => ({
+    outcome: outcomes[index] as CniOutcome,
+    worker: said.get(`${command} ${pod.containerID}`),
+  }));
+  const succeeded = calls.filter(({ outcome }) => outcome.exitCode === 0);
+  const durations = succeeded.map(({ outcome }) => outcome.durationMs);
+  const from = Math.min(...outcomes.map(({ startedAtMs }) => startedAtMs));
+  const to = Math.max(...outcomes.map(({ startedAtMs, durationMs }) => startedAtMs + durationMs));
+  const cpuMs: Record<string, number> = {};
+  for (const { kind, pid } of processes) {
+    const spent = (after.cpuMs.get(pid) ?? 0) - (before.cpuMs.get(pid) ?? 0);
+    const beyondIdle = spent - ((idle.get(pid) ?? 0) * (after.atMs - before.atMs)) / 1000;
+    const sharers = kind === 'idle node worker' ? fleet.nodes.length - nodes : 1;
+    cpuMs[kind] = (cpuMs[kind] ?? 0) + beyondIdle / pods.length / sharers;
+  }
+  return {
+    p50Ms: quantile(durations, 0.5),
+    p90Ms: quantile(durations, 0.9),
+    p99Ms: quantile(durations, 0.99),
+    perSecond: (succeeded.length * 1000) / (to - from),
+    failures: countFailures(outcomes),
+    cpuMs,
+    etcdWalBytes: (after.walBytes - before.walBytes) / pods.length,
+    shares: sharesOf(succeeded),
+  };
+}
+
+export interface MeasuredProcess {
+  readonly kind: string;
+  readonly pid: number;
+}
+
+/** The processes that work for a call, and those that should not. */
+export function processesOf(fleet: Fleet, active: readonly FleetNode[]): readonly MeasuredProcess[] {
+  return [
+    ...fleet.nodes.map((node) => ({
+      kind: active.includes(node) ? 'node worker' : 'idle node worker',
+      pid: node.worker.pid,
+    })),
+    ...active.map(({ runner }) => ({ kind: runnerKind, pid: runner.process.pid })),
+    ...fleet.cluster.controlWorkers.map(({ pid }) => ({ kind: 'control worker', pid })),
+    { kind: 'Temporal', pid: fleet.stack.part('temporal').pid },
+    { kind: 'API server', pid: fleet.stack.part('kube-apiserver').pid },
+    { kind: 'etcd', pid: fleet.stack.part('etcd').pid },
+  ];
+}
+
+const runnerKind = 'executable and runner';
+
+export async function measureIdleRates(fleet: Fleet, seconds: number): Promise<IdleRates> {
+  const processes = processesOf(fleet, fleet.nodes);
+  await settle(processes, 10);
+  const before = await readCpu(processes);
+  await sleep(seconds * 1000);
+  const after = await readCpu(processes);
+  return new Map(processes.map(({ pid }) => [pid, ((after.get(pid) ?? 0) - (before.get(pid) ?? 0)) / seconds]));
+}
+
+async function snapshot(fleet: Fleet, processes: readonly MeasuredProcess[]) {
+  const [cpuMs, { walBytes }] = await together([readCpu(processes), readEtcdMetrics(fleet.stack)]);
+  return { cpuMs, walBytes, atMs: Date.now() };
+}
+
+async function readCpu(processes: readonly MeasuredProcess[]): Promise<ReadonlyMap<number, number>> {
+  return new Map(
+    await together(processes.map(async ({ kind, pid }) => [pid, await cpuMsOf(pid, kind === runnerKind)] as const)),
+  );
+}
+
+/** Waits until the processes do little, or for the given time: what is left of the call before is not the next one's. */
+export async function settle(processes: readonly MeasuredProcess[], seconds = 2): Promise<void> {
+  const windowMs = 150;
+  const quietMs = 40; // a quarter of one core
+  const total = async (): Promise<number> => (await readCpu(processes)).values().reduce((sum, ms) => sum + ms, 0);
+  for (let before = await total(), left = (seconds * 1000) / windowMs; left > 0; left -= 1) {
+    await sleep(windowMs);
+    const now = await total();
+    if (now - before <= quietMs) return;
+    before = now;
+  }
+}
+
+/** How many calls failed, by CNI code and message without its numbers. */
+export function countFailures(outcomes: readonly CniOutcome[]): Readonly<Record<string, number>> {
+  const failures: Record<string, number> = {};
+  for (const { exitCode, body, text } of outcomes) {
+    if (exitCode === 0) continue;
+    const reason = (body?.msg ?? text ?? 'no answer').replaceAll(/\d[\d.:]*/g, '…').slice(0, 80);
+    const key = `${body?.code ?? 'killed'}: ${reason}`;
+    failures[key] = (failures[key] ?? 0) + 1;
+  }
+  return failures;
+}
+
+interface MeasuredCall {
+  readonly outcome: CniOutcome;
+  readonly worker: WorkerShares | undefined;
+}
+
+function sharesOf(calls: readonly MeasuredCall[]): Shares {
+  const known = calls.flatMap(({ outcome, worker }) => (worker === undefined ? [] : [{ outcome, worker }]));
+  const byDuration = known.toSorted((a, b) => a.outcome.durationMs - b.outcome.durationMs);
+  const middle = byDuration.slice(Math.floor(known.length / 4), Math.max(1, Math.ceil((known.length * 3) / 4)));
+  const of = (figure: (call: (typeof known)[number]) => number): number => mean(middle.map(figure));
+  const step = (...names: string[]) =>
+    of(({ worker }) => names.reduce((sum, name) => sum + (worker.stepsMs[name] ?? 0), 0));
+  return {
+    executableMs: of(({ outcome, worker }) => outcome.durationMs - worker.totalMs),
+    spawnMs: of(({ outcome }) => outcome.spawnMs),
+    beforeFirstStepMs: of(({ worker }) => worker.beforeFirstStepMs),
+    claimMs: step('claimAddresses', 'releaseAddresses'),
+    betweenStepsMs: of(({ worker }) => worker.betweenStepsMs),
+    kernelMs: step('plumbLink', 'removeLink'),
+    afterLastStepMs: of(({ worker }) => worker.afterLastStepMs),
+  };
+}
+
+async function countClaimsLeft(fleet: Fleet, pods: readonly FleetPod[]): Promise<number> {
+  const uids = new Set(pods.map(({ uid }) => uid));
+  const waitMs = 3000;
+  for (const deadline = Date.now() + waitMs; ; await sleep(100)) {
+    const left = (await fleet.claims()).filter(({ spec }) => spec.holders.some(({ podUID }) => uids.has(podUID)));
+    if (left.length === 0 || Date.now() > deadline) return left.length;
+  }
+}

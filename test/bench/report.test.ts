@@ -1,0 +1,93 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CommandRound, VariantRound } from './measure.ts';
+import { toMarkdown } from './report.ts';
+import type { Results } from './results.ts';
+import { phases } from './variants.ts';
+
+const shares = {
+  executableMs: 2,
+  spawnMs: 1,
+  beforeFirstStepMs: 6,
+  claimMs: 4,
+  betweenStepsMs: 1,
+  kernelMs: 1.5,
+  afterLastStepMs: 0.1,
+};
+const command = (p50Ms: number, failures: Readonly<Record<string, number>> = {}): CommandRound => ({
+  p50Ms,
+  p90Ms: p50Ms + 5,
+  p99Ms: p50Ms + 10,
+  perSecond: 1000 / p50Ms,
+  failures,
+  cpuMs: { 'node worker': 7, 'idle node worker': 0.02 },
+  etcdWalBytes: 2900,
+  shares,
+});
+const round = (p50Ms: number, failures?: Readonly<Record<string, number>>, claimsLeft = 0): VariantRound => ({
+  add: command(p50Ms, failures),
+  del: command(p50Ms - 4),
+  claimsLeft,
+  etcdDatabaseBytes: 2 ** 21,
+});
+
+const [oneNode] = phases;
+const [variant] = oneNode?.variants ?? [];
+if (oneNode === undefined || variant === undefined) throw new Error('No variant');
+
+const resultsOf = (...rounds: readonly VariantRound[]): Results => ({
+  machine: { processor: 'a CPU', cores: 2, memoryGiB: 4, kernel: '6.1', node: '24', loadBefore: [0.1, 0.1, 0.1] },
+  startedAt: '2026-11-21T10:00:00.000Z',
+  minutes: 3,
+  rounds: rounds.length,
+  isQuick: false,
+  phases: [
+    {
+      ...oneNode,
+      variants: [{ variant, rounds }],
+      leftOver: { openRuns: 0, claims: 0 },
+      workerIdleCpuMsPerSecond: 12,
+      notEager: 0,
+    },
+  ],
+});
+
+/** The cells of the first table row that begins so. */
+const row = (markdown: string, first: string): readonly string[] =>
+  markdown
+    .split('\n')
+    .find((line) => line.startsWith(`| ${first} |`))
+    ?.split('|')
+    .map((cell) => cell.trim())
+    .slice(1, -1) ?? [];
+
+describe('the report', () => {
+  it('shows the median of the rounds with the smallest and the largest, beside what Spiderpool takes', () => {
+    const cells = row(toMarkdown(resultsOf(round(14), round(12), round(20))), variant.name);
+    expect(cells[1]).toBe('**14.0** (12.0–20.0) / 19.0 / 24.0');
+    expect(cells.slice(5, 8)).toEqual(['0', '0', '40 / 48 / 58; DEL 31 / 48']);
+  });
+
+  it('says whether a target is met, and leaves out those that were not measured', () => {
+    const markdown = toMarkdown(resultsOf(round(14), round(12), round(20)));
+    const p50 = 'ADD one at a time, addresses, p50';
+    expect(row(markdown, p50)).toEqual([p50, '≤ 15 ms', '14.0 ms', 'met']);
+    expect(row(toMarkdown(resultsOf(round(16))), p50).at(-1)).toBe('**missed**');
+    expect(markdown).not.toContain('12 nodes');
+    expect(markdown).not.toContain('NaN');
+  });
+
+  it('adds up failures by reason and what was left over all rounds', () => {
+    const markdown = toMarkdown(resultsOf(round(14, { '11: busy': 2 }), round(14, { '11: busy': 1 }, 3)));
+    expect(row(markdown, variant.name).slice(5, 7)).toEqual(['3 × ADD 11: busy', '3']);
+    expect(row(markdown, 'failed calls').slice(2)).toEqual(['3 calls', '**missed**']);
+    expect(row(markdown, 'DELs that freed nothing').slice(2)).toEqual(['3 claims', '**missed**']);
+  });
+});
+
+describe('the variants', () => {
+  it('have names of their own, and call on nodes that their fleet has', () => {
+    const all = phases.flatMap(({ variants, fleetNodes }) => variants.map((one) => ({ ...one, fleetNodes })));
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+    for (const { nodes, fleetNodes } of all) expect(nodes).toBeLessThanOrEqual(fleetNodes);
+  });
+});

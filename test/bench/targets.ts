@@ -1,0 +1,90 @@
+import type { VariantRound } from './measure.ts';
+import type { Results } from './results.ts';
+import { spreadOf } from './statistics.ts';
+
+type Row = readonly [target: string, asked: string, found: string, verdict: string];
+
+/** Each target with what was found; those whose variants were not run are left out. */
+export function judge({ phases, memory }: Results): readonly Row[] {
+  const variants = new Map(
+    phases.flatMap(({ variants: some }) => some.map(({ variant, rounds }) => [variant.name, rounds] as const)),
+  );
+  const of = (name: string, figure: (round: VariantRound) => number): number =>
+    spreadOf((variants.get(name) ?? []).map(figure)).median;
+  const everyRound = [...variants.values()].flat();
+  const failed = (counts: Readonly<Record<string, number>>): number =>
+    Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const sum = (figure: (round: VariantRound) => number): number =>
+    everyRound.reduce((soFar, round) => soFar + figure(round), 0);
+  const p50 = (round: VariantRound): number => round.add.p50Ms;
+  const rate = (round: VariantRound): number => round.add.perSecond;
+
+  const rows: Row[] = [];
+  const atMost = (target: string, limit: number, found: number, unit: string, digits = 1): void => {
+    if (Number.isFinite(found))
+      rows.push([target, `≤ ${limit} ${unit}`, `${found.toFixed(digits)} ${unit}`, mark(found <= limit)]);
+  };
+  const atLeast = (target: string, limit: number, found: number, unit: string): void => {
+    if (Number.isFinite(found))
+      rows.push([target, `≥ ${limit.toFixed(0)} ${unit}`, `${found.toFixed(0)} ${unit}`, mark(found >= limit)]);
+  };
+  atMost('ADD one at a time, addresses, p50', 15, of('addresses, 1 at once', p50), 'ms');
+  atMost(
+    'ADD one at a time, addresses, p99',
+    60,
+    of('addresses, 1 at once', ({ add }) => add.p99Ms),
+    'ms',
+  );
+  atMost('whole macvlan attachment, one at a time, p50', 30, of('whole, 1 at once', p50), 'ms');
+  atLeast('32 at once on one node', 66, of('addresses, 32 at once', rate), 'ADD/s');
+  const onOne = of('addresses, 1 × 32', rate);
+  atLeast('the same on 4 nodes, not less than on one', onOne, of('addresses, 4 × 8', rate), 'ADD/s');
+  atLeast('the same on 12 nodes, not less than on one', onOne, of('addresses, 12 × 3', rate), 'ADD/s');
+  const growth = of('4,000 of 8,189 in use, 1 at once', p50) - of('0 of 8,189 in use, 1 at once', p50);
+  atMost('p50 with 4,000 of 8,189 in use above empty', 3, growth, 'ms');
+  if (everyRound.length > 0) {
+    atMost(
+      'failed calls',
+      0,
+      sum(({ add, del }) => failed(add.failures) + failed(del.failures)),
+      'calls',
+      0,
+    );
+    atMost(
+      'DELs that freed nothing',
+      0,
+      sum(({ claimsLeft }) => claimsLeft),
+      'claims',
+      0,
+    );
+  }
+  const singleStack = [...variants.keys()].filter((name) => !name.includes('dual stack'));
+  atMost(
+    'to etcd per ADD, one address, at any fill',
+    4,
+    Math.max(...singleStack.map((name) => of(name, ({ add }) => add.etcdWalBytes))) / 1000,
+    'KB',
+  );
+  atMost('CPU of an idle worker per ADD of others, mean of all variants', 0.1, idleWorkerCpuMs(phases), 'ms', 2);
+  if (memory !== undefined) {
+    atMost('node worker with 200 pods', 280, memory.workerWithPods.rssMiB, 'MiB', 0);
+    atMost('executable, memory', 1, memory.executablePeakKiB / 1024, 'MiB', 2);
+    atMost('growth of the node worker per 1,000 pairs', 1, memory.growth.slopeMiBPer1000, 'MiB', 2);
+  }
+  return rows;
+}
+
+/** Over all ADDs of all variants that leave workers idle: CPU time comes in ticks of 10 ms, too coarse for the few ADDs of one round. */
+function idleWorkerCpuMs(phases: Results['phases']): number {
+  const known = phases
+    .flatMap(({ variants }) => variants)
+    .flatMap(({ variant, rounds }) =>
+      rounds.flatMap(({ add }) => {
+        const cpuMs = add.cpuMs['idle node worker'];
+        return cpuMs === undefined ? [] : [{ cpuMs: cpuMs * variant.calls, calls: variant.calls }];
+      }),
+    );
+  return known.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / known.reduce((sum, { calls }) => sum + calls, 0);
+}
+
+const mark = (isMet: boolean): string => (isMet ? 'met' : '**missed**');

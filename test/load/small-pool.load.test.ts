@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { underlayPool } from '../../deploy/dev/cluster.ts';
+import { together } from '../../deploy/dev/together.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { untilNothingIsLeft } from './at-rest.ts';
+import { Fight } from './fight.ts';
+import { Gate } from './gate.ts';
+import { keepLogs } from './keep-logs.ts';
+import { callsAtOnce, loadSize } from './load-size.ts';
+import { Observer } from './observer.ts';
+import { loadSeed, SeededRandom } from './seeded-random.ts';
+
+const judged = [
+  { name: 'small', size: 50 },
+  { name: 'smaller', size: 40 },
+];
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = await Fleet.start({ nodes: 2 });
+  await fleet.stack.apply(
+    underlayPool('small', 4, ['10.70.8.1-10.70.8.50'], { default: false }),
+    underlayPool('smaller', 6, ['fd00:70::8:1-fd00:70::8:28'], { default: false }),
+  );
+  await fleet.cluster.remember();
+}, 120_000);
+afterAll(async () => {
+  if (fleet === undefined) return;
+  await keepLogs(fleet);
+  await fleet.stop();
+}, 60_000);
+
+describe('100 pods that fight for a pool of 50, deleted and made again', () => {
+  it.each([
+    { families: 'IPv4', rounds: loadSize(10), fits: 50, pools: '{"ipv4": ["small"]}' },
+    {
+      families: 'both families, of IPv6 only 40',
+      rounds: loadSize(3),
+      fits: 40,
+      pools: '{"ipv4": ["small"], "ipv6": ["smaller"]}',
+    },
+  ])(
+    '$families: as many run as fit, never more, and none is told "exhausted" while an address is free',
+    ({ rounds, fits, pools }) =>
+      Observer.during(fleet, judged, async (observer) => {
+        const parts = { fleet, observer, random: new SeededRandom(loadSeed), gate: new Gate(callsAtOnce) };
+        let before: Fight | undefined;
+        for (let round = 1; round <= rounds; round += 1) {
+          // The next ones begin while the last ones end, as in a rollout.
+          const [fight] = await together([Fight.of(100, pools, parts), before?.deleteAll()]);
+          await fight.untilRunning(fits);
+          if (round % 2 === 1) {
+            await fight.deleteRunning();
+            await fight.untilRunning(Math.min(fits, 100 - fits));
+          }
+          before = fight;
+        }
+        await before?.deleteAll();
+        await untilNothingIsLeft(fleet);
+
+        const exhausted = observer.witness.calls.filter(({ ended }) => ended?.answer.failure === 'PoolExhausted');
+        expect(exhausted.length).toBeGreaterThan(0);
+        process.stderr.write(
+          `seed ${loadSeed}: ${observer.witness.calls.length} calls, ${exhausted.length} times exhausted, ${observer.mostAtOnce} at once, ${observer.dumps} dumps\n`,
+        );
+      }),
+    1_800_000,
+  );
+});

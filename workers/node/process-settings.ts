@@ -1,0 +1,9 @@
+/**
+ * How the node worker's process is started, wherever that is (measured: docs/benchmarks.md, "Memory"). Node's defaults are made for
+ * servers that have a machine to themselves: its young generation grows to 3 × 16 MB, and glibc keeps a heap for each of 18 threads.
+ */
+export const nodeWorkerProcess = {
+  /** For `node`, before the program. */
+  flags: ['--max-semi-space-size=4', '--max-old-space-size=160'],
+  env: { MALLOC_ARENA_MAX: '2' },
+} as const;
