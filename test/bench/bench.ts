@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { repositoryRoot } from '../../deploy/toolchain/parts.ts';
 import { Fleet } from '../fleet/fleet.ts';
+import { calibrate } from './calibration.ts';
 import { type IdleRates, measureIdleRates, measureRound, type VariantRound } from './measure.ts';
 import { type MemoryFigures, measureMemory } from './memory.ts';
 import { fillPool, poolAnnotations, poolObjects, pools } from './pools.ts';
@@ -57,13 +58,15 @@ await writeFile(join(folder, `${name}.md`), report);
 console.log(`\n${report}`);
 tell(`written: dist/bench/${name}.json and .md`);
 
-async function measureEverything(): Promise<Pick<Results, 'phases' | 'executableAlone' | 'memory'>> {
+async function measureEverything(): Promise<Pick<Results, 'phases' | 'executableAlone' | 'calibration' | 'memory'>> {
   const measured: PhaseResults[] = [];
   let executableAlone: Results['executableAlone'];
+  let calibration: Results['calibration'];
   for (const phase of phases.map((one) => selected(one))) {
     if (phase.variants.length === 0) continue;
     await onFleet(phase.fleetNodes, async (fleet) => {
       executableAlone ??= await measureExecutableAlone(fleet);
+      calibration ??= await calibrate(fleet);
       measured.push(await measurePhase(fleet, phase));
     });
   }
@@ -79,6 +82,7 @@ async function measureEverything(): Promise<Pick<Results, 'phases' | 'executable
   return {
     phases: measured,
     ...(executableAlone === undefined ? {} : { executableAlone }),
+    ...(calibration === undefined ? {} : { calibration }),
     ...(memory === undefined ? {} : { memory }),
   };
 }

@@ -70,17 +70,28 @@ describe('the report', () => {
   it('says whether a target is met, and leaves out those that were not measured', () => {
     const markdown = toMarkdown(resultsOf(round(14), round(12), round(20)));
     const p50 = 'ADD one at a time, addresses, p50';
-    expect(row(markdown, p50)).toEqual([p50, '≤ 15 ms', '14.0 ms', 'met']);
+    expect(row(markdown, p50)).toEqual([p50, '≤ 15 ms', '14.0 ms', '14.0 ms', 'met']);
     expect(row(toMarkdown(resultsOf(round(16))), p50).at(-1)).toBe('**missed**');
     expect(markdown).not.toContain('12 nodes');
     expect(markdown).not.toContain('NaN');
   });
 
+  it('scales times by the speed of the machine, and says when a target is met only so', () => {
+    const calibration = { create: 3.6, createTaken: 3.8, read: 2.4, remove: 4 };
+    const markdown = toMarkdown({ ...resultsOf(round(16)), calibration });
+    expect(markdown).toContain('2.00 times slower');
+    expect(row(markdown, 'ADD one at a time, addresses, p50').slice(2)).toEqual([
+      '16.0 ms',
+      '8.0 ms',
+      'missed here, met at the reference speed',
+    ]);
+  });
+
   it('adds up failures by reason and what was left over all rounds', () => {
     const markdown = toMarkdown(resultsOf(round(14, { '11: busy': 2 }), round(14, { '11: busy': 1 }, 3)));
     expect(row(markdown, variant.name).slice(5, 7)).toEqual(['3 × ADD 11: busy', '3']);
-    expect(row(markdown, 'failed calls').slice(2)).toEqual(['3 calls', '**missed**']);
-    expect(row(markdown, 'DELs that freed nothing').slice(2)).toEqual(['3 claims', '**missed**']);
+    expect(row(markdown, 'failed calls').slice(2)).toEqual(['3 calls', '', '**missed**']);
+    expect(row(markdown, 'DELs that freed nothing').slice(2)).toEqual(['3 claims', '', '**missed**']);
   });
 });
 

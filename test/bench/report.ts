@@ -1,3 +1,4 @@
+import { type Calibration, calibrationOfReference, slowness } from './calibration.ts';
 import type { CommandRound, Shares, VariantRound } from './measure.ts';
 import type { Memory } from './process-usage.ts';
 import { spiderpool } from './reference-figures.ts';
@@ -7,12 +8,13 @@ import { judge } from './targets.ts';
 
 /** The results as Markdown: the tables of docs/benchmarks.md. */
 export function toMarkdown(results: Results): string {
-  const { machine, executableAlone, memory } = results;
+  const { machine, executableAlone, calibration, memory } = results;
   const sections = [
     `Measured ${results.startedAt.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}; ${results.rounds} rounds${results.isQuick ? ' of a quick run' : ''} in ${results.minutes.toFixed(0)} minutes, ` +
       `load before ${machine.loadBefore.map((load) => load.toFixed(2)).join(' / ')}.`,
-    section('Targets', ['target', 'asked', 'found', ''], judge(results)),
+    ...(calibration === undefined ? [] : [calibrationText(calibration)]),
+    section('Targets', ['target', 'asked', 'found', 'at the reference speed', ''], judge(results)),
     ...results.phases.flatMap((phase) => [latencySection(phase), costSection(phase), sharesSection(phase)]),
   ];
   if (executableAlone !== undefined) {
@@ -23,6 +25,16 @@ export function toMarkdown(results: Results): string {
   }
   if (memory !== undefined) sections.push(memorySection(memory));
   return `${sections.join('\n\n')}\n`;
+}
+
+function calibrationText(found: Calibration): string {
+  const shown = (of: Calibration): string =>
+    `${of.create} ms for a create, ${of.createTaken} for one that is taken, ${of.read} for a read, ${of.remove} for a delete`;
+  return (
+    `**This machine is ${slowness(found).toFixed(2)} times slower than the one of the reference figures**: single requests to the API server ` +
+    `take ${shown(found)}; there they took ${shown(calibrationOfReference)} (p50, one at a time). "At the reference speed" is what was ` +
+    'found, divided by that for times and multiplied by it for rates.'
+  );
 }
 
 function latencySection({ title, variants, leftOver, notEager }: PhaseResults): string {

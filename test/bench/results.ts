@@ -1,3 +1,4 @@
+import type { Calibration } from './calibration.ts';
 import type { VariantRound } from './measure.ts';
 import type { MemoryFigures } from './memory.ts';
 import type { Variant } from './variants.ts';
@@ -20,6 +21,7 @@ export interface Results {
   readonly phases: readonly PhaseResults[];
   /** `VERSION` through the same runner: the start and end of our executable without a worker, one at a time. */
   readonly executableAlone?: { readonly p50Ms: number; readonly p99Ms: number; readonly spawnP50Ms: number };
+  readonly calibration?: Calibration;
   readonly memory?: MemoryFigures;
 }
 

@@ -29,7 +29,7 @@ describe('a dev stack with a node', () => {
       await stack.outside.exec(['busybox', 'ping', '-c', '1', '-W', '5', address ?? '']);
 
       expect(kinds(await findLeftovers(stack.id, stack.directory))).toEqual(
-        new Set(['process', 'network namespace', 'cgroup', 'directory']),
+        new Set(['process', 'network namespace', 'mount', 'cgroup', 'directory']),
       );
       await down(stack.directory);
       expect(await findLeftovers(stack.id, stack.directory)).toEqual([]);
