@@ -27,6 +27,7 @@ async function open(
   return { world, worker, claim };
 }
 
+const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';
 const onlyV4 = withPools(['v4'], []);
 const holder = (containerID: string, podUID = uid) => ({
   namespace: 'pay',
@@ -129,6 +130,21 @@ describe('an exhausted pool', () => {
     for (let last = from; last <= to; last += 1)
       await world.putClaim(`10.70.8.${last}`, 'Bound', holder(`s${last}`, `uid-${last}`));
   };
+
+  it('is not told when its addresses were met as taken one after another, but never all at once', async () => {
+    const { world, claim } = await open();
+    await fill(world, 20, 28);
+    let lists = 0;
+    world.holdAfter = async (call) => {
+      if (call !== 'claims.takenNames') return;
+      lists += 1;
+      if (lists > 1) return;
+      await fill(world, 29, 29); // the only free one goes to somebody else, and another one comes free
+      await world.api.request({ method: 'DELETE', path: `${claimsPath}/10.70.8.22`, timeoutMs: 1000 });
+    };
+    expect(await claim()).toEqual(['10.70.8.22/24']);
+    expect(lists).toBe(2);
+  });
 
   it('is told with its exact numbers, and nothing is left but the record of the try', async () => {
     const { world, claim } = await open();

@@ -164,18 +164,20 @@ class FamilyClaim {
     const { attachment, arrivedAtMs } = this.#request;
     const claimant = { podUID: this.#uid, ifName: attachment.ifName };
     let taken = new Set<bigint>();
-    let misses = 0;
-    let isListed = false;
+    let misses = 0; // since the last list
+    let listBeganAtMs: number | undefined;
     for (;;) {
       if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
       const pick = pickAddress(pool, taken, claimant);
-      if (!isListed && (pick.outcome === 'exhausted' || misses >= missesBeforeListing)) {
-        const { names } = await claims.takenNames(pool.name, { notBeforeMs: arrivedAtMs });
-        taken = new Set(Array.from(names, (name) => fromClaimName(name)?.value ?? -1n));
-        isListed = true;
+      // Addresses that were met as taken one after another may never all have been taken at once: only a list can say so.
+      if (pick.outcome === 'exhausted' && misses === 0 && listBeganAtMs !== undefined) return 'exhausted';
+      if (pick.outcome === 'exhausted' || (misses >= missesBeforeListing && listBeganAtMs === undefined)) {
+        const list = await claims.takenNames(pool.name, { notBeforeMs: listBeganAtMs ?? arrivedAtMs });
+        taken = new Set(Array.from(list.names, (name) => fromClaimName(name)?.value ?? -1n));
+        misses = 0;
+        listBeganAtMs = list.beganAtMs;
         continue;
       }
-      if (pick.outcome === 'exhausted') return 'exhausted';
       const { address } = pick;
       const claimed = toClaimedAddress(pool, address, this.#request.network);
       const want = { name: toClaimName(address), address: claimed.address, pool: pool.name, holder: this.#holder() };

@@ -69,8 +69,11 @@ export interface ClaimStore {
   giveBack(name: string, containerID: string): Promise<void>;
   /** Deletes a claim that is Held for this pod and nothing else. */
   releaseHeld(name: string, podUID: string): Promise<void>;
-  /** Names of all claims of the pool, from a list that began at this Unix time or later. */
-  takenNames(pool: string, want: { readonly notBeforeMs: number }): Promise<{ readonly names: ReadonlySet<string> }>;
+  /** Names of all claims of the pool, from a list that began after this Unix time. */
+  takenNames(
+    pool: string,
+    want: { readonly notBeforeMs: number },
+  ): Promise<{ readonly names: ReadonlySet<string>; readonly beganAtMs: number }>;
 }
 
 export interface PoolReader {

@@ -25,7 +25,7 @@ export interface ClaimStoreOptions {
   readonly log: Log;
   /** Unix time; `Date.now` when absent. */
   readonly now?: () => number;
-  /** How long one operation may take before it fails with `ApiServerUnavailable`. 1,500 ms when absent. */
+  /** How long one operation may take before it fails with `ApiServerUnavailable`. 2,000 ms when absent. */
   readonly deadlineMs?: number;
 }
 
@@ -75,7 +75,7 @@ export class ClaimStore {
   readonly #taken = new Map<string, SharedRead<Omit<TakenNames, 'beganAtMs'>>>();
   #isLoaded = false;
 
-  constructor({ api, node, log, now = Date.now, deadlineMs = 1500 }: ClaimStoreOptions) {
+  constructor({ api, node, log, now = Date.now, deadlineMs = 2000 }: ClaimStoreOptions) {
     this.#api = api;
     this.#node = node;
     this.#log = log;
@@ -208,7 +208,12 @@ export class ClaimStore {
     const remembered = this.own().filter((claim) => isHeldBy(claim, attachment));
     const candidates = new Set([...names, ...remembered.map(({ name }) => name)]);
     const released = await this.#eachOf(candidates, (name) =>
-      this.#change(name, (spec) => afterRelease(spec, attachment, disposition), `release IPClaim "${name}"`),
+      this.#change(
+        name,
+        (spec) => afterRelease(spec, attachment, disposition),
+        `release IPClaim "${name}"`,
+        disposition === 'undo' ? Math.min(undoLimitMs, this.#deadlineMs) : this.#deadlineMs,
+      ),
     );
     const doubtful = this.own().find((claim) => claim.isDoubtful && isHeldBy(claim, attachment));
     if (doubtful) throw stillInDoubt(doubtful.name);
@@ -292,11 +297,16 @@ export class ClaimStore {
    * Reads a claim, decides on what was read, and writes on the condition that it still is what was read. Our own last write is
    * such a read: when there is something to do by it, the first try saves the request, and a claim that changed since refuses it.
    */
-  #change(name: string, decide: (spec: IPClaimSpec) => AfterRelease, what: string): Promise<boolean> {
+  #change(
+    name: string,
+    decide: (spec: IPClaimSpec) => AfterRelease,
+    what: string,
+    deadlineMs = this.#deadlineMs,
+  ): Promise<boolean> {
     let isInDoubt = false; // a write whose answer was lost shows in the next read
     const lastSeen = this.#own.object(name);
     let remembered = lastSeen && decide(lastSeen.spec).outcome !== 'nothing to release' ? lastSeen : undefined;
-    return persist(what, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
+    return persist(what, deadlineIn(deadlineMs), async (timeoutMs) => {
       const found = remembered ?? (await this.#get(name, timeoutMs));
       remembered = undefined;
       const next: AfterRelease = found ? decide(found.spec) : { outcome: 'nothing to release' };
@@ -379,6 +389,9 @@ export class ClaimStore {
     return outcomes.flat();
   }
 }
+
+/** One try of the undo of an ADD. It is repeated for half an hour; but its caller has waited for the API server already. */
+const undoLimitMs = 500;
 
 const stillInDoubt = (name: string): ProvisionError =>
   new ProvisionError({

@@ -44,13 +44,13 @@ describe('an attempt', () => {
     await expect(persist('try', deadlineIn(5000), async () => Promise.reject(bug))).rejects.toBe(bug);
   });
 
-  it('gets half of the time that is left, and less than all of it while there is enough for two', async () => {
+  it('gets two thirds of the time that is left, and less than all of it while there is enough for two', async () => {
     const given: number[] = [];
     await persist('try', deadlineIn(10_000), async (timeoutMs) => {
       given.push(timeoutMs);
       if (given.length < 3) throw answered(503);
     });
-    expect(given.every((timeoutMs) => timeoutMs > 4000 && timeoutMs <= 5000)).toBe(true);
+    expect(given.every((timeoutMs) => timeoutMs > 6000 && timeoutMs <= 6667)).toBe(true);
   });
 
   it('is not made when no time is left', async () => {

@@ -14,8 +14,9 @@ export function deadlineIn(ms: number): Deadline {
 
 /**
  * Repeats an attempt that may be repeated (doing it twice equals doing it once) while its outcome is unknown or another
- * writer came first, until the deadline. Each attempt gets half of the time that is left, so that one lost answer never
- * uses up all of it. Throws `ApiServerUnavailable` with the last cause; any other refusal of the API server as well.
+ * writer came first, until the deadline. Each attempt gets two thirds of the time that is left, so that one lost answer never
+ * uses up all of it, and a server that is only slow is not asked the same again and again. Throws `ApiServerUnavailable` with the
+ * last cause; any other refusal of the API server as well.
  *
  * @param what The operation as a message names it, for example 'create IPClaim "10.70.8.20"'.
  */
@@ -28,7 +29,7 @@ export async function persist<Answer>(
   for (let pauseMs = 20; deadline.remainingMs() > 0; pauseMs = Math.min(2 * pauseMs, 320)) {
     const remainingMs = deadline.remainingMs();
     try {
-      return await attempt(Math.min(remainingMs, Math.max(shortestTryMs, remainingMs / 2)));
+      return await attempt(Math.min(remainingMs, Math.max(shortestTryMs, (2 * remainingMs) / 3)));
     } catch (error) {
       lastFailure = error;
       if (!leavesDoubt(error) && !isOvertaken(error)) break;

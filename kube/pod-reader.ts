@@ -19,7 +19,7 @@ export interface PodReaderOptions {
   readonly onGone?: (pod: PodView) => void;
   /** The pods were listed anew: `all` is now what the API server says, whatever the watch has missed. */
   readonly onListed?: () => void;
-  /** How long one live read may take before it fails with `ApiServerUnavailable`. 1,500 ms when absent. */
+  /** How long one live read may take before it fails with `ApiServerUnavailable`. 2,000 ms when absent. */
   readonly deadlineMs?: number;
   /** A watch that is silent for so long is taken for dead; bookmarks come about every minute. 150 s when absent. */
   readonly silenceMs?: number;
@@ -44,7 +44,7 @@ export class PodReader {
 
   constructor(options: PodReaderOptions) {
     this.#options = options;
-    this.#deadlineMs = options.deadlineMs ?? 1500;
+    this.#deadlineMs = options.deadlineMs ?? 2000;
   }
 
   /** Starts to list and watch, again and again until `stop`. */

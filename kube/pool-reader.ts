@@ -10,7 +10,7 @@ export interface PoolReaderOptions {
   readonly api: ApiClient;
   /** Unix time; `Date.now` when absent. */
   readonly now?: () => number;
-  /** How long one read may take before it fails with `ApiServerUnavailable`. 1,500 ms when absent. */
+  /** How long one read may take before it fails with `ApiServerUnavailable`. 2,000 ms when absent. */
   readonly deadlineMs?: number;
 }
 
@@ -35,7 +35,7 @@ export class PoolReader {
   /** A clock of which every look is later than the one before: what began after a create is exact, not to the millisecond. */
   #looks = 0;
 
-  constructor({ api, now = Date.now, deadlineMs = 1500 }: PoolReaderOptions) {
+  constructor({ api, now = Date.now, deadlineMs = 2000 }: PoolReaderOptions) {
     this.#api = api;
     this.#now = now;
     this.#deadlineMs = deadlineMs;
