@@ -65,7 +65,7 @@ export const tiers: readonly Tier[] = [
   { name: 'e2e', budgetSeconds: 900, parts: partNames, tests: { kind: 'jest', project: 'e2e', inBand: true } },
   {
     name: 'load',
-    budgetSeconds: 420 * Math.max(1, loadFactor),
+    budgetSeconds: 900 * Math.max(1, loadFactor),
     parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
     tests: { kind: 'jest', project: 'load', inBand: true },
   },
