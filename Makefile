@@ -65,7 +65,7 @@ test-long: setup parts ## the same five times as long, and a kubelet that stands
 	@ORBWEAVER_LONG=1 NODE_OPTIONS=--experimental-vm-modules jest --selectProjects e2e -- reclaim-kubelet
 
 ##@ In numbers
-bench: setup parts ## ADD and DEL measured, 25 minutes on a quiet machine; QUICK=1, ROUNDS=5, ONLY=one-node
+bench: setup parts ## ADD and DEL measured, about an hour on a quiet machine; QUICK=1, ROUNDS=5, ONLY=one-node
 	@node test/bench/bench.ts $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only "$(ONLY)")
 
 ##@ The toolchain
