@@ -17,7 +17,7 @@ export interface AttachmentRecord {
   readonly netns: string;
   readonly netnsCookie: string;
   readonly netnsInode?: string;
-  /** Written again as soon as they are claimed. */
+  /** Empty until the attachment is complete. */
   readonly addresses: readonly ClaimedAddress[];
   readonly provides: NetworkConf['provides'];
   readonly link?: LinkConf;

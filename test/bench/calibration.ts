@@ -3,6 +3,7 @@ import { repositoryRoot } from '../../deploy/toolchain/parts.ts';
 import { openApiClient } from '../../kube/api-client.ts';
 import { hasStatus } from '../../kube/api-error.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
+import { collection, holderOf } from '../../kube/testing/claim-fixtures.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { quantile } from './statistics.ts';
 
@@ -30,7 +31,6 @@ export const slowness = (found: Calibration): number => {
 
 async function measure(kubeconfig: string): Promise<Calibration> {
   const api = openApiClient(await endpointOf(kubeconfig));
-  const path = '/apis/orbweaver.io/v1alpha1/ipclaims';
   const timed = async (work: (name: string) => Promise<unknown>): Promise<number> => {
     const took: number[] = [];
     for (let index = 0; index < 300; index += 1) {
@@ -41,7 +41,7 @@ async function measure(kubeconfig: string): Promise<Calibration> {
     return Math.round(quantile(took, 0.5) * 100) / 100;
   };
   const create = (name: string): Promise<unknown> =>
-    api.request({ method: 'POST', path, body: claimOf(name), timeoutMs: 5000 });
+    api.request({ method: 'POST', path: collection, body: claimOf(name), timeoutMs: 5000 });
   try {
     return {
       create: await timed(create),
@@ -50,8 +50,8 @@ async function measure(kubeconfig: string): Promise<Calibration> {
           if (!hasStatus(error, 409)) throw error;
         }),
       ),
-      read: await timed((name) => api.request({ method: 'GET', path: `${path}/${name}`, timeoutMs: 5000 })),
-      remove: await timed((name) => api.request({ method: 'DELETE', path: `${path}/${name}`, timeoutMs: 5000 })),
+      read: await timed((name) => api.request({ method: 'GET', path: `${collection}/${name}`, timeoutMs: 5000 })),
+      remove: await timed((name) => api.request({ method: 'DELETE', path: `${collection}/${name}`, timeoutMs: 5000 })),
     };
   } finally {
     await api.close();
@@ -66,21 +66,7 @@ const claimOf = (name: string): object => ({
     address: `${name}/16`,
     pool: 'calibration',
     phase: 'Bound',
-    holders: [
-      {
-        namespace: 'default',
-        pod: 'p',
-        podUID: 'u',
-        interface: 'eth0',
-        network: 'n',
-        containerID: 'c',
-        netns: '/run/netns/c',
-        netnsCookie: '1',
-        node: 'nobody',
-        machineID: 'm',
-        bootID: 'b',
-      },
-    ],
+    holders: [holderOf()],
   },
 });
 

@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { violationsOf } from '../e2e/invariants.ts';
-import { Fleet } from '../fleet/fleet.ts';
 import { untilConsistent, untilNothingIsLeft } from './at-rest.ts';
 import { badlyBehaved, Churn, killInTurn, wellBehaved } from './churn.ts';
-import { keepLogs } from './keep-logs.ts';
+import { loadFleet } from './load-fleet.ts';
 import { callsAtOnce, loadSize } from './load-size.ts';
 import { Observer } from './observer.ts';
 import { loadSeed, SeededRandom } from './seeded-random.ts';
@@ -15,20 +14,10 @@ const judged = [
   { name: 'v6', size },
 ];
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await Fleet.start({ nodes: 2 });
-  await fleet.stack.apply(
-    underlayPool('v4', 4, ['10.70.8.1-10.70.9.44'], { default: false }),
-    underlayPool('v6', 6, ['fd00:70::8:1-fd00:70::8:12c'], { default: false }),
-  );
-  await fleet.cluster.remember();
-}, 120_000);
-afterAll(async () => {
-  if (fleet === undefined) return;
-  await keepLogs(fleet);
-  await fleet.stop();
-}, 60_000);
+const fleet = loadFleet(
+  underlayPool('v4', 4, ['10.70.8.1-10.70.9.44'], { default: false }),
+  underlayPool('v6', 6, ['fd00:70::8:1-fd00:70::8:12c'], { default: false }),
+);
 
 describe(`pods that come and go, ${callsAtOnce} calls at once on two nodes, from pools of 300`, () => {
   it.each([
@@ -42,15 +31,15 @@ describe(`pods that come and go, ${callsAtOnce} calls at once on two nodes, from
   ])(
     '$pods of them all get $families of their own at the first try and leave nothing',
     ({ pods, pools, perPod }) =>
-      Observer.during(fleet, judged, async (observer) => {
+      Observer.during(fleet(), judged, async (observer) => {
         const random = new SeededRandom(loadSeed);
-        const options = { fleet, observer, random, pools, pods, atOnce: callsAtOnce, mostPods: size };
+        const options = { fleet: fleet(), observer, random, pools, pods, atOnce: callsAtOnce, mostPods: size };
         const churn = new Churn({ ...options, manners: wellBehaved, retries: false });
         await churn.run();
-        expect(violationsOf(await fleet.cluster.state())).toEqual([]);
-        expect(await fleet.cluster.claims()).toHaveLength(churn.standing.length * perPod); // the others are free
+        expect(violationsOf(await fleet().cluster.state())).toEqual([]);
+        expect(await fleet().cluster.claims()).toHaveLength(churn.standing.length * perPod); // the others are free
         await churn.end();
-        await untilNothingIsLeft(fleet);
+        await untilNothingIsLeft(fleet());
         const { answered, looked } = observer.witness.proven;
         expect({ answered, looked }).toEqual({ answered: pods, looked: pods });
         process.stderr.write(`${figures(observer, churn)}\n`);
@@ -61,10 +50,10 @@ describe(`pods that come and go, ${callsAtOnce} calls at once on two nodes, from
   it(
     'all get one in the end while workers are killed and DELs come repeated, early, late and out of order',
     () =>
-      Observer.during(fleet, judged, async (observer) => {
+      Observer.during(fleet(), judged, async (observer) => {
         const random = new SeededRandom(loadSeed);
         const options = {
-          fleet,
+          fleet: fleet(),
           observer,
           random,
           pools: '{"ipv4": ["v4"]}',
@@ -72,15 +61,15 @@ describe(`pods that come and go, ${callsAtOnce} calls at once on two nodes, from
           atOnce: callsAtOnce,
         };
         const churn = new Churn({ ...options, mostPods: 200, manners: badlyBehaved, retries: true });
-        const kills = killInTurn(fleet.nodes, 20, (node) => churn.attachedOn(node));
+        const kills = killInTurn(fleet().nodes, 20, (node) => churn.attachedOn(node));
         try {
           await churn.run(() => kills.count() >= 4);
         } finally {
           await kills.stop();
         }
-        await untilConsistent(fleet, 15);
+        await untilConsistent(fleet(), 15);
         await churn.end();
-        await untilNothingIsLeft(fleet);
+        await untilNothingIsLeft(fleet());
         process.stderr.write(`${figures(observer, churn)}; ${kills.count()} kills\n`);
       }),
     1_800_000,

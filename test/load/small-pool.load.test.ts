@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { together } from '../../deploy/dev/together.ts';
-import { Fleet } from '../fleet/fleet.ts';
 import { untilNothingIsLeft } from './at-rest.ts';
 import { Fight } from './fight.ts';
 import { Gate } from './gate.ts';
-import { keepLogs } from './keep-logs.ts';
+import { loadFleet } from './load-fleet.ts';
 import { callsAtOnce, loadSize } from './load-size.ts';
 import { Observer } from './observer.ts';
 import { loadSeed, SeededRandom } from './seeded-random.ts';
@@ -15,20 +14,10 @@ const judged = [
   { name: 'smaller', size: 40 },
 ];
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await Fleet.start({ nodes: 2 });
-  await fleet.stack.apply(
-    underlayPool('small', 4, ['10.70.8.1-10.70.8.50'], { default: false }),
-    underlayPool('smaller', 6, ['fd00:70::8:1-fd00:70::8:28'], { default: false }),
-  );
-  await fleet.cluster.remember();
-}, 120_000);
-afterAll(async () => {
-  if (fleet === undefined) return;
-  await keepLogs(fleet);
-  await fleet.stop();
-}, 60_000);
+const fleet = loadFleet(
+  underlayPool('small', 4, ['10.70.8.1-10.70.8.50'], { default: false }),
+  underlayPool('smaller', 6, ['fd00:70::8:1-fd00:70::8:28'], { default: false }),
+);
 
 describe('100 pods that fight for a pool of 50, deleted and made again', () => {
   it.each([
@@ -42,8 +31,8 @@ describe('100 pods that fight for a pool of 50, deleted and made again', () => {
   ])(
     '$families: as many run as fit, never more, and none is told "exhausted" while an address is free',
     ({ rounds, fits, pools }) =>
-      Observer.during(fleet, judged, async (observer) => {
-        const parts = { fleet, observer, random: new SeededRandom(loadSeed), gate: new Gate(callsAtOnce) };
+      Observer.during(fleet(), judged, async (observer) => {
+        const parts = { fleet: fleet(), observer, random: new SeededRandom(loadSeed), gate: new Gate(callsAtOnce) };
         let before: Fight | undefined;
         for (let round = 1; round <= rounds; round += 1) {
           // The next ones begin while the last ones end, as in a rollout.
@@ -56,7 +45,7 @@ describe('100 pods that fight for a pool of 50, deleted and made again', () => {
           before = fight;
         }
         await before?.deleteAll();
-        await untilNothingIsLeft(fleet);
+        await untilNothingIsLeft(fleet());
 
         const exhausted = observer.witness.calls.filter(({ ended }) => ended?.answer.failure === 'PoolExhausted');
         expect(exhausted.length).toBeGreaterThan(0);

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProvisionError } from '../../contracts/failures.ts';
 import {
@@ -9,10 +8,10 @@ import {
   nodeCheckWorkflow,
 } from '../../contracts/node-check.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
-import { startStack } from '../../deploy/dev/stack.ts';
 import { nodeQueue } from '../../temporal-config/queues.ts';
 import { toHistoryJson } from '../testing/history-json.ts';
-import { bundleToday, installQuietRuntime, type Sandbox, SandboxStage } from '../testing/sandbox-stage.ts';
+import { type Sandbox, SandboxStage } from '../testing/sandbox-stage.ts';
+import { beginRecording } from './recording.ts';
 
 /**
  * Records what runs of this version write, on a real server:
@@ -160,15 +159,10 @@ const scenarios: readonly Scenario[] = [
 
 const [version, ...only] = process.argv.slice(2);
 const isWanted = (name: string): boolean => only.length === 0 || only.includes(name);
-if (version === undefined) {
-  console.error('Usage: node test/replay/record-histories.ts VERSION [SCENARIO…], for example v0.1');
-  process.exit(2);
-}
-installQuietRuntime();
-const directory = join(import.meta.dirname, 'histories', version);
-await mkdir(directory, { recursive: true });
-const bundle = await bundleToday();
-const stack = await startStack({ id: randomBytes(3).toString('hex'), nodes: [], kubernetes: false });
+const { directory, bundle, stack } = await beginRecording(
+  version,
+  'Usage: node test/replay/record-histories.ts VERSION [SCENARIO…], for example v0.1',
+);
 try {
   const nodeName = 'r7-n1';
   const checkSuspects = async (): Promise<readonly NodeCheckVerdict[]> => verdicts;

@@ -1,16 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { Suspect, SweepActivities } from '../../contracts/sweep.ts';
-import { startStack } from '../../deploy/dev/stack.ts';
 import { toApplicationFailure } from '../../temporal-config/failure-conversion.ts';
 import { controlNamespace, controlQueue } from '../../temporal-config/queues.ts';
 import { sweepAction } from '../../workers/control/temporal/sweep-schedule.ts';
 import { toHistoryJson } from '../testing/history-json.ts';
-import { bundleToday, installQuietRuntime } from '../testing/sandbox-stage.ts';
+import { beginRecording } from './recording.ts';
 
 /**
  * Records what sweeps of this version write, on a real server, with activities that say what the scenario wants:
@@ -57,15 +55,10 @@ const activitiesFor = (suspects: readonly Suspect[]): SweepActivities => ({
 });
 
 const [version] = process.argv.slice(2);
-if (version === undefined) {
-  console.error('Usage: node test/replay/record-sweeps.ts VERSION, for example v0.1');
-  process.exit(2);
-}
-installQuietRuntime();
-const directory = join(import.meta.dirname, 'histories', version);
-await mkdir(directory, { recursive: true });
-const bundle = await bundleToday();
-const stack = await startStack({ id: randomBytes(3).toString('hex'), nodes: [], kubernetes: false });
+const { directory, bundle, stack } = await beginRecording(
+  version,
+  'Usage: node test/replay/record-sweeps.ts VERSION, for example v0.1',
+);
 try {
   const connection = await NativeConnection.connect({ address: stack.temporalAddress });
   const client = new Client({ connection, namespace: controlNamespace });

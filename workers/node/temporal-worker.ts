@@ -1,11 +1,12 @@
 import { Client } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Log } from '../../activities/node-ports.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
 import type { NodeCheckActivities } from '../../contracts/node-check.ts';
 import { toApplicationFailure } from '../../temporal-config/failure-conversion.ts';
 import { nodeQueue } from '../../temporal-config/queues.ts';
 import { podNetworkTimeouts } from '../../temporal-config/timeouts.ts';
+import { loadWorkflows } from '../load-workflows.ts';
 import { Breaker } from './breaker.ts';
 import { makeWorkflowsLean } from './lean-workflows.ts';
 
@@ -71,7 +72,7 @@ export class TemporalWorker {
 
   /** Polls until `stop`; resolves when everything that was running is done. Rejects when the worker cannot go on. */
   async run(): Promise<void> {
-    const workflowBundle = await loadBundle(this.#options.workflowBundle);
+    const workflowBundle = await loadWorkflows(this.#options.workflowBundle);
     while (!this.#isStopping && this.#worker === undefined) {
       try {
         this.#worker = await this.#createWorker(workflowBundle);
@@ -138,11 +139,6 @@ export class TemporalWorker {
     if (this.#connection === undefined) throw new Error('A worker without its connection');
     return this.#connection;
   }
-}
-
-async function loadBundle(codePath: string): Promise<WorkflowBundleOption> {
-  if (codePath !== '') return { codePath };
-  return await bundleWorkflowCode({ workflowsPath: new URL('../../workflows/index.ts', import.meta.url).pathname });
 }
 
 /** Our failures cross into Temporal with their type and all that an operator needs; the order of steps stays in the run. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Log } from '../../../activities/node-ports.ts';
 import { createSweepActivities } from '../../../activities/sweep.ts';
 import type { SweepActivities } from '../../../contracts/sweep.ts';
@@ -9,6 +9,7 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { createSuspectReader } from '../../../kube/suspect-reader.ts';
 import { toApplicationFailure } from '../../../temporal-config/failure-conversion.ts';
 import { controlQueue } from '../../../temporal-config/queues.ts';
+import { loadWorkflows } from '../../load-workflows.ts';
 import { openNodeNamespace } from './node-namespace.ts';
 import { ensureSweepSchedule } from './sweep-schedule.ts';
 
@@ -47,7 +48,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
   let worker: Worker | undefined;
 
   async function pollUntilStopped(): Promise<void> {
-    const workflowBundle = await loadBundle(options.workflowBundle);
+    const workflowBundle = await loadWorkflows(options.workflowBundle);
     let isAway = false;
     while (!stopped.signal.aborted) {
       try {
@@ -132,11 +133,6 @@ const createControlWorker = (
     shutdownGraceTime: '2 seconds',
     shutdownForceTime: '10 seconds',
   });
-
-async function loadBundle(codePath: string): Promise<WorkflowBundleOption> {
-  if (codePath !== '') return { codePath };
-  return await bundleWorkflowCode({ workflowsPath: new URL('../../../workflows/index.ts', import.meta.url).pathname });
-}
 
 /** Our failures cross into Temporal with their type; and a worker that shuts down does not wait for a node's answer. */
 function asTemporalActivities(activities: SweepActivities): SweepActivities {
