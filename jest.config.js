@@ -30,6 +30,7 @@ const sources = [
   'deploy',
   'test/testing',
   'test/bench',
+  'test/fleet',
   'test/load',
 ];
 /** @type {import('jest').Config} */

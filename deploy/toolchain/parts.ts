@@ -58,6 +58,17 @@ export const parts = {
       output: 'orbweaver-cni',
     },
   },
+  'fleet-launcher': {
+    version: '1',
+    coldBuildSeconds: 1,
+    recipe: {
+      kind: 'c',
+      compiler: 'musl-gcc', // its posix_spawn is a vfork
+      flags: ['-O2', '-static', '-Wall', '-Wextra', '-Werror'],
+      source: 'test/fleet/launcher.c', // for tests and benchmarks only: test/fleet brings it
+      output: 'fleet-launcher',
+    },
+  },
   temporal: {
     version: '1.8.2',
     coldBuildSeconds: 110,

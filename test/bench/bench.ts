@@ -6,7 +6,8 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { repositoryRoot } from '../../deploy/toolchain/parts.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { calibrate } from './calibration.ts';
-import { type IdleRates, measureIdleRates, measureRound, type VariantRound } from './measure.ts';
+import type { CpuRates } from './idle-rates.ts';
+import { measureIdleRates, measureRound, type VariantRound } from './measure.ts';
 import { type MemoryFigures, measureMemory } from './memory.ts';
 import { fillPool, poolAnnotations, poolObjects, pools } from './pools.ts';
 import { failuresOf, toMarkdown } from './report.ts';
@@ -73,8 +74,8 @@ async function measureEverything(): Promise<Pick<Results, 'phases' | 'executable
   let memory: MemoryFigures | undefined;
   if (isWanted('memory')) {
     const plan = isQuick
-      ? { attached: 50, warmUpPairs: 100, pairs: 400, samplePairs: 100, idleSeconds: 2 }
-      : { attached: 200, warmUpPairs: 1000, pairs: 10_000, samplePairs: 500, idleSeconds: 10 };
+      ? { attached: 50, warmUpPairs: 100, pairs: 400, samplePairs: 100, idleStretchSeconds: 5 }
+      : { attached: 200, warmUpPairs: 1000, pairs: 10_000, samplePairs: 500, idleStretchSeconds: 10 };
     await onFleet(1, async (fleet) => {
       memory = await measureMemory(fleet, plan, tell);
     });
@@ -121,7 +122,7 @@ async function measurePhase(fleet: Fleet, phase: Phase): Promise<PhaseResults> {
     tell(`${pool.used} addresses of ${pool.subnet} are in use by others`);
   }
   await warmUp(fleet);
-  const idle = await measureIdleRates(fleet, isQuick ? 2 : 10);
+  const idle = await measureIdleRates(fleet, isQuick ? 5 : 10, tell);
   const found = new Map<Variant, VariantRound[]>(phase.variants.map((variant) => [variant, []]));
   for (let round = 1; round <= rounds; round += 1) {
     for (const [variant, soFar] of found) {
@@ -194,7 +195,7 @@ async function leftOver(fleet: Fleet): Promise<PhaseResults['leftOver']> {
   return seen;
 }
 
-function meanIdleRate(fleet: Fleet, idle: IdleRates): number {
+function meanIdleRate(fleet: Fleet, idle: CpuRates): number {
   return mean(fleet.nodes.map(({ worker }) => idle.get(worker.pid) ?? Number.NaN));
 }
 

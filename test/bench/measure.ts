@@ -6,8 +6,9 @@ import type { CniCommand, FleetPod } from '../fleet/fleet-pod.ts';
 import type { CniOutcome } from '../fleet/runner-messages.ts';
 import { logEnd, readWorkerShares, type WorkerShares } from './call-shares.ts';
 import { readEtcdMetrics } from './etcd-metrics.ts';
+import { type CpuRates, isAtRest, ratesBetween } from './idle-rates.ts';
 import { poolAnnotations } from './pools.ts';
-import { cpuMsOf } from './process-usage.ts';
+import { cpuMsOf, cpuMsOfTree } from './process-usage.ts';
 import { mean, quantile } from './statistics.ts';
 import { callOptions, type Variant } from './variants.ts';
 
@@ -46,11 +47,8 @@ export interface VariantRound {
   readonly etcdDatabaseBytes: number;
 }
 
-/** CPU per second of each process while nothing is asked of the fleet. */
-export type IdleRates = ReadonlyMap<number, number>;
-
 /** One round of one variant: makes pods, adds all, deletes the pods, detaches all, and leaves nothing. */
-export async function measureRound(fleet: Fleet, variant: Variant, idle: IdleRates): Promise<VariantRound> {
+export async function measureRound(fleet: Fleet, variant: Variant, idle: CpuRates): Promise<VariantRound> {
   const active = fleet.nodes.slice(0, variant.nodes);
   const annotations = poolAnnotations(variant.pool, variant.isDualStack);
   const perNode = Math.ceil(variant.calls / active.length);
@@ -72,7 +70,7 @@ async function measureCommand(
   command: CniCommand,
   { mode, nodes, atOncePerNode }: Variant,
   pods: readonly FleetPod[],
-  idle: IdleRates,
+  idle: CpuRates,
 ): Promise<CommandRound> {
   const active = fleet.nodes.slice(0, nodes);
   const processes = processesOf(fleet, active);
@@ -134,13 +132,30 @@ export function processesOf(fleet: Fleet, active: readonly FleetNode[]): readonl
 
 const runnerKind = 'executable and runner';
 
-export async function measureIdleRates(fleet: Fleet, seconds: number): Promise<IdleRates> {
+const restLimitMs = 10 * 60_000;
+
+/** CPU per second of each process while nothing is asked of the fleet: over two stretches of so many seconds, once it is at rest. */
+export async function measureIdleRates(
+  fleet: Fleet,
+  stretchSeconds: number,
+  onProgress: (fact: string) => void,
+): Promise<CpuRates> {
   const processes = processesOf(fleet, fleet.nodes);
-  await settle(processes, 10);
-  const before = await readCpu(processes);
-  await sleep(seconds * 1000);
-  const after = await readCpu(processes);
-  return new Map(processes.map(({ pid }) => [pid, ((after.get(pid) ?? 0) - (before.get(pid) ?? 0)) / seconds]));
+  const startedAt = Date.now();
+  const readings = [await readCpu(processes)];
+  const rates = (from: number, to: number): CpuRates =>
+    ratesBetween(readings.at(from) ?? new Map(), readings.at(to) ?? new Map(), (to - from) * stretchSeconds);
+  for (let isLate = false; ; isLate = Date.now() - startedAt > restLimitMs) {
+    await sleep(stretchSeconds * 1000);
+    readings.push(await readCpu(processes));
+    if (readings.length < 3) continue;
+    const found = rates(-3, -1);
+    const seen = processes.map(({ kind, pid }) => `${kind} ${(found.get(pid) ?? 0).toFixed(1)}`).join(', ');
+    const atRest = isAtRest(rates(-3, -2), rates(-2, -1));
+    const state = atRest ? 'at rest' : isLate ? 'NEVER AT REST, its CPU figures will be too low' : 'not yet at rest';
+    onProgress(`${state} after ${((Date.now() - startedAt) / 1000).toFixed(0)} s; ms per second: ${seen}`);
+    if (atRest || isLate) return found;
+  }
 }
 
 async function snapshot(fleet: Fleet, processes: readonly MeasuredProcess[]) {
@@ -150,7 +165,9 @@ async function snapshot(fleet: Fleet, processes: readonly MeasuredProcess[]) {
 
 async function readCpu(processes: readonly MeasuredProcess[]): Promise<ReadonlyMap<number, number>> {
   return new Map(
-    await together(processes.map(async ({ kind, pid }) => [pid, await cpuMsOf(pid, kind === runnerKind)] as const)),
+    await together(
+      processes.map(async ({ kind, pid }) => [pid, await (kind === runnerKind ? cpuMsOfTree : cpuMsOf)(pid)] as const),
+    ),
   );
 }
 

@@ -29,7 +29,7 @@ export interface MemoryPlan {
   readonly warmUpPairs: number;
   readonly pairs: number;
   readonly samplePairs: number;
-  readonly idleSeconds: number;
+  readonly idleStretchSeconds: number;
 }
 
 /** Measures memory on a fleet of one node: at rest, with pods attached, and over many ADD / DEL pairs. */
@@ -41,7 +41,7 @@ export async function measureMemory(
   const node = fleet.node();
   const annotations = poolAnnotations('empty', false);
   const processes = processesOf(fleet, [node]);
-  const idleRates = await measureIdleRates(fleet, plan.idleSeconds);
+  const idleRates = await measureIdleRates(fleet, plan.idleStretchSeconds, onProgress);
 
   const workerAtStart = await memoryOf(node.worker.pid);
   const outcomes = await pairs(fleet, plan.warmUpPairs, annotations);

@@ -1,13 +1,13 @@
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CniBody } from '../../deploy/dev/hand-made-sandbox.ts';
+import type { Launcher } from './launcher.ts';
+import type { LaunchAnswer } from './launcher-frames.ts';
 import type { CniCall, CniOutcome } from './runner-messages.ts';
 
 type Plugin = Readonly<Record<string, unknown>>;
 
 /** Makes one call with the real executables, as CNI spec 1.1.0, section 3, has a runtime do it. Never rejects. */
-export async function execute(call: CniCall): Promise<CniOutcome> {
+export async function execute(launcher: Launcher, call: CniCall): Promise<CniOutcome> {
   const { command, network } = call;
   const { plugins, ...common } = network;
   const list = Array.isArray(plugins) ? (plugins as readonly Plugin[]) : [common];
@@ -16,7 +16,7 @@ export async function execute(call: CniCall): Promise<CniOutcome> {
   for (const plugin of command === 'DEL' ? list.toReversed() : list) {
     const prevResult = command === 'ADD' ? whole?.body : call.prevResult;
     const conf = { ...plugin, ...passed, ...(prevResult === undefined ? {} : { prevResult }) };
-    const outcome = await run(call, String(plugin['type']), JSON.stringify(conf));
+    const outcome = await run(launcher, call, String(plugin['type']), JSON.stringify(conf));
     whole = {
       ...outcome,
       durationMs: outcome.durationMs + (whole?.durationMs ?? 0),
@@ -28,46 +28,33 @@ export async function execute(call: CniCall): Promise<CniOutcome> {
   return whole ?? failed('The list has no plugin');
 }
 
-function run(call: CniCall, type: string, stdin: string): Promise<CniOutcome> {
-  const executable = join(call.env['CNI_PATH'] ?? '', call.executable ?? type);
-  return new Promise((resolve) => {
-    const startedAtMs = Date.now();
-    const startedAt = performance.now();
-    const child = spawn(executable, [], { env: call.env, stdio: ['pipe', 'pipe', 'inherit'] });
-    const spawnMs = performance.now() - startedAt;
-    const chunks: Buffer[] = [];
-    let durationMs = 0;
-    let peakRssKiB: number | undefined;
-    const timers = [
-      call.killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), call.killAfterMs),
-      call.watchesMemory === true
-        ? setInterval(() => {
-            peakRssKiB = peakRssOf(child.pid) ?? peakRssKiB;
-          }, 1)
-        : undefined,
-    ];
-    child.stdin.on('error', () => undefined); // it may end without reading
-    child.stdin.end(stdin);
-    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-    child.on('error', (error) => resolve(failed(error.message)));
-    child.on('exit', () => {
-      durationMs = performance.now() - startedAt;
-      for (const timer of timers) clearTimeout(timer);
-    });
-    child.on('close', (exitCode) => {
-      const stdout = Buffer.concat(chunks).toString().trim();
-      const body = parsed(stdout);
-      resolve({
-        exitCode,
-        body,
-        ...(body === undefined && stdout !== '' ? { text: stdout } : {}),
-        durationMs,
-        spawnMs,
-        startedAtMs,
-        ...(peakRssKiB === undefined ? {} : { peakRssKiB }),
-      });
-    });
-  });
+async function run(launcher: Launcher, call: CniCall, type: string, stdin: string): Promise<CniOutcome> {
+  const { env, executable = type, killAfterMs, watchesMemory = false } = call;
+  const path = join(env['CNI_PATH'] ?? '', executable);
+  const launch = { path, env, stdin, watchesMemory, ...(killAfterMs === undefined ? {} : { killAfterMs }) };
+  try {
+    return asOutcome(path, await launcher.start(launch));
+  } catch (error) {
+    return failed(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function asOutcome(
+  path: string,
+  { ending, code, text, durationMs, spawnMs, startedAtMs, ...seen }: LaunchAnswer,
+): CniOutcome {
+  if (ending === 'not started') return failed(`Cannot start ${path}: ${text}`);
+  const stdout = text.trim();
+  const body = parsed(stdout);
+  return {
+    exitCode: ending === 'exited' ? code : null,
+    body,
+    ...(body === undefined && stdout !== '' ? { text: stdout } : {}),
+    durationMs,
+    spawnMs,
+    startedAtMs,
+    ...(seen.peakRssKiB === undefined ? {} : { peakRssKiB: seen.peakRssKiB }),
+  };
 }
 
 const failed = (text: string): CniOutcome => ({
@@ -84,14 +71,5 @@ function parsed(stdout: string): CniBody | undefined {
     return stdout === '' ? undefined : (JSON.parse(stdout) as CniBody);
   } catch {
     return undefined;
-  }
-}
-
-function peakRssOf(pid: number | undefined): number | undefined {
-  try {
-    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return peak === undefined ? undefined : Number(peak);
-  } catch {
-    return undefined; // it has ended
   }
 }

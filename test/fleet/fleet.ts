@@ -4,6 +4,7 @@ import { ipClaimLabels } from '../../contracts/ip-claim.ts';
 import type { ClusterOptions } from '../../deploy/dev/cluster.ts';
 import type { Stack } from '../../deploy/dev/stack.ts';
 import { together } from '../../deploy/dev/together.ts';
+import { ensureParts } from '../../deploy/toolchain/parts.ts';
 import type { ApiClient } from '../../kube/api-client.ts';
 import { hasStatus } from '../../kube/api-error.ts';
 import { labelHash } from '../../kube/label-hash.ts';
@@ -37,6 +38,7 @@ export class Fleet {
 
   static async start({ nodes, ...options }: FleetOptions): Promise<Fleet> {
     const names = typeof nodes === 'number' ? Array.from({ length: nodes }, (_, index) => `n${index + 1}`) : nodes;
+    await ensureParts(['fleet-launcher'], () => undefined);
     return new Fleet(
       await TestCluster.start({ logLevel: 'info', faults: false, ...options, nodes: names, kubelets: false }),
     );

@@ -1,11 +1,12 @@
 /**
  * The runner process of one node: what a container runtime does there and no more. It runs in the node's network and mounts,
- * makes and removes network namespaces, executes CNI executables and measures them where they are started.
+ * makes and removes network namespaces, and has its launcher execute CNI executables and measure them.
  */
 
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { execute } from './cni-execution.ts';
+import { Launcher } from './launcher.ts';
 import type { CniCall, CniOutcome, RunnerAnswer, RunnerRequest } from './runner-messages.ts';
 
 const [directory] = process.argv.slice(2);
@@ -13,6 +14,7 @@ if (directory === undefined || process.send === undefined) throw new Error('Star
 
 // libuv starts its threads from the thread that first needs them: this one, which never leaves its namespace.
 await stat('/');
+const launcher = new Launcher();
 const threads = {
   /** Making a namespace waits for locks of the kernel; looking at all of them must not wait behind that. */
   changes: openThread(directory),
@@ -44,7 +46,7 @@ async function executeAll(calls: readonly CniCall[], atOnce: number): Promise<Cn
   const outcomes: CniOutcome[] = [];
   const waiting = calls.entries();
   const lane = async (): Promise<void> => {
-    for (const [index, call] of waiting) outcomes[index] = await execute(call);
+    for (const [index, call] of waiting) outcomes[index] = await execute(launcher, call);
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
   return outcomes;
