@@ -19,7 +19,8 @@ export const familyName = (family: Family): string => `IPv${family}`;
  * a blank, or IPv4 inside IPv6 (`::ffff:10.0.0.1` would be a second name for an IPv4 address) is `undefined`.
  */
 export function parseAddress(text: string): Address | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return fromBytes(4, ipaddr.IPv4.parse(text).toByteArray());
+  const parts = dottedDecimal.exec(text)?.slice(1);
+  if (parts) return { family: 4, value: BigInt(parts.reduce((value, part) => value * 256 + Number(part), 0)) };
   if (!/^[0-9a-fA-F:]+$/.test(text) || !ipaddr.IPv6.isValid(text)) return undefined;
   const parsed = ipaddr.IPv6.parse(text);
   return parsed.isIPv4MappedAddress() ? undefined : fromBytes(6, parsed.toByteArray());
@@ -27,6 +28,7 @@ export function parseAddress(text: string): Address | undefined {
 
 /** Prints the one canonical text of an address: dotted decimal, or RFC 5952. */
 export function formatAddress({ family, value }: Address): string {
+  if (family === 4) return [24, 16, 8, 0].map((shift) => (Number(value) >>> shift) & 255).join('.');
   const hex = toHex({ family, value });
   return ipaddr.fromByteArray(Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))).toString();
 }
@@ -42,6 +44,9 @@ export function fromClaimName(name: string): Address | undefined {
   const address = parseAddress(name);
   return address?.family === 4 ? address : undefined;
 }
+
+/** By hand: a pool may list 65,536 addresses one by one. */
+const dottedDecimal = new RegExp(`^${Array(4).fill('(0|[1-9]\\d?|1\\d\\d|2[0-4]\\d|25[0-5])').join('\\.')}$`);
 
 const fromBytes = (family: Family, bytes: readonly number[]): Address => ({
   family,

@@ -4,8 +4,11 @@ import {
   contains,
   type Interval,
   type IntervalSet,
+  intersect,
   intervalSet,
+  isSameSet,
   nth,
+  smallest,
   subtract,
   union,
   valuesFrom,
@@ -46,6 +49,26 @@ it('unites and subtracts as sets of numbers do', () => {
       const rest = subtract(a, b);
       expect(valuesOf(rest)).toEqual(universe.filter((value) => contains(a, value) && !contains(b, value)));
       expect(rest).toEqual(intervalSet(rest.intervals));
+    }),
+  );
+});
+
+it('intersects as sets of numbers do, and gives its smallest values', () => {
+  fc.assert(
+    fc.property(sets, sets, fc.bigInt(-1n, 40n), (a, b, count) => {
+      expect(valuesOf(intersect(a, b))).toEqual(valuesOf(a).filter((value) => contains(b, value)));
+      const least = smallest(a, count);
+      expect(valuesOf(least)).toEqual(valuesOf(a).slice(0, Math.max(0, Number(count))));
+      expect(least).toEqual(intervalSet(least.intervals));
+    }),
+  );
+});
+
+it('is the same set when it has the same values', () => {
+  fc.assert(
+    fc.property(sets, sets, (a, b) => {
+      expect(isSameSet(a, b)).toBe(valuesOf(a).join() === valuesOf(b).join());
+      expect(isSameSet(a, union(a, subtract(a, b)))).toBe(true);
     }),
   );
 });

@@ -44,6 +44,26 @@ export function subtract(set: IntervalSet, removed: IntervalSet): IntervalSet {
   return fromSorted(kept);
 }
 
+/** What is in both. */
+export const intersect = (a: IntervalSet, b: IntervalSet): IntervalSet => subtract(a, subtract(a, b));
+
+/** The `count` smallest values, or all where there are fewer. */
+export function smallest({ intervals }: IntervalSet, count: bigint): IntervalSet {
+  const taken: Interval[] = [];
+  let rest = count;
+  for (const { first, last } of intervals) {
+    if (rest <= 0n) break;
+    const length = last - first + 1n;
+    taken.push(length <= rest ? { first, last } : { first, last: first + rest - 1n });
+    rest -= length;
+  }
+  return fromSorted(taken);
+}
+
+export const isSameSet = (a: IntervalSet, b: IntervalSet): boolean =>
+  a.intervals.length === b.intervals.length &&
+  a.intervals.every(({ first, last }, at) => first === b.intervals[at]?.first && last === b.intervals[at]?.last);
+
 export const contains = (set: IntervalSet, value: bigint): boolean => {
   const found = set.intervals[firstEndingAtOrAfter(set, value)];
   return found !== undefined && found.first <= value;

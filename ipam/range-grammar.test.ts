@@ -1,7 +1,8 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { formatAddress } from './address.ts';
-import { parseRange } from './range-grammar.ts';
+import { intervalSet } from './interval-set.ts';
+import { formatRanges, parseRange } from './range-grammar.ts';
 
 it('reads a single address and a range, both ends included', () => {
   expect(parseRange('10.0.0.9')).toEqual({
@@ -50,6 +51,20 @@ it('answers any text without throwing', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), almost), (text) => {
       expect(['range', 'invalid']).toContain(parseRange(text).outcome);
+    }),
+  );
+});
+
+it('writes a set so that reading it gives the set again', () => {
+  const end = fc.bigInt(0n, 300n);
+  fc.assert(
+    fc.property(fc.constantFrom(4 as const, 6 as const), fc.array(fc.tuple(end, end)), (family, ends) => {
+      const set = intervalSet(ends.map(([a, b]) => (a < b ? { first: a, last: b } : { first: b, last: a })));
+      const read = formatRanges(set, family).map((text) => {
+        const reading = parseRange(text);
+        return reading.outcome === 'range' && reading.family === family ? reading.interval : text;
+      });
+      expect(read).toEqual(set.intervals);
     }),
   );
 });

@@ -14,6 +14,10 @@ const groups: Readonly<Record<string, { readonly path: string; readonly apiVersi
     path: '/apis/spiderpool.spidernet.io/v2beta1/spiderippools',
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
   },
+  SpiderSubnet: {
+    path: '/apis/spiderpool.spidernet.io/v2beta1/spidersubnets',
+    apiVersion: 'spiderpool.spidernet.io/v2beta1',
+  },
   SpiderReservedIP: {
     path: '/apis/spiderpool.spidernet.io/v2beta1/spiderreservedips',
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
@@ -155,6 +159,50 @@ describe('SpiderIPPool', () => {
 
     await expect(
       server.kubectl('patch', 'sp', 'rack7-v4', '--type=merge', '-p', '{"spec":{"subnet":"10.70.12.0/22"}}'),
+    ).rejects.toThrow('subnet cannot be changed');
+  });
+});
+
+describe('SpiderSubnet', () => {
+  const subnet = (spec: object): Promise<string> => verdict('SpiderSubnet', 's', { spec });
+  const v4 = { subnet: '10.80.8.0/22' };
+
+  it.each([
+    ['the smallest', v4],
+    [
+      'ranges and a gateway',
+      { ...v4, ips: ['10.80.8.20-10.80.8.90'], excludeIPs: ['10.80.8.33'], gateway: '10.80.8.1' },
+    ],
+    ['routes', { ...v4, ipVersion: 4, routes: [{ dst: '10.71.0.0/16', gw: '10.80.8.254' }] }],
+    ['IPv6', { subnet: 'fd00:80::/64', ipVersion: 6, ips: ['fd00:80::1-fd00:80::ffff'] }],
+  ])('is admitted with %s', async (_, spec) => {
+    expect(await subnet(spec)).toBe('admitted');
+  });
+
+  it.each([
+    ['no subnet', {}, 'spec.subnet: Required value'],
+    ['a subnet that is none', { subnet: '10.80.8.0/33' }, 'spec.subnet'],
+    ['the other ipVersion', { ...v4, ipVersion: 6 }, 'ipVersion must be the family of subnet'],
+    ['a CIDR among the ranges', { ...v4, ips: ['10.80.8.0/24'] }, 'spec.ips[0]'],
+    ['a gateway of the other family', { ...v4, gateway: 'fd00:80::1' }, 'gateway must be of the family of subnet'],
+  ])('is refused with %s', async (_, spec, why) => {
+    expect(await subnet(spec)).toContain(why);
+  });
+
+  it('has Spiderpool’s short name, columns and status subresource, and a subnet that never changes', async () => {
+    const { path = '', apiVersion } = groups['SpiderSubnet'] ?? {};
+    const body = { apiVersion, kind: 'SpiderSubnet', metadata: { name: 'rack8' }, spec: { ...v4, ipVersion: 4 } };
+    const created = await server.api.request<typeof body>({ method: 'POST', path, body, timeoutMs: 10_000 });
+    const controlledIPPools = '{"auto4-web":{"ips":["10.80.8.20"],"application":"apps_v1_Deployment_pay_web"}}';
+    const withStatus = { ...created, status: { controlledIPPools, totalIPCount: 71, allocatedIPCount: 1 } };
+    await server.api.request({ method: 'PUT', path: `${path}/rack8/status`, body: withStatus, timeoutMs: 10_000 });
+    const rows = (await server.kubectl('get', 'ss')).trim().split('\n');
+    expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
+      ['NAME', 'VERSION', 'SUBNET', 'ALLOCATED-IP-COUNT', 'TOTAL-IP-COUNT'],
+      ['rack8', '4', '10.80.8.0/22', '1', '71'],
+    ]);
+    await expect(
+      server.kubectl('patch', 'ss', 'rack8', '--type=merge', '-p', '{"spec":{"subnet":"10.80.12.0/22"}}'),
     ).rejects.toThrow('subnet cannot be changed');
   });
 });
