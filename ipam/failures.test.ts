@@ -29,4 +29,11 @@ describe('poolExhausted', () => {
       'Extend spec.ips of SpiderIPPool "a" or "b" or "c", or see who holds them: orb pools a; orb pools b; orb pools c',
     );
   });
+
+  it('says of each other pool that was named why it was not tried', () => {
+    const skipped = [{ name: 'old', reason: 'is disabled' }];
+    expect(poolExhausted(4, [pool('a', 1n)], skipped).message).toBe(
+      'Cannot claim an IPv4 address from pool "a": the only one is in use. Not tried: "old" is disabled',
+    );
+  });
 });

@@ -4,19 +4,31 @@ import type { MalformedPool, PoolSnapshot } from './pool-snapshot.ts';
 import { shownValue } from './shown-value.ts';
 import { listSkipped, type SkippedPool } from './skipped-pool.ts';
 
-/** No pool of the family has a free address. True only if the claims were listed after the request arrived. */
+/** The pod that a failure is about. */
+interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/**
+ * No pool of the family has a free address. True only if the claims were listed after the request arrived.
+ *
+ * @param skipped Pools that were named, too, and could not be tried.
+ */
 export function poolExhausted(
   family: Family,
   tried: readonly Pick<PoolSnapshot, 'name' | 'candidates'>[],
+  skipped: readonly Pick<SkippedPool, 'name' | 'reason'>[] = [],
 ): ProvisionError {
   const pools = tried.map(({ name, candidates }) => ({ name: `"${name}"`, use: use(candidates.size) }));
   const [first, ...others] = pools;
+  const told =
+    first && others.length === 0
+      ? `Cannot claim an ${familyName(family)} address from pool ${first.name}: ${first.use}`
+      : `Cannot claim an ${familyName(family)} address: ${pools.map(({ name, use }) => `of pool ${name} ${use}`).join('; ')}`;
   return new ProvisionError({
     type: 'PoolExhausted',
-    message:
-      first && others.length === 0
-        ? `Cannot claim an ${familyName(family)} address from pool ${first.name}: ${first.use}`
-        : `Cannot claim an ${familyName(family)} address: ${pools.map(({ name, use }) => `of pool ${name} ${use}`).join('; ')}`,
+    message: skipped.length > 0 ? `${told}. Not tried: ${listSkipped(skipped)}` : told,
     remedy: `Extend spec.ips of SpiderIPPool ${pools.map(({ name }) => name).join(' or ')}, or see who holds them: ${tried.map(({ name }) => `orb pools ${name}`).join('; ')}`,
   });
 }
@@ -32,7 +44,7 @@ interface UnservedFamily {
 }
 
 /** Every pool that `source` names for these families was skipped. */
-export function noPoolServes(families: readonly UnservedFamily[], source: string): Failure {
+export function noPoolServes(families: readonly UnservedFamily[], source: string, pod: PodName): Failure {
   const skipped = families.flatMap((family) => family.skipped);
   const sentences = families.map(
     ({ family, skipped }) => `Cannot choose an ${familyName(family)} pool from ${source}: ${listSkipped(skipped)}`,
@@ -40,22 +52,47 @@ export function noPoolServes(families: readonly UnservedFamily[], source: string
   return {
     type: skipped.every(({ isMissing }) => isMissing) ? 'PoolNotFound' : 'NoPool',
     message: sentences.join('. '),
-    remedy: `Correct these pools, or name others in ${source}: kubectl get spiderippools`,
+    remedy: `Correct these pools, or name others in ${source}. Step by step: ${orbWhy(pod)}`,
   };
 }
 
 /** No level names a pool. A default pool whose family cannot be read counts as none, so it is told here. */
-export function noPoolNamed(sources: readonly string[], unreadable: readonly MalformedPool[]): Failure {
+export function noPoolNamed(sources: readonly string[], unreadable: readonly MalformedPool[], pod: PodName): Failure {
   const malformed = unreadable.map(({ name, problem }) => ({ name, reason: `is malformed (${problem})` }));
   return {
     type: 'NoPool',
     message: `Cannot choose a pool: none is named by ${sources.join(', nor by ')}${malformed.length > 0 ? ` (${listSkipped(malformed)})` : ''}`,
-    remedy: 'Name a pool in one of these places, or set spec.default: true on a SpiderIPPool',
+    remedy: `Name a pool in one of these places, or set spec.default: true on a SpiderIPPool. Step by step: ${orbWhy(pod)}`,
   };
 }
 
-export const invalidAnnotation = (annotation: string, text: string, problem: string, example: string): Failure => ({
+/** What `source` names is of families that the cluster does not use, and of no other. */
+export const noFamilyEnabled = (asked: readonly Family[], enabled: readonly Family[], source: string): Failure => ({
+  type: 'NoPool',
+  message: `Cannot choose a pool: ${source} asks for ${listFamilies(asked)} only, and this cluster does not use ${listFamilies(asked)}`,
+  remedy: `Name ${listFamilies(enabled)} pools there, or switch it on with ${asked.map((family) => `ORBWEAVER_ENABLE_IPV${family}`).join(' and ')}`,
+});
+
+export const listFamilies = (families: readonly Family[]): string => families.map(familyName).join(' and ');
+
+/** Where the choice for a pod is told in full. */
+const orbWhy = ({ namespace, name }: PodName): string => `orb why ${namespace}/${name}`;
+
+/** What is wrong with one annotation; `namespace` when it is not the pod's but that namespace's. */
+export const invalidAnnotation = ({
+  annotation,
+  namespace,
+  text,
+  problem,
+  example,
+}: {
+  readonly annotation: string;
+  readonly namespace?: string;
+  readonly text: string;
+  readonly problem: string;
+  readonly example: string;
+}): Failure => ({
   type: 'InvalidAnnotation',
-  message: `Cannot read pod annotation ${annotation}: ${problem}. Found: ${shownValue(text)}`,
+  message: `Cannot read ${namespace === undefined ? `pod annotation ${annotation}` : `annotation ${annotation} of namespace "${namespace}"`}: ${shownValue(problem)}. Found: ${shownValue(text)}`,
   remedy: `Write it as in this example: ${annotation}: '${example}'`,
 });

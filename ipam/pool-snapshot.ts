@@ -1,11 +1,18 @@
 import { type Address, type Family, familyName, parseAddress } from './address.ts';
+import { type AutomaticPool, readAutomaticPool } from './automatic-pool.ts';
 import { type Cidr, cidrContains, intervalOf, networkOf, parseCidr } from './cidr.ts';
 import { contains, type Interval, type IntervalSet, intervalSet, subtract } from './interval-set.ts';
+import { type LabelSelector, readSelector, type SelectorObject } from './label-selector.ts';
+import type { Labels } from './pool-request.ts';
 import { parseRange } from './range-grammar.ts';
 
 /** What we read of a `SpiderIPPool`; the generated CR type fits by structure. */
 export interface PoolObject {
-  readonly metadata: { readonly name: string; readonly deletionTimestamp?: unknown };
+  readonly metadata: {
+    readonly name: string;
+    readonly deletionTimestamp?: unknown;
+    readonly labels?: Labels | undefined;
+  };
   readonly spec: {
     readonly ipVersion?: number | undefined;
     readonly subnet: string;
@@ -15,8 +22,19 @@ export interface PoolObject {
     readonly routes?: readonly { readonly dst: string; readonly gw: string }[] | undefined;
     readonly default?: boolean | undefined;
     readonly disable?: boolean | undefined;
+    readonly nodeName?: readonly string[] | undefined;
+    readonly nodeAffinity?: SelectorObject | undefined;
+    readonly namespaceName?: readonly string[] | undefined;
+    readonly namespaceAffinity?: SelectorObject | undefined;
+    readonly podAffinity?: SelectorObject | undefined;
+    readonly multusName?: readonly string[] | undefined;
   };
 }
+
+type PoolAffinity = Pick<
+  PoolSnapshot,
+  'nodeName' | 'nodeAffinity' | 'namespaceName' | 'namespaceAffinity' | 'podAffinity' | 'multusName' | 'automatic'
+>;
 
 /** A pool as a value: everything that choosing an address needs, or why it cannot be used. */
 export type Pool = PoolSnapshot | MalformedPool;
@@ -34,6 +52,17 @@ export interface PoolSnapshot {
   readonly isDefault: boolean;
   readonly isDisabled: boolean;
   readonly isTerminating: boolean;
+  /** Empty: every node. Not empty: it alone decides, whatever `nodeAffinity` says; likewise for namespaces. */
+  readonly nodeName: readonly string[];
+  readonly nodeAffinity?: LabelSelector;
+  readonly namespaceName: readonly string[];
+  readonly namespaceAffinity?: LabelSelector;
+  /** Absent for an automatic pool: there `application` decides. */
+  readonly podAffinity?: LabelSelector;
+  /** As written: "namespace/name", or "name" in our own namespace. */
+  readonly multusName: readonly string[];
+  /** For which application, NIC and SpiderSubnet an automatic pool was made; absent for every other pool. */
+  readonly automatic?: AutomaticPool;
 }
 
 export interface PoolRoute {
@@ -98,6 +127,20 @@ export function readPool({ metadata, spec }: PoolObject, reserved: ReservedAddre
     candidates: subtract(subtract(configured, reserved[family]), gatewayItself),
     isDisabled: spec.disable === true,
     isTerminating: metadata.deletionTimestamp != null,
+    ...readAffinity(metadata.labels ?? {}, spec),
+  };
+}
+
+function readAffinity(labels: Labels, spec: PoolObject['spec']): PoolAffinity {
+  const automatic = readAutomaticPool(labels, spec.podAffinity?.matchLabels ?? {});
+  return {
+    nodeName: spec.nodeName ?? [],
+    ...(spec.nodeAffinity && { nodeAffinity: readSelector(spec.nodeAffinity) }),
+    namespaceName: spec.namespaceName ?? [],
+    ...(spec.namespaceAffinity && { namespaceAffinity: readSelector(spec.namespaceAffinity) }),
+    ...(spec.podAffinity && !automatic && { podAffinity: readSelector(spec.podAffinity) }),
+    multusName: spec.multusName ?? [],
+    ...(automatic && { automatic }),
   };
 }
 

@@ -1,7 +1,6 @@
 import type { ObjectMeta, OwnerReference } from '../contracts/crds/object-meta.ts';
-import { hasStatus } from './api-error.ts';
-import type { Owner } from './endpoint-status.ts';
-import type { LeaderRequest } from './leader-writes.ts';
+import type { Application } from '../ipam/pool-request.ts';
+import type { ApiRequest } from './api-client.ts';
 
 /** Kinds that may have a controller above them which counts as the pod's (spec/ipam.md §5.3), and where they are. */
 const intermediate: Readonly<Record<string, { readonly path: string; readonly above: string }>> = {
@@ -11,54 +10,69 @@ const intermediate: Readonly<Record<string, { readonly path: string; readonly ab
 const plural: Readonly<Record<string, string>> = { Pod: 'pods', ReplicaSet: 'replicasets', Job: 'jobs' };
 const mostRemembered = 10_000;
 
+/** A pod as far as its owners are concerned. */
+export interface OwnedPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly ownerReferences: readonly OwnerReference[];
+}
+
+/** Sends one request; undefined when what it asks for is not there. */
+type Find = <Answer>(request: Omit<ApiRequest, 'timeoutMs'>) => Promise<Answer | undefined>;
+
 /** Finds the controller by whose name people know a pod. Reads metadata only, and each ReplicaSet and Job once. */
 export class TopControllers {
-  readonly #request: LeaderRequest;
+  readonly #find: Find;
   /** By UID of the pod's own controller. */
-  readonly #known = new Map<string, Owner>();
+  readonly #known = new Map<string, Application>();
 
-  constructor(request: LeaderRequest) {
-    this.#request = request;
+  constructor(find: Find) {
+    this.#find = find;
   }
 
-  /** The pod itself when it has no controller, or is not there any more. */
-  async of(namespace: string, pod: string): Promise<Owner> {
-    const metadata = await this.#metadata('/api/v1', namespace, 'Pod', pod);
-    const direct = controllerOf(metadata);
-    if (direct === undefined) return { ownerControllerType: 'Pod', ownerControllerName: pod };
-    const known = this.#known.get(direct.uid) ?? (await this.#above(namespace, direct));
+  /** Of the pod of this name, from a read; the pod itself also when it is not there any more. */
+  async of(namespace: string, name: string): Promise<Application> {
+    const { uid = '', ownerReferences = [] } = (await this.#metadata('/api/v1', namespace, 'Pod', name)) ?? {};
+    return await this.above({ namespace, name, uid, ownerReferences });
+  }
+
+  /** The pod itself when it has no controller. */
+  async above({ namespace, name, uid, ownerReferences }: OwnedPod): Promise<Application> {
+    const direct = controllerIn(ownerReferences);
+    if (direct === undefined) return { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+    const known = this.#known.get(direct.uid) ?? (await this.#read(namespace, direct));
     if (this.#known.size >= mostRemembered) this.#known.clear();
     this.#known.set(direct.uid, known);
     return known;
   }
 
-  async #above(namespace: string, direct: OwnerReference): Promise<Owner> {
+  async #read(namespace: string, direct: OwnerReference): Promise<Application> {
     const middle = intermediate[`${direct.apiVersion} ${direct.kind}`];
-    const above = middle && controllerOf(await this.#metadata(middle.path, namespace, direct.kind, direct.name));
+    const metadata = middle && (await this.#metadata(middle.path, namespace, direct.kind, direct.name, direct.uid));
+    const above = controllerIn(metadata?.ownerReferences);
     const isTop = above !== undefined && `${above.apiVersion} ${above.kind}` === middle?.above;
-    const { kind, name } = isTop ? above : direct;
-    return { ownerControllerType: kind, ownerControllerName: name };
+    const { apiVersion, kind, name, uid } = isTop ? above : direct;
+    return { apiVersion, kind, namespace, name, uid };
   }
 
   /** From the API server's memory, which may not have seen it yet; then from the store. */
-  async #metadata(group: string, namespace: string, kind: string, name: string): Promise<ObjectMeta | undefined> {
-    const path = `${group}/namespaces/${namespace}/${plural[kind]}/${name}`;
+  async #metadata(
+    group: string,
+    namespace: string,
+    kind: string,
+    name: string,
+    uid?: string,
+  ): Promise<ObjectMeta | undefined> {
+    const path = `${group}/namespaces/${namespace}/${plural[kind]}/${encodeURIComponent(name)}`; // nobody checks names in owner references
+    const accept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
     for (const query of [{ resourceVersion: '0' }, {}]) {
-      try {
-        const { metadata } = await this.#request<{ readonly metadata: ObjectMeta }>({
-          method: 'GET',
-          path,
-          query,
-          accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
-        });
-        return metadata;
-      } catch (error) {
-        if (!hasStatus(error, 404)) throw error;
-      }
+      const found = await this.#find<{ readonly metadata: ObjectMeta }>({ method: 'GET', path, query, accept });
+      if (found !== undefined && (uid === undefined || found.metadata.uid === uid)) return found.metadata;
     }
     return undefined;
   }
 }
 
-const controllerOf = (metadata: ObjectMeta | undefined): OwnerReference | undefined =>
-  metadata?.ownerReferences?.find(({ controller }) => controller === true);
+const controllerIn = (owners: readonly OwnerReference[] = []): OwnerReference | undefined =>
+  owners.find(({ controller }) => controller === true);

@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClusterSettings } from '../contracts/cluster-settings.ts';
+import { type Failure, ProvisionError } from '../contracts/failures.ts';
+import type { AddRequest, AddressWish, NetworkConf } from '../contracts/pod-network.ts';
+import { formatAddress } from '../ipam/address.ts';
+import { formatCidr } from '../ipam/cidr.ts';
+import { defaultNetworkAnnotation, networksAnnotation, readPodNetworks } from '../ipam/pod-networks.ts';
+import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
+import type { PoolRequest } from '../ipam/pool-request.ts';
+import { needsController, type PoolSelection, selectPools } from '../ipam/select-pools.ts';
+import { listSkipped } from '../ipam/skipped-pool.ts';
+import { stickyIdentity } from '../ipam/sticky-identity.ts';
+import { narrowTo, readWishes, type WantedCandidates } from '../ipam/wanted-address.ts';
+import { callerGone, detachWanted } from './interruptions.ts';
+import type { AttachmentRecords, Log, NodeIdentity, OpenCalls, Pod, PoolReader, Surroundings } from './node-ports.ts';
+import { stepLog } from './step-log.ts';
+
+export interface ChoosePorts {
+  readonly calls: OpenCalls;
+  readonly records: Pick<AttachmentRecords, 'list'>;
+  readonly pools: PoolReader;
+  readonly surroundings: Surroundings;
+  readonly node: NodeIdentity;
+  /** The same on every node. */
+  readonly cluster: ClusterSettings;
+  /** Told of each ADD that has to wait for its pool. */
+  readonly onAwaitedPool?: () => void;
+  readonly log: Log;
+}
+
+/** The pools of one family. */
+export interface Candidates extends WantedCandidates {
+  /** Why no new address of them may be claimed: only one that the pod has kept may be used. */
+  readonly refusal?: Failure;
+}
+
+/** How long an automatic pool that is being made is waited for. Less than a step may take, so that its reason is told. */
+const awaitedPoolMs = 25_000;
+const firstPauseMs = 100;
+const longestPauseMs = 1000;
+
+/**
+ * Chooses the pools of one NIC as the cluster stands now, and narrows them to the exact addresses that are asked for. Waits
+ * for an automatic pool that is being made, as long as the caller does. Throws the reason when there is none.
+ */
+export async function choosePools(ports: ChoosePorts, request: AddRequest, pod: Pod): Promise<readonly Candidates[]> {
+  const log = stepLog(ports.log, request);
+  const { selection, catalogue } = await untilSelected(ports, request, pod);
+  if (selection.outcome === 'refused' && selection.named !== undefined && stickyIdentity(pod, ports.cluster)) {
+    const named = selection.named.map((candidates) => ({ ...candidates, refusal: selection.failure }));
+    return await withoutRoutesOfOthers(ports, request, named);
+  }
+  if (selection.outcome !== 'selected') throw new ProvisionError(selection.failure);
+  const { source, warnings } = selection;
+  for (const { skipped } of selection.families) {
+    if (skipped.length > 0) log.warn({ skipped: listSkipped(skipped), source }, 'pools skipped');
+  }
+  for (const warning of warnings) log.warn({ warning, source }, 'part of what is asked for has no effect');
+
+  const wishes = readWishes([...(request.wishes ?? []), ...(await wishesOfPod(ports, request, pod))]);
+  if (wishes.outcome === 'refused') throw new ProvisionError(wishes.failure);
+  const narrowing = narrowTo(wishes.wanted, selection.families, catalogue.reserved, source);
+  if (narrowing.outcome === 'refused') throw new ProvisionError(narrowing.failure);
+  return await withoutRoutesOfOthers(ports, request, narrowing.families);
+}
+
+interface Chosen {
+  readonly selection: PoolSelection;
+  readonly catalogue: PoolCatalogue;
+}
+
+async function untilSelected(ports: ChoosePorts, request: AddRequest, pod: Pod): Promise<Chosen> {
+  const { calls, pools } = ports;
+  const { attachment, nonce } = request;
+  const deadline = performance.now() + awaitedPoolMs;
+  let catalogue = await pools.recent();
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    const selection = selectPools(await poolRequestOf(ports, request, pod, catalogue), catalogue);
+    if (selection.outcome !== 'awaited' || performance.now() > deadline) return { selection, catalogue };
+    if (pauseMs === firstPauseMs) ports.onAwaitedPool?.();
+    await sleep(pauseMs);
+    if (!calls.isWaiting(nonce)) throw callerGone(attachment);
+    if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
+    catalogue = await pools.recent('newer');
+  }
+}
+
+/** What selection looks at; what costs a read of its own only where something in this cluster asks for it. */
+async function poolRequestOf(
+  { surroundings, node, cluster }: ChoosePorts,
+  { attachment, network }: AddRequest,
+  pod: Pod,
+  catalogue: PoolCatalogue,
+): Promise<PoolRequest> {
+  const { namespace, name, labels, annotations } = pod;
+  const [marks, nodeLabels] = await Promise.all([
+    surroundings.namespace(namespace),
+    catalogue.asksForNodeLabels ? surroundings.nodeLabels() : undefined,
+  ]);
+  const request: PoolRequest = {
+    pod: { namespace, name, labels, annotations },
+    namespace: { name: namespace, ...marks },
+    node: { name: node.name, ...(nodeLabels && { labels: nodeLabels }) },
+    ifName: attachment.ifName,
+    network,
+    cluster,
+    ...(network.matchMasterSubnet === true ? { masterAddresses: { problem: noMaster(network) } } : {}),
+  };
+  if (!needsController(request, catalogue)) return request;
+  return { ...request, pod: { ...request.pod, controller: await surroundings.controllerOf(pod) } };
+}
+
+const noMaster = ({ madeBy = 'nobody' }: NetworkConf): string =>
+  madeBy === '"sriov"' || madeBy === '"ib-sriov"'
+    ? 'the PF behind a VF is not looked for yet by this version of Orbweaver'
+    : `match_master_subnet is for SR-IOV, and ${madeBy} makes this interface`;
+
+/** What the pod's annotations ask for this NIC. Multus passes it on only to networks that have the capability "ips". */
+async function wishesOfPod(
+  { surroundings, cluster }: ChoosePorts,
+  { attachment }: AddRequest,
+  { namespace, annotations }: Pod,
+): Promise<readonly AddressWish[]> {
+  const reading = readPodNetworks({ namespace, annotations }, cluster);
+  if (reading.outcome === 'refused') return []; // Multus attaches none of them, and selection says so where it needs to know
+  const nic = reading.networks.find(({ ifName }) => ifName === attachment.ifName);
+  const { index, ips = [], ipamClaimReference: claim } = nic ?? {};
+  const annotation = index === 0 ? defaultNetworkAnnotation : networksAnnotation;
+  return [
+    ...(ips.length > 0 ? [{ source: `ips of ${attachment.ifName} in pod annotation ${annotation}`, ips }] : []),
+    ...(claim === undefined
+      ? []
+      : [{ source: `IPAMClaim "${claim}"`, ips: await surroundings.ipamClaimIPs(namespace, claim) }]),
+  ];
+}
+
+/** A route of the pod goes to one NIC: the first that has its gateway in its network. The kernel takes no second one. */
+async function withoutRoutesOfOthers<Some extends WantedCandidates>(
+  { records }: ChoosePorts,
+  { attachment }: AddRequest,
+  families: readonly Some[],
+): Promise<readonly Some[]> {
+  if (!families.some(({ routes }) => (routes.podRoutes ?? []).length > 0)) return families;
+  const others = (await records.list(attachment.containerID))
+    .filter((record) => record.attachment.ifName !== attachment.ifName)
+    .flatMap(({ addresses }) => addresses.flatMap(({ routes }) => routes));
+  return families.map((candidates) => ({
+    ...candidates,
+    routes: {
+      ...candidates.routes,
+      podRoutes: (candidates.routes.podRoutes ?? []).filter(
+        ({ dst, gw }) => !others.some((route) => route.dst === formatCidr(dst) && route.gw === formatAddress(gw)),
+      ),
+    },
+  }));
+}
