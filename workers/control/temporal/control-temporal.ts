@@ -2,15 +2,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import { type ApplicationPoolPorts, createApplicationPoolActivities } from '../../../activities/application-pool.ts';
 import type { Log } from '../../../activities/node-ports.ts';
 import { createSweepActivities } from '../../../activities/sweep.ts';
+import type { ApplicationPoolActivities, PodAnnotations } from '../../../contracts/application-pool.ts';
+import { ProvisionError } from '../../../contracts/failures.ts';
 import type { SweepActivities } from '../../../contracts/sweep.ts';
+import type { PoolSubject } from '../../../ipam/auto-pools/pool-wish.ts';
+import type { Stickiness } from '../../../ipam/sticky-identity.ts';
 import type { ApiClient } from '../../../kube/api-client.ts';
+import { ApplicationReader } from '../../../kube/application-reader.ts';
+import { AutomaticPoolStore } from '../../../kube/automatic-pool-store.ts';
+import type { SubnetBook } from '../../../kube/subnet-book.ts';
 import { createSuspectReader } from '../../../kube/suspect-reader.ts';
 import { toApplicationFailure } from '../../../temporal-config/failure-conversion.ts';
 import { controlQueue } from '../../../temporal-config/queues.ts';
 import { loadWorkflows } from '../../load-workflows.ts';
 import { openNodeNamespace } from './node-namespace.ts';
+import { hintAtPool } from './pool-runs.ts';
 import { ensureSweepSchedule } from './sweep-schedule.ts';
 
 export interface ControlTemporalOptions {
@@ -24,6 +33,14 @@ export interface ControlTemporalOptions {
   /** Who this replica is, for people who look at Temporal. */
   readonly identity: string;
   readonly api: ApiClient;
+  /** Writes the status of SpiderSubnets; the process has one. */
+  readonly subnets: SubnetBook;
+  /** Addresses that an automatic pool has over its replicas where its application does not say how many. */
+  readonly poolSurplus: number;
+  /** Absent: StatefulSets and machines keep their addresses. */
+  readonly stickiness?: Stickiness;
+  /** Counts what sweeps come to. */
+  readonly metrics?: { counting(activities: SweepActivities): SweepActivities };
   readonly log: Log;
   /** How long a node's worker may take for an answer; absent: as configured for sweeps. */
   readonly answerMs?: number;
@@ -32,6 +49,8 @@ export interface ControlTemporalOptions {
 export interface ControlTemporal {
   /** It polls. */
   readonly isConnected: boolean;
+  /** Tells the run of an application's pool that something changed. Fails with `TemporalUnavailable`. */
+  readonly hintAtPool: (subject: PoolSubject, podAnnotations: PodAnnotations) => Promise<void>;
   /** Finishes what runs, and polls no more. */
   stop(): Promise<void>;
 }
@@ -46,6 +65,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
   const { address, log } = options;
   const stopped = new AbortController();
   let worker: Worker | undefined;
+  let control: Client | undefined;
 
   async function pollUntilStopped(): Promise<void> {
     const workflowBundle = await loadWorkflows(options.workflowBundle);
@@ -57,6 +77,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
           worker = await createControlWorker(connection, clients.nodes, workflowBundle, options);
           log.info({ address, namespace: options.controlNamespace, taskQueue: controlQueue }, 'Temporal connected');
           isAway = false;
+          control = clients.control;
           const running = worker.run();
           if (stopped.signal.aborted) worker.shutdown();
           await running;
@@ -67,6 +88,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
         isAway = true;
       } finally {
         worker = undefined;
+        control = undefined;
       }
       await sleep(reconnectMs, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
@@ -80,6 +102,10 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
     get isConnected() {
       return worker !== undefined;
     },
+    async hintAtPool(subject, podAnnotations) {
+      if (control === undefined) throw notConnected(address);
+      await hintAtPool(control, subject, podAnnotations);
+    },
     async stop() {
       stopped.abort();
       if (worker?.getState() === 'RUNNING') worker.shutdown();
@@ -87,6 +113,13 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
     },
   };
 }
+
+const notConnected = (address: string): ProvisionError =>
+  new ProvisionError({
+    type: 'TemporalUnavailable',
+    message: `Temporal at ${address} is not connected`,
+    remedy: 'See whether it runs: temporal operator cluster health',
+  });
 
 interface Clients {
   readonly control: Client;
@@ -111,11 +144,13 @@ async function withConnections(
   }
 }
 
+const uncounted = { counting: (activities: SweepActivities): SweepActivities => activities };
+
 const createControlWorker = (
   connection: NativeConnection,
   nodes: Client,
   workflowBundle: WorkflowBundleOption,
-  { controlNamespace, identity, api, answerMs }: ControlTemporalOptions,
+  { controlNamespace, identity, api, stickiness, metrics = uncounted, answerMs, ...options }: ControlTemporalOptions,
 ): Promise<Worker> =>
   Worker.create({
     connection,
@@ -123,19 +158,40 @@ const createControlWorker = (
     taskQueue: controlQueue,
     identity,
     workflowBundle,
-    activities: asTemporalActivities(
-      createSweepActivities({ ...createSuspectReader(api), ...openNodeNamespace(nodes, answerMs) }),
-    ),
-    maxCachedWorkflows: 20,
+    activities: {
+      ...asTemporalActivities(
+        metrics.counting(
+          createSweepActivities({ ...createSuspectReader(api, stickiness), ...openNodeNamespace(nodes, answerMs) }),
+        ),
+      ),
+      ...asTemporalActivities(
+        createApplicationPoolActivities(poolPorts(api, options), { surplus: options.poolSurplus }),
+      ),
+    },
+    maxCachedWorkflows: 300, // an application's pool is 0.1 MB; one that is not cached costs 8 ms of replay when it is told something
     maxConcurrentActivityTaskExecutions: 40, // a sweep asks 20 nodes at a time
+    maxConcurrentLocalActivityExecutions: 16, // looks at pools: more of them would wait for connections, against their deadlines
     workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     shutdownGraceTime: '2 seconds',
     shutdownForceTime: '10 seconds',
   });
 
+function poolPorts(api: ApiClient, { subnets, log }: Pick<ControlTemporalOptions, 'subnets' | 'log'>) {
+  const pools = new AutomaticPoolStore(api);
+  return {
+    applications: new ApplicationReader(api),
+    pools,
+    claims: pools,
+    subnets,
+    log,
+  } satisfies ApplicationPoolPorts;
+}
+
 /** Our failures cross into Temporal with their type; and a worker that shuts down does not wait for a node's answer. */
-function asTemporalActivities(activities: SweepActivities): SweepActivities {
+function asTemporalActivities<Activities extends SweepActivities | ApplicationPoolActivities>(
+  activities: Activities,
+): Activities {
   const converted =
     <Args extends unknown[], Result>(activity: (...args: Args) => Promise<Result>) =>
     async (...args: Args): Promise<Result> => {
@@ -148,5 +204,7 @@ function asTemporalActivities(activities: SweepActivities): SweepActivities {
         throw toApplicationFailure(error instanceof Error ? error : new Error(String(error)));
       }
     };
-  return { findSuspects: converted(activities.findSuspects), checkNode: converted(activities.checkNode) };
+  return Object.fromEntries(
+    Object.entries(activities).map(([name, activity]) => [name, converted(activity)]),
+  ) as unknown as Activities;
 }

@@ -1,0 +1,151 @@
+import type { ObjectMeta } from '../contracts/crds/object-meta.ts';
+import type { Family } from '../ipam/address.ts';
+import { type PoolSubject, type SeenApplication, subjectKey } from '../ipam/auto-pools/pool-wish.ts';
+import type { Application, Labels } from '../ipam/pool-request.ts';
+import {
+  poolSizeAnnotation,
+  readSubnetWish,
+  reclaimAnnotation,
+  subnetAnnotation,
+  subnetsAnnotation,
+} from '../ipam/subnet-annotation.ts';
+import type { ApiClient } from './api-client.ts';
+import {
+  type ApplicationKind,
+  type ApplicationObject,
+  applicationKinds,
+  seenApplication,
+} from './application-kinds.ts';
+import type { Log } from './log.ts';
+import { ObjectFeed } from './object-feed.ts';
+
+/** An application that wishes for pools: of each, or of each of its pods, 0.5 KB. Nothing is kept of those that wish for none. */
+export interface WishingApplication {
+  readonly identity: Omit<Application, 'uid'>;
+  readonly seen: SeenApplication;
+  /** Its kind is none of Kubernetes' own: what is known of it, its pods say. */
+  readonly isForeign: boolean;
+}
+
+export interface ApplicationFeedOptions {
+  readonly api: ApiClient;
+  readonly families: readonly Family[];
+  /** An application that wishes, or wished, for this pool came, changed or went. */
+  readonly onChange: (subject: PoolSubject) => void;
+  readonly log: Log;
+}
+
+/**
+ * Follows everything that may wish for automatic pools: Kubernetes' own kinds by their pod templates, and pods whose controller is
+ * of a kind that we do not know. Of pods only metadata is asked for, and kept only where it has a wish.
+ */
+export class ApplicationFeed {
+  readonly #options: ApplicationFeedOptions;
+  readonly #feeds: readonly ObjectFeed<ApplicationObject & { readonly metadata: Named }, WishingApplication>[];
+  /** Who wishes for each pool, by `subjectKey`: one application, or the pods of one. */
+  readonly #wishing = new Map<string, Set<WishingApplication>>();
+
+  constructor(options: ApplicationFeedOptions) {
+    this.#options = options;
+    const { api, log } = options;
+    const onChange = (_key: string, before: WishingApplication | undefined, after: WishingApplication | undefined) =>
+      this.#changed(before, after);
+    this.#feeds = [
+      ...applicationKinds.map(
+        (kind) =>
+          new ObjectFeed({
+            api,
+            log,
+            path: `/apis/${kind.apiVersion}/${kind.plural}`,
+            rowOf: (object: ApplicationObject & { readonly metadata: Named }) => wishingApplication(kind, object),
+            onChange,
+          }),
+      ),
+      new ObjectFeed({ api, log, path: '/api/v1/pods', metadataOnly: true, rowOf: wishingPod, onChange }),
+    ];
+  }
+
+  get listed(): Promise<unknown> {
+    return Promise.all(this.#feeds.map(({ listed }) => listed));
+  }
+
+  async follow(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#feeds.map((feed) => feed.follow(signal)));
+  }
+
+  /** Who wishes for this pool; of a foreign application one of its pods. */
+  wishing(key: string): WishingApplication | undefined {
+    return this.#wishing.get(key)?.values().next().value;
+  }
+
+  #changed(before: WishingApplication | undefined, after: WishingApplication | undefined): void {
+    const concerned = new Map<string, PoolSubject>();
+    for (const [key, subject] of this.#subjectsOf(before)) {
+      concerned.set(key, subject);
+      const wishing = this.#wishing.get(key);
+      if (before) wishing?.delete(before);
+      if (wishing?.size === 0) this.#wishing.delete(key);
+    }
+    for (const [key, subject] of this.#subjectsOf(after)) {
+      concerned.set(key, subject);
+      const wishing = this.#wishing.get(key) ?? new Set();
+      if (after) wishing.add(after);
+      this.#wishing.set(key, wishing);
+    }
+    // Most changes of an application are of its status.
+    if (JSON.stringify(before?.seen) === JSON.stringify(after?.seen)) return;
+    for (const subject of concerned.values()) this.#options.onChange(subject);
+  }
+
+  /** By key. A malformed wish names none: it is refused where it is used, in the pod's ADD. */
+  #subjectsOf(application: WishingApplication | undefined): readonly (readonly [string, PoolSubject])[] {
+    const reading = readSubnetWish(application?.seen.annotations ?? {});
+    if (application === undefined || reading.outcome !== 'wish') return [];
+    return reading.wish.nics.flatMap(({ ifName, subnets }) =>
+      this.#options.families.flatMap((family) => {
+        const subject = { ...application.identity, ifName, family };
+        return subnets[family] === undefined ? [] : [[subjectKey(subject), subject] as const];
+      }),
+    );
+  }
+}
+
+/** Every object that a list of a namespaced kind shows has these. */
+type Named = ObjectMeta & { readonly namespace: string };
+
+const wishAnnotations = [subnetsAnnotation, subnetAnnotation, poolSizeAnnotation, reclaimAnnotation];
+
+/** The annotations that say something about pools; undefined when none of them names a Subnet. */
+function wishIn(annotations: Labels): Labels | undefined {
+  if (annotations[subnetsAnnotation] === undefined && annotations[subnetAnnotation] === undefined) return undefined;
+  return Object.fromEntries(
+    wishAnnotations.flatMap((key) => (annotations[key] === undefined ? [] : [[key, annotations[key]]])),
+  );
+}
+
+function wishingApplication(
+  kind: ApplicationKind,
+  object: ApplicationObject & { readonly metadata: Named },
+): WishingApplication | undefined {
+  const seen = seenApplication(kind, object);
+  const annotations = wishIn(seen?.annotations ?? {});
+  if (seen === undefined || annotations === undefined) return undefined;
+  const { namespace, name } = object.metadata;
+  const identity = { apiVersion: kind.apiVersion, kind: kind.kind, namespace, name };
+  return { identity, seen: { ...seen, annotations }, isForeign: false };
+}
+
+/** The application of a pod whose controller is of a kind that we do not know (spec/ipam.md §5.3). */
+function wishingPod({ metadata }: { readonly metadata: Named }): WishingApplication | undefined {
+  const annotations = wishIn(metadata.annotations ?? {});
+  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
+  if (annotations === undefined || controller === undefined || ours.includes(controller.apiVersion)) return undefined;
+  const { apiVersion, kind, name, uid } = controller;
+  return {
+    identity: { apiVersion, kind, namespace: metadata.namespace, name },
+    seen: { uid, annotations },
+    isForeign: true,
+  };
+}
+
+const ours = ['v1', 'apps/v1', 'batch/v1'];

@@ -1,0 +1,91 @@
+import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
+import { ipClaimLabels } from '../contracts/ip-claim.ts';
+import { fromClaimName } from '../ipam/address.ts';
+import { readSeenPool, selectorOf } from '../ipam/auto-pools/pool-object.ts';
+import { isPoolOf, type PoolSubject } from '../ipam/auto-pools/pool-wish.ts';
+import type { ApiClient, ApiMethod } from './api-client.ts';
+import { ApiError, hasStatus } from './api-error.ts';
+import { labelHash } from './label-hash.ts';
+import { listObjects, listTable } from './list.ts';
+import { deadlineIn, persist } from './persist.ts';
+
+/** `changed`: somebody wrote meanwhile; `exists`: a pool of this name was there; `refused`: by admission or the schema. */
+export type PoolWrite =
+  | { readonly outcome: 'written' | 'changed' | 'exists' }
+  | { readonly outcome: 'refused'; readonly why: string };
+
+const collection = '/apis/spiderpool.spidernet.io/v2beta1/spiderippools';
+const deadlineMs = 10_000;
+/** Admission takes its time with an edit that takes addresses away: until no node remembers the pool before it (decision 017). */
+const writeMs = 15_000;
+
+/** The pools that are made for applications. Fails with `ApiServerUnavailable`. */
+export class AutomaticPoolStore {
+  readonly #api: ApiClient;
+
+  constructor(api: ApiClient) {
+    this.#api = api;
+  }
+
+  async of(subject: PoolSubject): Promise<readonly SpiderIPPool[]> {
+    const { items } = await persist('list automatic pools', deadlineIn(deadlineMs), (timeoutMs) =>
+      listObjects<SpiderIPPool>(
+        this.#api,
+        { path: collection, labelSelector: selectorOf(subject) },
+        deadlineIn(timeoutMs),
+      ),
+    );
+    return items.filter((pool) => {
+      const seen = readSeenPool(pool);
+      return seen !== undefined && isPoolOf(seen, subject);
+    });
+  }
+
+  create(pool: SpiderIPPool): Promise<PoolWrite> {
+    return this.#write('POST', collection, pool);
+  }
+
+  update(pool: SpiderIPPool): Promise<PoolWrite> {
+    return this.#write('PUT', pathOf(pool), pool);
+  }
+
+  async remove(pool: SpiderIPPool): Promise<void> {
+    const path = pathOf(pool);
+    await persist(`delete SpiderIPPool "${pool.metadata.name}"`, deadlineIn(deadlineMs), async (timeoutMs) => {
+      try {
+        const body = { preconditions: { uid: pool.metadata.uid } };
+        await this.#api.request({ method: 'DELETE', path, body, timeoutMs });
+      } catch (error) {
+        const isGone = hasStatus(error, 404) || hasStatus(error, 409); // 409: another pool has the name now
+        if (!isGone) throw error;
+      }
+    });
+  }
+
+  /** Every address of the pool that has a claim, in whatever phase. */
+  async takenOf(pool: string): Promise<ReadonlySet<bigint>> {
+    const labelSelector = `${ipClaimLabels.pool}=${labelHash(pool)}`;
+    const rows = await persist(`list IPClaims of pool "${pool}"`, deadlineIn(deadlineMs), (timeoutMs) =>
+      listTable(this.#api, { path: '/apis/orbweaver.io/v1alpha1/ipclaims', labelSelector }, deadlineIn(timeoutMs)),
+    );
+    return new Set(rows.flatMap((row) => fromClaimName(row['Name'] ?? '')?.value ?? []));
+  }
+
+  /** Refusals are answers; whatever leaves doubt is asked again: a create that took effect is then found as existing. */
+  #write(method: ApiMethod, path: string, body: SpiderIPPool): Promise<PoolWrite> {
+    return persist(`write SpiderIPPool "${body.metadata.name}"`, deadlineIn(writeMs), async (timeoutMs) => {
+      try {
+        await this.#api.request({ method, path, query: { fieldManager: 'orbweaver' }, body, timeoutMs });
+        return { outcome: 'written' };
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.reason === 'AlreadyExists') return { outcome: 'exists' };
+        if (method === 'PUT' && (error.status === 409 || error.status === 404)) return { outcome: 'changed' };
+        if ([400, 403, 409, 422].includes(error.status)) return { outcome: 'refused', why: error.message };
+        throw error;
+      }
+    });
+  }
+}
+
+const pathOf = ({ metadata }: SpiderIPPool): string => `${collection}/${encodeURIComponent(metadata.name)}`;
