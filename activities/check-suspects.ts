@@ -95,7 +95,7 @@ async function judgeHeld({ metadata, spec }: IPClaim, holder: ClaimHolder, ports
   return released('it was held for a pod that is gone');
 }
 
-async function judgeSandboxOf({ metadata }: IPClaim, holder: ClaimHolder, ports: CheckPorts): Promise<Judgement> {
+async function judgeSandboxOf({ metadata, spec }: IPClaim, holder: ClaimHolder, ports: CheckPorts): Promise<Judgement> {
   const { containerID } = holder;
   const holders = [holder, ...(await holdersOf(containerID, ports))];
   const [sandbox] = knownSandboxes(await ports.records.list(containerID), holders);
@@ -105,7 +105,11 @@ async function judgeSandboxOf({ metadata }: IPClaim, holder: ClaimHolder, ports:
   await takeAway(sandbox, ports);
   const left = await ports.claims.readWhole(metadata.name);
   if (left === undefined || left.metadata.uid !== metadata.uid) return released(because);
-  if (!left.spec.holders.some((one) => one.containerID === containerID)) return absent('another sandbox took it over');
+  if (!left.spec.holders.some((one) => one.containerID === containerID)) {
+    return spec.holders.length > 1
+      ? released(`${because}; the address stays with its other holder`)
+      : absent('another sandbox took it over');
+  }
   if (left.spec.phase === 'Held')
     return released(`${because}; the address is held for ${left.spec.identity ?? 'its pod'}`);
   return kept(`${because}, but it is still ${left.spec.phase}: what could not be done waits on disk`);

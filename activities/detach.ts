@@ -5,6 +5,7 @@ import type {
   AttachmentRecord,
   AttachmentRecords,
   ClaimStore,
+  Identities,
   Kernel,
   Log,
   OpenCalls,
@@ -15,7 +16,8 @@ import { stepLog } from './step-log.ts';
 export interface DetachPorts {
   readonly calls: OpenCalls;
   readonly records: AttachmentRecords;
-  readonly claims: Pick<ClaimStore, 'release' | 'ownOf'>;
+  readonly claims: Pick<ClaimStore, 'release' | 'ownOf' | 'identityOf'>;
+  readonly identities: Identities;
   readonly pods: PodReader;
   readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses'>;
   readonly log: Log;
@@ -53,19 +55,31 @@ const claimedAddresses = (claims: Pick<ClaimStore, 'ownOf'>, { attachment, pod }
     .flatMap(({ name }) => fromClaimName(name) ?? [])
     .map(formatAddress);
 
-/** Releases the claims of this attachment, forgets its record and answers the DEL that waits. */
+/**
+ * Releases the claims of this attachment, forgets its record and answers the DEL that waits. A sticky address is held for its
+ * identity, unless the API server says that nobody will come back for it: who cannot ask keeps it, and the sweep asks again.
+ */
 export const createReleaseAddresses =
-  ({ calls, records, claims, pods, log }: DetachPorts) =>
+  ({ calls, records, claims, identities, pods, log }: DetachPorts) =>
   async (request: DetachRequest): Promise<void> => {
     const { attachment, pod, nonce, reason } = request;
     const { containerID, ifName, network } = attachment;
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(await records.read(attachment));
     const isAlive = async (): Promise<boolean> => (await pods.find(pod))?.isAlive === true;
-    const disposition = reason === 'failed-add' ? 'undo' : (await isAlive()) ? 'hold' : 'delete';
     const held = { containerID, interface: ifName, network };
+    const withoutPod = async (): Promise<'delete' | 'end'> => {
+      const identity = claims.identityOf(held);
+      if (identity === '') return 'delete';
+      const found = (await identities.states([identity])).get(identity);
+      stepLog(log, request).info({ identity, ...found }, 'asked whether the identity of a sticky address has ended');
+      return found?.state === 'ended' ? 'end' : 'delete';
+    };
+    const disposition = reason === 'failed-add' ? 'undo' : (await isAlive()) ? 'hold' : await withoutPod();
     const released = await claims.release({ ...held, disposition });
     // The pod may have gone while its addresses were being held for it, and its watch looked a moment too early to free them.
-    if (disposition === 'hold' && !(await isAlive())) await claims.release({ ...held, disposition: 'delete' });
+    if (disposition === 'hold' && !(await isAlive())) {
+      await claims.release({ ...held, disposition: await withoutPod() });
+    }
     await records.remove(attachment);
     if (released.length > 0)
       stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');

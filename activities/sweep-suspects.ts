@@ -58,6 +58,10 @@ export function suspicionsOf(
   ];
 }
 
+/** Claims that no pod has, and that are there for an identity: whether that still wants them its owner says. */
+export const heldForIdentities = (claims: readonly ListedClaim[], pods: PodsSeen): readonly ListedClaim[] =>
+  claims.filter(({ phase, identity, pod }) => phase === 'Held' && identity !== '' && !isThere(pod, pods));
+
 /** The claim is there for the sake of its pod: not for an identity that outlives pods, and not on its way to be free. */
 const isPodsOwn = ({ phase, identity }: ListedClaim): boolean =>
   phase === 'Bound' || (phase === 'Held' && identity === '');
@@ -77,17 +81,19 @@ export function withinLimits<Item>(
   limits: { readonly suspects: number; readonly suspectsPerNode: number },
   start: number,
 ): readonly Item[] {
-  const turned = [...byNode.values()].map((items) => {
-    const first = Math.floor(start * items.length);
-    return [...items.slice(first), ...items.slice(0, first)];
-  });
+  const turned = [...byNode.values()].map((items) => beginningAt(items, start));
   const chosen: Item[] = [];
-  const nodes = Math.floor(start * turned.length);
-  const inTurn = [...turned.slice(nodes), ...turned.slice(0, nodes)];
+  const inTurn = beginningAt(turned, start);
   for (let round = 0; round < limits.suspectsPerNode; round += 1) {
     const next = inTurn.flatMap((items) => items.slice(round, round + 1));
     if (next.length === 0) break;
     chosen.push(...next.slice(0, limits.suspects - chosen.length));
   }
   return chosen;
+}
+
+/** All of them, turned so that another one is the first. */
+export function beginningAt<Item>(items: readonly Item[], start: number): readonly Item[] {
+  const first = Math.floor(start * items.length);
+  return [...items.slice(first), ...items.slice(0, first)];
 }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { PodIdentity } from '../contracts/attachment.ts';
 import type { NodeCheckRequest } from '../contracts/node-check.ts';
 import type { Suspect } from '../contracts/sweep.ts';
+import type { IdentityState } from './node-ports.ts';
 import { type CheckAnswer, createSweepActivities, type NodeState, type ReadClaim, type SweepPorts } from './sweep.ts';
 import type { OpenRun } from './sweep-suspects.ts';
 
@@ -10,7 +11,15 @@ const api0 = { namespace: 'pay', name: 'api-0', uid: 'uid-0' };
 
 /** A cluster and its Temporal, as far as a sweep looks at them. */
 class World implements SweepPorts {
-  readonly stored = new Map<string, ReadClaim & { readonly pod: PodIdentity; readonly node: string }>();
+  readonly stored = new Map<
+    string,
+    ReadClaim & { readonly pod: PodIdentity; readonly node: string; readonly identity: string }
+  >();
+  readonly ends = new Map<string, string>();
+  readonly running = new Map<string, string>();
+  readonly unproven = new Set<string>();
+  /** What is said when a claim is ended. */
+  refusal: Error | undefined;
   readonly there = new Map<string, PodIdentity>();
   readonly open = new Map<string, OpenRun>();
   readonly states = new Map<string, NodeState>();
@@ -26,19 +35,37 @@ class World implements SweepPorts {
             phase,
             pod,
             node,
+            identity,
             holders: [holder],
           },
         ]) => ({
           name,
           phase,
           pool: 'rack7-v4',
-          identity: '',
+          identity,
           node,
           pod,
           containerID: holder?.containerID ?? '',
         }),
       ),
     read: async (name: string) => this.stored.get(name),
+    end: async ({ name, uid, version }: { name: string; uid: string; version: string }) => {
+      if (this.refusal !== undefined) throw this.refusal;
+      const found = this.stored.get(name);
+      if (found?.uid !== uid || found.resourceVersion !== version) return 'changed' as const;
+      if (this.unproven.has(name)) return 'suspect' as const;
+      this.stored.delete(name);
+      return 'deleted' as const;
+    },
+  };
+  readonly identities = {
+    states: async (texts: readonly string[]) =>
+      new Map<string, IdentityState>(
+        texts.map((text) => {
+          const why = this.ends.get(text);
+          return [text, why === undefined ? { state: 'wanted' } : { state: 'ended', why }];
+        }),
+      ),
   };
   readonly pods = {
     list: async () => ({
@@ -48,6 +75,7 @@ class World implements SweepPorts {
         [...this.there.values()].some((pod) => pod.namespace === namespace && pod.name === name),
     }),
     isThere: async ({ uid }: PodIdentity) => this.there.has(uid),
+    runningUID: async (namespace: string, name: string) => this.running.get(`${namespace}/${name}`),
   };
   readonly runs = {
     listOpen: async () => [...this.open.values()],
@@ -68,7 +96,14 @@ class World implements SweepPorts {
 
   claim(name: string, pod: PodIdentity = api0, node = 'r7-n1', ...others: ReadClaim['holders']): void {
     const holders = [{ podUID: pod.uid, containerID: 'c1', node }, ...others];
-    this.stored.set(name, { uid: `uid-of-${name}`, resourceVersion: '1', phase: 'Bound', holders, pod, node });
+    const uid = `uid-of-${name}`;
+    this.stored.set(name, { uid, resourceVersion: '1', phase: 'Bound', holders, pod, node, identity: '' });
+  }
+
+  held(name: string, identity: string, node = 'r7-n1'): void {
+    this.claim(name, api0, node);
+    const claim = this.stored.get(name);
+    if (claim !== undefined) this.stored.set(name, { ...claim, phase: 'Held', identity });
   }
 
   change(name: string, change: Partial<ReadClaim>): void {
@@ -211,5 +246,73 @@ describe("the node's word", () => {
     world.answer = { outcome: 'unanswered', why: 'its worker did not answer within 20 s' };
     expect(await secondLook(suspects)).toEqual(['10.70.8.20 unanswered: its worker did not answer within 20 s']);
     expect(world.stored.size).toBe(1);
+  });
+});
+
+describe('a claim that is Held for an identity', () => {
+  const identity = 'StatefulSet/pay/api/0';
+  const gone = 'StatefulSet pay/api does not exist';
+  const both = async (meanwhile: () => void = () => undefined): Promise<readonly string[]> => {
+    const { suspects } = await firstLook();
+    meanwhile();
+    return await secondLook(suspects);
+  };
+
+  it('is left alone while somebody may come back for it', async () => {
+    world.held('10.70.8.20', identity);
+    expect((await firstLook()).suspects).toEqual([]);
+  });
+
+  it('is deleted when that has ended, without a word of its node, which may be lost', async () => {
+    world.states.set('r7-n9', 'absent');
+    world.held('10.70.8.20', identity, 'r7-n9');
+    world.ends.set(identity, gone);
+    expect(await both()).toEqual([`10.70.8.20 released: Held for ${identity}, and ${gone}`]);
+    expect(world.stored.size).toBe(0);
+    expect(world.asked).toEqual([]);
+  });
+
+  it('becomes Suspect instead when nobody has said that its last sandbox is silent', async () => {
+    world.held('10.70.8.20', identity);
+    world.ends.set(identity, gone);
+    world.unproven.add('10.70.8.20');
+    expect(await both()).toEqual([expect.stringMatching(/^10\.70\.8\.20 kept: .* it is Suspect now$/)]);
+  });
+
+  it.each<[string, string, () => void]>([
+    ['it is wanted again', `nobody says any more that ${identity} has ended`, () => world.ends.clear()],
+    ['it was taken', 'the claim was changed meanwhile', () => world.change('10.70.8.20', { resourceVersion: '2' })],
+    ['its pod is there after all', 'its pod is there', () => void world.there.set('uid-0', api0)],
+  ])('stays when %s at the second look', async (_, reason, meanwhile) => {
+    world.held('10.70.8.20', identity);
+    world.ends.set(identity, gone);
+    expect(await both(meanwhile)).toEqual([`10.70.8.20 cleared: ${reason}`]);
+    expect(world.stored.size).toBe(1);
+  });
+
+  it('§12.3 #18: stays while its pod terminates, whatever the pod says of its addresses', async () => {
+    world.held('10.70.8.20', identity);
+    world.ends.set(identity, gone);
+    world.there.set('uid-0', api0);
+    expect((await firstLook()).suspects).toEqual([]);
+  });
+
+  it('goes when the pod of its ordinal runs without it: another interface, another pool, or no network of ours', async () => {
+    world.held('10.70.8.20', identity);
+    world.running.set('pay/api-0', 'uid-of-its-successor');
+    expect(await both()).toEqual([`10.70.8.20 released: Held for ${identity}, and pod pay/api-0 runs without it`]);
+  });
+
+  it('stays when the pod that runs is the one that had it', async () => {
+    world.held('10.70.8.20', identity);
+    world.running.set('pay/api-0', 'uid-0');
+    expect((await firstLook()).suspects).toEqual([]);
+  });
+
+  it('stays, and it is said why, when it could not be deleted', async () => {
+    world.held('10.70.8.20', identity);
+    world.ends.set(identity, gone);
+    world.refusal = new Error('403 Forbidden');
+    expect(await both()).toEqual(['10.70.8.20 kept: it could not be released: 403 Forbidden']);
   });
 });

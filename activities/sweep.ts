@@ -10,8 +10,12 @@ import type {
   SweepLimits,
   SweepVerdict,
 } from '../contracts/sweep.ts';
+import { parseIdentity, podNameOf } from '../ipam/sticky-identity.ts';
+import type { Identities } from './node-ports.ts';
 import { sideBySide } from './side-by-side.ts';
 import {
+  beginningAt,
+  heldForIdentities,
   type ListedClaim,
   type OpenRun,
   type PodsSeen,
@@ -47,12 +51,28 @@ export interface SurveyPorts {
     read(name: string): Promise<ReadClaim | undefined>;
   };
   /** From a list that begins now. */
-  readonly pods: { list(): Promise<PodsSeen> };
+  readonly pods: {
+    list(): Promise<PodsSeen>;
+    /** From a read that begins now: UID of the pod of this name, if its containers run. */
+    runningUID(namespace: string, name: string): Promise<string | undefined>;
+  };
   readonly runs: { listOpen(): Promise<readonly OpenRun[]> };
   readonly nodes: { state(name: string): Promise<NodeState> };
+  readonly identities: Identities;
 }
 
 export interface SweepPorts extends SurveyPorts {
+  readonly claims: SurveyPorts['claims'] & {
+    /**
+     * Ends a claim that is Held for an identity which has ended, if it is still as it was seen: deleted, or, when nobody has said
+     * that its last sandbox is silent, `suspect`, and then of no identity.
+     */
+    end(seen: {
+      readonly name: string;
+      readonly uid: string;
+      readonly version: string;
+    }): Promise<'deleted' | 'suspect' | 'changed'>;
+  };
   readonly pods: SurveyPorts['pods'] & {
     /** From a read that begins now: a pod of this name and UID, its own or its mirror's; without a UID any of that name. */
     isThere(pod: PodIdentity): Promise<boolean>;
@@ -95,12 +115,20 @@ export const createSweepActivities = (ports: SweepPorts): SweepActivities => ({
       reason === undefined ? [] : [verdictOn(suspect, 'cleared', reason)],
     );
     const same = looks.flatMap((look) => (look.cleared === undefined ? [look.suspect] : []));
-    return [...cleared, ...(same.length === 0 ? [] : await askAbout(node, same, ports))];
+    const ofNode = same.filter(({ identity }) => identity === undefined);
+    const ended = same.filter(({ identity }) => identity !== undefined);
+    return [
+      ...cleared,
+      ...(await sideBySide(ended, readsAtOnce, (suspect) => endClaim(suspect, ports))),
+      ...(ofNode.length === 0 ? [] : await askAbout(node, ofNode, ports)),
+    ];
   },
 });
 
 /** Reads at a time of one activity: the API server has other work. */
 const readsAtOnce = 16;
+/** Owners of so many are looked at in one sweep: a cluster may have thousands of machines that are stopped. */
+const mostIdentities = 1000;
 
 /**
  * The first look: lists names, then reads the suspects among them. Claims and runs come before pods, so that a pod which is just
@@ -110,9 +138,9 @@ export async function surveyZombies(ports: SurveyPorts, limits: SweepLimits, sta
   const [claims, runs] = await Promise.all([ports.claims.list(), ports.runs.listOpen()]);
   const pods = await ports.pods.list();
   const suspicions = suspicionsOf(claims, runs, pods).map(listed);
-  const byNode = Map.groupBy(suspicions, ({ node }) => node);
+  const ended = (await endedIdentities(claims, pods, ports, start)).map(listed);
   const lost = new Map<string, string>();
-  await sideBySide([...byNode.keys()], readsAtOnce, async (node) => {
+  await sideBySide([...new Set(suspicions.map(({ node }) => node))], readsAtOnce, async (node) => {
     const why = node === '' ? 'it names no node' : lostNodes[await ports.nodes.state(node)];
     if (why !== undefined) lost.set(node, why);
   });
@@ -121,15 +149,49 @@ export async function surveyZombies(ports: SurveyPorts, limits: SweepLimits, sta
     const why = lost.get(suspect.node);
     return why === undefined ? [] : [{ ...suspect, why }];
   });
-  for (const node of lost.keys()) byNode.delete(node);
+  const open = [...suspicions.filter(({ node }) => !lost.has(node)), ...ended];
+  const byNode = Map.groupBy(open, ({ node }) => node);
   const chosen = withinLimits(byNode, limits, start);
   const read = await sideBySide(chosen, readsAtOnce, (suspicion) => sighted(suspicion, ports));
   return {
     seen: { claims: claims.length, openRuns: runs.length, pods: pods.count },
     suspects: read.flatMap((suspect) => suspect ?? []),
     left,
-    postponed: suspicions.length - left.length - chosen.length,
+    postponed: open.length - chosen.length,
   };
+}
+
+/** Held claims of identities that have ended, or whose pod runs without them. */
+async function endedIdentities(
+  claims: readonly ListedClaim[],
+  pods: PodsSeen,
+  ports: SurveyPorts,
+  start: number,
+): Promise<readonly Suspicion[]> {
+  const held = beginningAt(heldForIdentities(claims, pods), start).slice(0, mostIdentities);
+  const whys = await whyEnded(held, ports);
+  return held.flatMap((claim, at): Suspicion[] => {
+    const why = whys[at];
+    return why === undefined ? [] : [{ kind: 'claim', claim, reason: `Held for ${claim.identity}, and ${why}` }];
+  });
+}
+
+/** Of each Held claim why nobody will come back for it; undefined where somebody may, or where nobody can tell. */
+async function whyEnded(
+  held: readonly Pick<ListedClaim, 'identity' | 'pod'>[],
+  { identities, pods }: SurveyPorts,
+): Promise<readonly (string | undefined)[]> {
+  const states = await identities.states(held.map(({ identity }) => identity));
+  return await sideBySide(held, readsAtOnce, async ({ identity: text, pod }) => {
+    const found = states.get(text);
+    if (found?.state === 'ended') return found.why;
+    const identity = parseIdentity(text);
+    const podName = identity && podNameOf(identity);
+    if (identity === undefined || podName === undefined) return undefined;
+    // A pod that runs got the addresses of all its interfaces when its sandbox was made: it did not ask for this one.
+    const uid = await pods.runningUID(identity.namespace, podName);
+    return uid === undefined || uid === pod.uid ? undefined : `pod ${identity.namespace}/${podName} runs without it`;
+  });
 }
 
 /** What is not asked about because no worker can vouch for its node. */
@@ -145,8 +207,9 @@ const listed = (suspicion: Suspicion): Listed => {
     const { workflowId, runId, node, pod, containerID } = suspicion.run;
     return { kind, subject: workflowId, uid: runId, node, pod, containerID, reason };
   }
-  const { name, node, pod, containerID, pool } = suspicion.claim;
-  return { kind, subject: name, uid: '', node, pod, containerID, pool, reason };
+  const { name, phase, identity, node, pod, containerID, pool } = suspicion.claim;
+  const ofIdentity = phase === 'Held' && identity !== '' ? { identity } : {};
+  return { kind, subject: name, uid: '', node, pod, containerID, pool, reason, ...ofIdentity };
 };
 
 /** The suspect as it is now; undefined when a claim is not any more what its list showed, or somebody else holds it too. */
@@ -162,8 +225,9 @@ async function sighted(suspect: Listed, { claims }: SurveyPorts): Promise<Suspec
 }
 
 /** Why the second look frees it of suspicion; undefined when it looks as it did at the first. */
-async function whyCleared(suspect: Suspect, { claims, runs, pods }: SweepPorts): Promise<string | undefined> {
-  const { kind, subject, uid, version, pod } = suspect;
+async function whyCleared(suspect: Suspect, ports: SweepPorts): Promise<string | undefined> {
+  const { claims, runs, pods } = ports;
+  const { kind, subject, uid, version, pod, identity } = suspect;
   if (kind === 'run') {
     if (!(await runs.isOpen(subject, uid))) return 'the run has ended';
   } else {
@@ -172,7 +236,23 @@ async function whyCleared(suspect: Suspect, { claims, runs, pods }: SweepPorts):
     if (claim.uid !== uid) return 'the claim was made anew';
     if (claim.resourceVersion !== version) return 'the claim was changed meanwhile';
   }
-  return (await pods.isThere(pod)) ? 'its pod is there' : undefined;
+  if (await pods.isThere(pod)) return 'its pod is there';
+  if (identity === undefined) return undefined;
+  const [why] = await whyEnded([{ identity, pod }], ports);
+  return why === undefined ? `nobody says any more that ${identity} has ended` : undefined;
+}
+
+async function endClaim(suspect: Suspect, { claims }: SweepPorts): Promise<SweepVerdict> {
+  const { subject: name, uid, version, reason } = suspect;
+  try {
+    const end = await claims.end({ name, uid, version });
+    if (end === 'changed') return verdictOn(suspect, 'cleared', 'the claim was changed meanwhile');
+    if (end === 'deleted') return verdictOn(suspect, 'released', reason);
+    return verdictOn(suspect, 'kept', `${reason}; nobody has said that its sandbox is silent: it is Suspect now`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return verdictOn(suspect, 'kept', `it could not be released: ${why}`);
+  }
 }
 
 async function askAbout(

@@ -1,5 +1,6 @@
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimPhase } from '../contracts/ip-claim.ts';
+import { parseIdentity } from '../ipam/sticky-identity.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Log } from './log.ts';
 import { ObjectFeed } from './object-feed.ts';
@@ -12,11 +13,13 @@ export interface ClaimRow {
   readonly phase: ClaimPhase;
   /** Unix time. */
   readonly createdAtSeconds: number;
+  /** What it sticks to, if it does. */
+  readonly identity?: string;
   readonly holders: readonly HolderRow[];
 }
 
 export interface HolderRow {
-  /** Namespace/name. */
+  /** Namespace/name of the pod; of a KubeVirt machine its own, whose pods come and go. */
   readonly pod: string;
   readonly podUID: string;
   readonly interface: string;
@@ -78,6 +81,16 @@ export class ClaimFeed {
     return this.#byPod.keys();
   }
 
+  /** Whether there is a claim of this name. */
+  has(name: string): boolean {
+    return this.#feed.rows.has(name);
+  }
+
+  /** One for each claim. */
+  *phases(): Iterable<ClaimPhase> {
+    for (const { phase } of this.#feed.rows.values()) yield phase;
+  }
+
   #add(row: ClaimRow): void {
     const rows = this.#byPool.get(row.pool);
     if (rows) rows.add(row);
@@ -97,13 +110,16 @@ export class ClaimFeed {
   }
 
   #rowOf({ metadata, spec }: IPClaim): ClaimRow {
+    const identity = spec.identity === undefined ? undefined : parseIdentity(spec.identity);
+    const machine = identity?.kind === 'VirtualMachineInstance' ? identity : undefined;
     return {
       address: spec.address,
       pool: this.#word(spec.pool),
       phase: spec.phase,
       createdAtSeconds: Date.parse(metadata.creationTimestamp ?? '') / 1000,
+      ...(spec.identity === undefined ? {} : { identity: spec.identity }),
       holders: spec.holders.map(({ namespace, pod, podUID, interface: nic, node }) => ({
-        pod: [namespace, pod].join('/'), // a flat string: a template would keep its parts, too
+        pod: [namespace, machine?.name ?? pod].join('/'), // a flat string: a template would keep its parts, too
         podUID,
         interface: this.#word(nic),
         node: this.#word(node),

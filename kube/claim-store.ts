@@ -1,6 +1,6 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import { ProvisionError } from '../contracts/failures.ts';
-import { type ClaimHolder, type ClaimPhase, ipClaimLabels } from '../contracts/ip-claim.ts';
+import { type ClaimHolder, ipClaimLabels } from '../contracts/ip-claim.ts';
 import {
   type AfterRelease,
   afterRelease,
@@ -10,9 +10,10 @@ import {
 } from './after-release.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus, leavesDoubt, neverSent } from './api-error.ts';
+import { claimLabels, withSpec } from './claim-labels.ts';
 import { inTurn } from './in-turn.ts';
 import { labelHash } from './label-hash.ts';
-import { listTable } from './list.ts';
+import { listTable, type TableRow } from './list.ts';
 import type { Log } from './log.ts';
 import { type OwnClaim, OwnClaims, writeLimitSeconds } from './own-claims.ts';
 import { deadlineIn, persist } from './persist.ts';
@@ -36,6 +37,8 @@ export interface TakeRequest {
   readonly address: string;
   readonly pool: string;
   readonly holder: ClaimHolder;
+  /** What the address sticks to; absent for a pod that has no identity. */
+  readonly identity?: string | undefined;
   readonly deadlineMs?: number;
 }
 
@@ -46,13 +49,6 @@ export interface TakenNames {
   readonly suspects: ReadonlySet<string>;
   /** Unix time at which the list began. */
   readonly beganAtMs: number;
-}
-
-/** A claim with what a decision about its holder needs. */
-export interface ReadClaim {
-  readonly phase: ClaimPhase;
-  readonly pool: string;
-  readonly holder: ClaimHolder;
 }
 
 const collection = '/apis/orbweaver.io/v1alpha1/ipclaims';
@@ -73,6 +69,8 @@ export class ClaimStore {
   readonly #own: OwnClaims;
   readonly #oneAtATime = inTurn();
   readonly #taken = new Map<string, SharedRead<Omit<TakenNames, 'beganAtMs'>>>();
+  /** By identity. */
+  readonly #kept = new Map<string, SharedRead<readonly KeptClaim[]>>();
   #isLoaded = false;
 
   constructor({ api, node, log, now = Date.now, deadlineMs = 2000 }: ClaimStoreOptions) {
@@ -86,13 +84,19 @@ export class ClaimStore {
 
   /** Lists this node's claims. Must have succeeded once before anything asks for own claims. */
   async loadOwn({ deadlineMs = this.#deadlineMs } = {}): Promise<void> {
-    const labelSelector = `${ipClaimLabels.node}=${labelHash(this.#node)}`;
-    const rows = await persist("list this node's IPClaims", deadlineIn(deadlineMs), (timeoutMs) =>
-      listTable(this.#api, { path: collection, labelSelector }, deadlineIn(timeoutMs)),
-    );
+    const list = (label: string, isShort: boolean): Promise<readonly TableRow[]> =>
+      persist("list this node's IPClaims", deadlineIn(deadlineMs), (timeoutMs) =>
+        listTable(
+          this.#api,
+          { path: collection, labelSelector: `${label}=${labelHash(this.#node)}`, isShort },
+          deadlineIn(timeoutMs),
+        ),
+      );
+    const [rows, shared] = await Promise.all([list(ipClaimLabels.node, false), list(ipClaimLabels.secondNode, true)]);
     for (const row of rows) this.#own.addListed(row);
+    await Promise.all(shared.map((row) => this.readWhole(row['Name'] ?? ''))); // columns show the first holder only
     this.#isLoaded = true;
-    this.#log.info({ claims: rows.length }, 'own claims listed');
+    this.#log.info({ claims: rows.length + shared.length }, 'own claims listed');
   }
 
   /** Claims of this node as remembered: a hint, every use of which ends in a write. */
@@ -119,32 +123,54 @@ export class ClaimStore {
     return this.own().filter((claim) => claim.containerID === containerID);
   }
 
-  /** The claim as it is now; undefined when there is none. */
-  async read(name: string): Promise<ReadClaim | undefined> {
-    const claim = await persist(`read IPClaim "${name}"`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
-      this.#get(name, timeoutMs),
-    );
-    const [holder] = claim?.spec.holders ?? [];
-    return claim && holder && { phase: claim.spec.phase, pool: claim.spec.pool, holder };
+  /** What the addresses of an attachment stick to; empty when nothing that it holds here is sticky. */
+  identityOf(attachment: ClaimingAttachment): string {
+    return this.own().find((claim) => claim.identity !== '' && isHeldBy(claim, attachment))?.identity ?? '';
   }
 
   /**
-   * Takes an address: creates its claim or, when that names this pod and interface and is Held, takes it over. `taken`: the
-   * address is somebody else's, or Bound to another sandbox of this pod (then `ownOf` shows it from now on).
+   * Names of the claims that an identity's interface has, of both families. Those of this node are known; `elsewhere` asks the API
+   * server, with a list that began after `notBeforeMs` (Unix time) and that all who ask for this identity share. The API server
+   * looks at every claim for it, so only pods that have an identity ask, and only when their own node knows nothing.
+   */
+  async keptFor(
+    identity: string,
+    interfaceName: string,
+    elsewhere?: { readonly notBeforeMs: number },
+  ): Promise<readonly string[]> {
+    if (elsewhere === undefined) {
+      const own = this.own().filter((claim) => claim.identity === identity && claim.interface === interfaceName);
+      return own.map(({ name }) => name);
+    }
+    if (this.#kept.size > mostRemembered) this.#kept.clear();
+    const read = this.#kept.get(identity) ?? new SharedRead(() => this.#listKept(identity), this.#now);
+    this.#kept.set(identity, read);
+    const { value } = await read.begunAfter(elsewhere.notBeforeMs);
+    return value.filter((claim) => claim.interface === interfaceName).map(({ name }) => name);
+  }
+
+  /**
+   * Takes an address: creates its claim or, when that is Held for this interface of this pod or of its identity, takes it over.
+   * `taken`: the address is somebody else's, or Bound to another sandbox of this pod (then `ownOf` shows it from now on).
    *
    * A create without an answer is repeated under the same name until there is one. When the deadline comes first, the claim
    * is remembered as doubtful, so that the release of this sandbox looks for it.
    */
-  async take({ name, address, pool, holder, deadlineMs = this.#deadlineMs }: TakeRequest): Promise<'ours' | 'taken'> {
+  async take(request: TakeRequest): Promise<'ours' | 'taken'> {
+    const { name, address, pool, holder, identity, deadlineMs = this.#deadlineMs } = request;
     const deadline = deadlineIn(deadlineMs);
+    const spec: IPClaimSpec = {
+      address,
+      pool,
+      phase: 'Bound',
+      holders: [holder],
+      ...(identity === undefined ? {} : { identity }),
+    };
     const wanted: IPClaim = {
       apiVersion: 'orbweaver.io/v1alpha1',
       kind: 'IPClaim',
-      metadata: {
-        name,
-        labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) },
-      },
-      spec: { address, pool, phase: 'Bound', holders: [holder] },
+      metadata: { name, labels: claimLabels(spec) },
+      spec,
     };
     return this.#oneAtATime(turnOf(name, holder), () =>
       this.#minding(name, holder, (sent) =>
@@ -159,7 +185,8 @@ export class ClaimStore {
             const found = await this.#get(name, timeoutMs);
             if (found === undefined) throw refusal; // freed between the two: create it again
             if (isOurs(found, holder)) return 'ours';
-            return isHeldFor(found, holder) ? this.#takeOver(found, holder, sent, timeoutMs) : 'taken';
+            if (!isHeldFor(found, holder, identity)) return 'taken';
+            return await this.#takeOver(found, { holder, identity }, sent, timeoutMs);
           }
         }),
       ),
@@ -167,25 +194,23 @@ export class ClaimStore {
   }
 
   /**
-   * Takes over a claim that is Held for this pod, or Bound to a sandbox of it that the caller proved gone or undone. `lost`:
-   * it is no longer as the caller knows it.
-   *
-   * @param previousContainerID The sandbox that the claim named when the caller looked.
+   * Takes over a claim, as the caller decided on what it saw: what is seen is the condition of the write. `lost`: it has changed
+   * since then. `isJoining`: beside its holder, not instead of it.
    */
-  async adopt(name: string, holder: ClaimHolder, previousContainerID: string): Promise<'ours' | 'lost'> {
+  async adopt(seen: IPClaim, taker: Taker): Promise<'ours' | 'lost'> {
+    const { name, resourceVersion } = seen.metadata;
+    const { holder } = taker;
     const deadline = deadlineIn(this.#deadlineMs);
-    const isAsKnown = ({ spec: { phase, holders, unproven } }: IPClaim): boolean =>
-      (phase === 'Held' || phase === 'Bound') &&
-      unproven !== true && // its taker must probe first
-      holders.length === 1 &&
-      holders.every(({ podUID, containerID }) => podUID === holder.podUID && containerID === previousContainerID);
+    let asSeen: IPClaim | undefined = seen;
     return this.#oneAtATime(turnOf(name, holder), () =>
       this.#minding(name, holder, (sent) =>
         persist(`take over IPClaim "${name}"`, deadline, async (timeoutMs) => {
-          const found = await this.#get(name, timeoutMs);
+          const found = asSeen ?? (await this.#get(name, timeoutMs)); // after a write that was lost, or came too late
+          asSeen = undefined;
           if (found === undefined) return 'lost';
           if (isOurs(found, holder)) return 'ours';
-          return isAsKnown(found) ? this.#takeOver(found, holder, sent, timeoutMs) : 'lost';
+          if (found.metadata.resourceVersion !== resourceVersion) return 'lost';
+          return await this.#takeOver(found, taker, sent, timeoutMs);
         }),
       ),
     );
@@ -220,11 +245,11 @@ export class ClaimStore {
     return released;
   }
 
-  /** Gives back one claim of a sandbox whose address turned out not to be usable; nothing when it names another. */
+  /** Gives back one claim of a sandbox whose address turned out not to be usable, sticky or not; nothing when it names another. */
   async giveBack(name: string, containerID: string): Promise<void> {
     const ofThisSandbox = (spec: IPClaimSpec): AfterRelease => {
       const holder = spec.holders.find((one) => one.containerID === containerID);
-      return holder ? afterRelease(spec, holder, 'delete') : { outcome: 'nothing to release' };
+      return holder ? afterRelease(spec, holder, 'end') : { outcome: 'nothing to release' };
     };
     await this.#change(name, ofThisSandbox, `give back IPClaim "${name}"`);
   }
@@ -246,6 +271,12 @@ export class ClaimStore {
    * The taken addresses of a pool, by the name of their claims, from a list that began after `notBeforeMs` (Unix time). One
    * list per pool runs at a time and is shared by everybody who waits for it.
    */
+  /** Names of the pool's claims as its last list showed them, if it began at most 30 s ago; no read. */
+  recallTaken(pool: string): ReadonlySet<string> | undefined {
+    const last = this.#taken.get(pool)?.last;
+    return last && last.beganAtMs > this.#now() - recallMs ? last.value.names : undefined;
+  }
+
   async takenNames(pool: string, { notBeforeMs }: { readonly notBeforeMs: number }): Promise<TakenNames> {
     const read = this.#taken.get(pool) ?? new SharedRead(() => this.#listTaken(pool), this.#now);
     this.#taken.set(pool, read);
@@ -267,17 +298,27 @@ export class ClaimStore {
     return { names: namesOf(rows), suspects: namesOf(rows.filter((row) => row['Phase'] === 'Suspect')) };
   }
 
-  async #takeOver(found: IPClaim, holder: ClaimHolder, sent: Sent, timeoutMs: number): Promise<'ours'> {
-    const { until: _, ...spec } = found.spec;
-    const labels = { ...found.metadata.labels, [ipClaimLabels.node]: labelHash(holder.node) };
-    const body: IPClaim = {
-      ...found,
-      metadata: { ...found.metadata, labels },
-      spec: { ...spec, phase: 'Bound', holders: [holder], kept: true },
-    };
+  async #listKept(identity: string): Promise<readonly KeptClaim[]> {
+    const labelSelector = `${ipClaimLabels.identity}=${labelHash(identity)}`;
+    const rows = await persist(`list the IPClaims of ${identity}`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
+      listTable(this.#api, { path: collection, labelSelector, isShort: true }, deadlineIn(timeoutMs)),
+    );
+    return rows.map((row) => ({ name: row['Name'] ?? '', interface: row['NIC'] ?? '' }));
+  }
+
+  async #takeOver(found: IPClaim, taker: Taker, sent: Sent, timeoutMs: number): Promise<'ours'> {
+    const { holder, identity, isJoining = false } = taker;
+    const { until: _, unproven: __, identity: ___, holders, ...spec } = found.spec;
+    const body = withSpec(found, {
+      ...spec,
+      phase: 'Bound',
+      holders: isJoining ? [...holders, holder] : [holder],
+      kept: true,
+      ...(identity === undefined ? {} : { identity }),
+    });
     this.#own.see(await sent(this.#put(body, timeoutMs)));
     this.#log.info(
-      { claim: found.metadata.name, podUID: holder.podUID, containerID: holder.containerID },
+      { claim: found.metadata.name, podUID: holder.podUID, containerID: holder.containerID, identity, isJoining },
       'claim taken over',
     );
     return 'ours';
@@ -313,7 +354,7 @@ export class ClaimStore {
       if (found === undefined || next.outcome === 'nothing to release') return isInDoubt;
       try {
         if (next.outcome === 'delete') return (await this.#delete(found, timeoutMs)) || isInDoubt;
-        this.#own.see(await this.#put({ ...found, spec: next.spec }, timeoutMs));
+        this.#own.see(await this.#put(withSpec(found, next.spec), timeoutMs));
         return true;
       } catch (error) {
         isInDoubt ||= leavesDoubt(error);
@@ -392,6 +433,8 @@ export class ClaimStore {
 
 /** One try of the undo of an ADD. It is repeated for half an hour; but its caller has waited for the API server already. */
 const undoLimitMs = 500;
+/** For so long a list says where to look last. What was released meanwhile is found again once nothing else is free. */
+const recallMs = 30_000;
 
 const stillInDoubt = (name: string): ProvisionError =>
   new ProvisionError({
@@ -399,6 +442,23 @@ const stillInDoubt = (name: string): ProvisionError =>
     message: `Cannot release IPClaim "${name}" yet: the API server did not answer its create, and may still carry it out`,
     remedy: `None: it is looked for again until it cannot be made any more, ${writeLimitSeconds} s after the server is back`,
   });
+
+/** Who takes a claim over. */
+export interface Taker {
+  readonly holder: ClaimHolder;
+  /** What its address sticks to from now on; absent: to nothing. */
+  readonly identity?: string | undefined;
+  /** The claim keeps its holder: a machine migrates, and has its address on two nodes meanwhile. */
+  readonly isJoining?: boolean;
+}
+
+interface KeptClaim {
+  readonly name: string;
+  readonly interface: string;
+}
+
+/** Lists of identities that are remembered for the other family of the same ADD. */
+const mostRemembered = 1000;
 
 /** Watches over a write: without an answer it leaves doubt. */
 type Sent = <Answer>(write: Promise<Answer>) => Promise<Answer>;
@@ -412,7 +472,10 @@ const familyOf = (name: string): 4 | 6 => (name.includes('-') ? 6 : 4);
 const isOurs = ({ spec }: IPClaim, holder: ClaimHolder): boolean =>
   spec.phase === 'Bound' && spec.holders.some((found) => found.podUID === holder.podUID && isHeldBy(found, holder));
 
-const isHeldFor = ({ spec }: IPClaim, { podUID, interface: nic }: ClaimHolder): boolean =>
+const isHeldFor = ({ spec }: IPClaim, { podUID, interface: nic }: ClaimHolder, identity: string | undefined): boolean =>
   spec.phase === 'Held' &&
   spec.unproven !== true &&
-  spec.holders.every((holder) => holder.podUID === podUID && holder.interface === nic);
+  spec.holders.every(
+    (holder) =>
+      holder.interface === nic && (holder.podUID === podUID || (identity !== undefined && spec.identity === identity)),
+  );

@@ -67,6 +67,37 @@ describe('the addresses of a pod', () => {
   });
 });
 
+describe('the addresses of what outlives its pods', () => {
+  it('name their owner, which need not be asked for', () => {
+    const held = claim('10.70.8.20/22', { phase: 'Held', identity: 'StatefulSet/pay/api/0' });
+    expect(addresses(held)).toMatchObject({
+      uid: 'uid-0',
+      owner: { ownerControllerType: 'StatefulSet', ownerControllerName: 'api' },
+    });
+    expect(addresses(claim('10.70.8.20/22'))?.owner).toBeUndefined();
+  });
+
+  it('are those of the pod that a machine migrates to', () => {
+    const identity = 'VirtualMachineInstance/pay/vm-1';
+    const holders = [holder({ pod: 'pay/vm-1' }), holder({ pod: 'pay/vm-1', podUID: 'uid-1', node: 'r7-n2' })];
+    const shared = [claim('10.70.8.20/22', { identity, holders }), claim('fd00:70::9/64', { identity, holders })];
+    expect(podAddresses('pay/vm-1', shared)).toEqual({
+      uid: 'uid-1',
+      node: 'r7-n2',
+      interfaces: [
+        {
+          interface: 'eth0',
+          ipv4: '10.70.8.20/22',
+          ipv4Pool: 'rack7-v4',
+          ipv6: 'fd00:70::9/64',
+          ipv6Pool: 'rack7-v6',
+        },
+      ],
+      owner: { ownerControllerType: 'VirtualMachineInstance', ownerControllerName: 'vm-1' },
+    });
+  });
+});
+
 describe('the status of an endpoint', () => {
   const pools = new Map([
     ['rack7-v4', { gateway: '10.70.8.1', routes: [{ dst: '10.0.0.0/8', gw: '10.70.8.2' }] }],

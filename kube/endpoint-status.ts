@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { SpiderEndpointStatus } from '../contracts/crds/spiderendpoint.ts';
 import type { SpiderIPPoolSpec } from '../contracts/crds/spiderippool.ts';
+import { parseIdentity } from '../ipam/sticky-identity.ts';
 import type { ClaimRow, HolderRow } from './claim-feed.ts';
 
 /** Who has the addresses, and which: what the claims say of one pod. */
@@ -8,6 +9,8 @@ export interface PodAddresses {
   readonly uid: string;
   readonly node: string;
   readonly interfaces: readonly InterfaceAddresses[];
+  /** What the addresses stick to: it outlives the pod, which need not be there any more. */
+  readonly owner?: Owner;
 }
 
 export interface InterfaceAddresses {
@@ -30,18 +33,28 @@ export interface Owner {
 
 /**
  * What the claims say of the pod of this name; undefined when none says anything. Bound and Held claims are a pod's; the other
- * phases are nobody's any more. When two pods had the name one after the other, it is the one that got a Bound claim last.
+ * phases are nobody's any more. When two pods had the name one after the other, it is the one that got a Bound claim last; while
+ * a machine migrates, it is the pod that it migrates to.
  *
- * @param pod Namespace/name.
+ * @param pod Namespace/name of a pod, or of a KubeVirt machine.
  */
 export function podAddresses(pod: string, claims: readonly ClaimRow[]): PodAddresses | undefined {
   const held = claims
-    .flatMap((claim) => claim.holders.filter((holder) => holder.pod === pod).map((holder) => ({ claim, holder })))
+    .flatMap((claim) => {
+      const holder = claim.holders.findLast((one) => one.pod === pod);
+      return holder === undefined ? [] : [{ claim, holder }];
+    })
     .filter(({ claim }) => claim.phase === 'Bound' || claim.phase === 'Held');
   const [newest] = held.toSorted((a, b) => rank(b.claim) - rank(a.claim) || compare(a.claim.address, b.claim.address));
   if (newest === undefined) return undefined;
   const { podUID: uid, node } = newest.holder;
-  return { uid, node, interfaces: interfacesOf(held.filter(({ holder }) => holder.podUID === uid)) };
+  const owner = parseIdentity(newest.claim.identity ?? '');
+  return {
+    uid,
+    node,
+    interfaces: interfacesOf(held.filter(({ holder }) => holder.podUID === uid)),
+    ...(owner && { owner: { ownerControllerType: owner.kind, ownerControllerName: owner.name } }),
+  };
 }
 
 const rank = ({ phase, createdAtSeconds }: ClaimRow): number => createdAtSeconds + (phase === 'Bound' ? 2 ** 52 : 0);

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SpiderEndpoint } from '../contracts/crds/spiderendpoint.ts';
+import type { Application } from '../ipam/pool-request.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus } from './api-error.ts';
 import type { ClaimRow } from './claim-feed.ts';
@@ -17,6 +18,7 @@ import type { Log } from './log.ts';
 import { ObjectFeed } from './object-feed.ts';
 import { PacedWork } from './paced-work.ts';
 import { failureLog } from './publish-failure.ts';
+import { type SpiderpoolEndpoint, spiderpoolsOwn } from './spiderpool-endpoints.ts';
 import { TopControllers } from './top-controller.ts';
 
 const group = '/apis/spiderpool.spidernet.io/v2beta1';
@@ -29,6 +31,8 @@ interface EndpointRow {
   readonly uid: string;
   /** Of what it says about addresses. */
   readonly fingerprint: string | undefined;
+  /** Written by Spiderpool, and not by us since. */
+  readonly spiderpools?: SpiderpoolEndpoint;
 }
 
 export interface EndpointPublisherOptions {
@@ -42,7 +46,10 @@ export interface EndpointPublisherOptions {
   readonly log: Log;
 }
 
-/** Keeps one SpiderEndpoint for each pod that has addresses, named as the pod: at most one write a second for each. */
+/**
+ * Keeps one SpiderEndpoint for each pod that has addresses, named as the pod, or as the machine that runs in it: at most one write a
+ * second for each. One of a StatefulSet or a machine stays while its addresses are held.
+ */
 export class EndpointPublisher {
   readonly #options: EndpointPublisherOptions;
   readonly #feed: ObjectFeed<SpiderEndpoint, EndpointRow>;
@@ -52,7 +59,9 @@ export class EndpointPublisher {
 
   constructor(options: EndpointPublisherOptions) {
     this.#options = options;
-    this.#controllers = new TopControllers(options.request);
+    this.#controllers = new TopControllers(<Answer>(request: Parameters<LeaderRequest>[0]) =>
+      options.request<Answer>(request).catch(undefinedWhenAbsent),
+    );
     this.#feed = new ObjectFeed({
       api: options.api,
       path: `${group}/spiderendpoints`,
@@ -60,6 +69,7 @@ export class EndpointPublisher {
       rowOf: ({ metadata, status }: SpiderEndpoint) => ({
         uid: metadata.uid ?? '',
         fingerprint: publishedFingerprint(status),
+        ...spiderpoolsOwn(metadata, status),
       }),
       onChange: (pod) => this.concern(pod),
     });
@@ -73,6 +83,11 @@ export class EndpointPublisher {
 
   get listed(): Promise<void> {
     return this.#feed.listed;
+  }
+
+  /** Endpoints that Spiderpool wrote and nobody else since. */
+  *ofSpiderpool(): Iterable<SpiderpoolEndpoint> {
+    for (const { spiderpools } of this.#feed.rows.values()) if (spiderpools !== undefined) yield spiderpools;
   }
 
   follow(signal: AbortSignal): Promise<void> {
@@ -129,7 +144,7 @@ export class EndpointPublisher {
     const live = this.#feed.rows.has(pod)
       ? await this.#options.request<SpiderEndpoint>({ method: 'GET', path }).catch(undefinedWhenAbsent)
       : undefined;
-    const owner = ownerIn(live, wanted.uid) ?? (await this.#controllers.of(namespace, name));
+    const owner = wanted.owner ?? ownerIn(live, wanted.uid) ?? toOwner(await this.#controllers.of(namespace, name));
     const status = endpointStatus(wanted, live?.status, this.#options.pools(), owner);
     const { resourceVersion } = live?.metadata ?? {};
     await this.#options.request({
@@ -145,9 +160,18 @@ export class EndpointPublisher {
     });
   }
 
+  /** Spiderpool's, which nobody is left to take away. */
+  async #takeFinalizersFrom(path: string): Promise<void> {
+    const live = await this.#options.request<SpiderEndpoint>({ method: 'GET', path }).catch(undefinedWhenAbsent);
+    if (live === undefined) return;
+    const body = { ...live, metadata: { ...live.metadata, finalizers: [] } };
+    await this.#options.request({ method: 'PUT', path, body });
+  }
+
   async #remove(pod: string): Promise<void> {
     const { collection, name } = placeOf(pod);
-    const uid = this.#feed.rows.get(pod)?.uid;
+    const { uid, spiderpools } = this.#feed.rows.get(pod) ?? {};
+    if (spiderpools !== undefined) await this.#takeFinalizersFrom(`${collection}/${name}`);
     await this.#options
       .request({ method: 'DELETE', path: `${collection}/${name}`, body: { preconditions: { uid } } })
       .catch(undefinedWhenAbsent);
@@ -158,6 +182,8 @@ function placeOf(pod: string): { readonly collection: string; readonly namespace
   const [namespace = '', name = ''] = pod.split('/');
   return { collection: `${group}/namespaces/${namespace}/spiderendpoints`, namespace, name };
 }
+
+const toOwner = ({ kind, name }: Application): Owner => ({ ownerControllerType: kind, ownerControllerName: name });
 
 /** A pod's controller does not change, so it is read once for each pod. */
 function ownerIn(endpoint: SpiderEndpoint | undefined, podUID: string): Owner | undefined {

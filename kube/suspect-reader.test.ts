@@ -79,6 +79,68 @@ describe('one pod', () => {
   });
 });
 
+describe('the pod of a name', () => {
+  const { api } = serverOf({
+    '/api/v1/namespaces/pay/pods/api-0': { metadata: { uid: 'uid-0' }, status: { phase: 'Running' } },
+    '/api/v1/namespaces/pay/pods/api-1': { metadata: { uid: 'uid-1' }, status: { phase: 'Pending' } },
+  });
+  it.each([
+    ['api-0', 'uid-0'],
+    ['api-1', undefined],
+    ['api-2', undefined],
+  ])('%s runs with UID %s', async (name, uid) => {
+    expect(await createSuspectReader(api).pods.runningUID('pay', name)).toBe(uid);
+  });
+});
+
+describe('a claim whose identity has ended', () => {
+  const path = '/apis/orbweaver.io/v1alpha1/ipclaims/10.70.8.20';
+  const seen = { name: '10.70.8.20', uid: 'u1', version: '7' };
+  const claim = (some: object = {}, metadata: object = {}) => ({
+    metadata: { name: '10.70.8.20', uid: 'u1', resourceVersion: '7', ...metadata },
+    spec: {
+      address: '10.70.8.20/22',
+      pool: 'v4',
+      phase: 'Held',
+      holders: [],
+      identity: 'StatefulSet/pay/api/0',
+      ...some,
+    },
+  });
+
+  it('is deleted on the condition that it is as it was seen', async () => {
+    const { api, asked } = serverOf({ [path]: claim() });
+    expect(await createSuspectReader(api).claims.end(seen)).toBe('deleted');
+    expect(asked.map(({ method }) => method)).toEqual(['GET', 'DELETE']);
+    expect(asked[1]?.body).toEqual({ preconditions: { uid: 'u1', resourceVersion: '7' } });
+  });
+
+  it('becomes Suspect, and of no identity, when nobody has said that it is silent', async () => {
+    const { api, asked } = serverOf({ [path]: claim({ unproven: true }) });
+    expect(await createSuspectReader(api).claims.end(seen)).toBe('suspect');
+    const { spec, metadata } = asked[1]?.body as ReturnType<typeof claim>;
+    expect(asked[1]?.method).toBe('PUT');
+    expect(metadata.resourceVersion).toBe('7');
+    expect(spec).toEqual({
+      address: '10.70.8.20/22',
+      pool: 'v4',
+      phase: 'Suspect',
+      holders: [],
+      until: '9999-12-31T23:59:59Z',
+    });
+  });
+
+  it.each([
+    ['gone', {}],
+    ['made anew', { [path]: claim({}, { uid: 'u2' }) }],
+    ['changed', { [path]: claim({}, { resourceVersion: '8' }) }],
+  ])('is left alone when it is %s', async (_, answers) => {
+    const { api, asked } = serverOf(answers);
+    expect(await createSuspectReader(api).claims.end(seen)).toBe('changed');
+    expect(asked.map(({ method }) => method)).toEqual(['GET']);
+  });
+});
+
 describe('a node', () => {
   const nodeOf = (status?: string): object =>
     status === undefined

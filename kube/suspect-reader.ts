@@ -1,8 +1,11 @@
 import type { PodIdentity } from '../contracts/attachment.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
+import type { Stickiness } from '../ipam/sticky-identity.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus } from './api-error.ts';
+import { withSpec } from './claim-labels.ts';
+import { createIdentityReader } from './identity-reader.ts';
 import { listTable } from './list.ts';
 import { type Deadline, deadlineIn, persist } from './persist.ts';
 
@@ -34,9 +37,9 @@ export interface PodNames {
 
 /**
  * Reads the cluster for what nobody owns any more: lists of names and metadata, in pages and at the most recent state, and live
- * reads of single objects. Writes nothing. Fails with `ApiServerUnavailable`.
+ * reads of single objects. Ends what is Held for identities that have ended, and writes nothing else. Fails with `ApiServerUnavailable`.
  */
-export function createSuspectReader(api: ApiClient) {
+export function createSuspectReader(api: ApiClient, stickiness: Stickiness = everythingSticks) {
   const find = <Answer>(what: string, path: string, accept = 'application/json'): Promise<Answer | undefined> =>
     persist(`read ${what}`, deadlineIn(readMs), async (timeoutMs) => {
       try {
@@ -70,7 +73,27 @@ export function createSuspectReader(api: ApiClient) {
         const { uid = '', resourceVersion = '' } = claim.metadata;
         return { uid, resourceVersion, phase: claim.spec.phase, holders: claim.spec.holders };
       },
+
+      end: async ({ name, uid, version }: SeenClaim): Promise<'deleted' | 'suspect' | 'changed'> => {
+        const path = `${claimsPath}/${encodeURIComponent(name)}`;
+        const claim = await find<IPClaim>(`IPClaim "${name}"`, path);
+        if (claim?.metadata.uid !== uid || claim.metadata.resourceVersion !== version) return 'changed';
+        const isProven = claim.spec.unproven !== true;
+        return await persist(`end IPClaim "${name}"`, deadlineIn(readMs), async (timeoutMs) => {
+          try {
+            const preconditions = { uid, resourceVersion: version };
+            if (isProven) await api.request({ method: 'DELETE', path, body: { preconditions }, timeoutMs });
+            else await api.request({ method: 'PUT', path, body: asSuspect(claim), timeoutMs });
+            return isProven ? 'deleted' : 'suspect';
+          } catch (error) {
+            if (hasStatus(error, 404) || hasStatus(error, 409)) return 'changed';
+            throw error;
+          }
+        });
+      },
     },
+
+    identities: createIdentityReader(api, stickiness, readMs),
 
     pods: {
       list: (): Promise<PodNames> =>
@@ -80,6 +103,15 @@ export function createSuspectReader(api: ApiClient) {
         const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
         const pod = await find<MetadataOnly>(`pod ${namespace}/${name}`, path, metadataOf('PartialObjectMetadata'));
         return pod !== undefined && (uid === '' || uidsOf(pod).includes(uid));
+      },
+
+      runningUID: async (namespace: string, name: string): Promise<string | undefined> => {
+        const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+        const pod = await find<MetadataOnly & { readonly status?: { readonly phase?: string } }>(
+          `pod ${namespace}/${name}`,
+          path,
+        );
+        return pod?.status?.phase === 'Running' ? pod.metadata.uid : undefined;
       },
     },
 
@@ -93,6 +125,22 @@ export function createSuspectReader(api: ApiClient) {
       },
     },
   };
+}
+
+/** For whoever was not told the cluster's settings. */
+const everythingSticks: Stickiness = { stickyStatefulSets: true, stickyVirtualMachines: true };
+
+/** A claim as a look at it found it. */
+interface SeenClaim {
+  readonly name: string;
+  readonly uid: string;
+  readonly version: string;
+}
+
+/** Of no identity, and given to others last, after a probe. No time ends that: only the word of its node, or a person. */
+function asSuspect(claim: IPClaim): IPClaim {
+  const { identity: _, unproven: __, ...spec } = claim.spec;
+  return withSpec(claim, { ...spec, phase: 'Suspect', until: '9999-12-31T23:59:59Z' });
 }
 
 const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';

@@ -1,0 +1,98 @@
+import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
+import type { ClaimHolder } from '../contracts/ip-claim.ts';
+import { lookForProof, type ProofPorts } from './look-for-proof.ts';
+import type { ClaimStore } from './node-ports.ts';
+
+/** Who wants a claim that may be kept for it. */
+export interface Taker {
+  readonly holder: ClaimHolder;
+  /** What the pod's addresses stick to; absent for most pods. */
+  readonly identity?: string | undefined;
+  /** Its machine migrates to it, and goes on running in another pod until it is here. */
+  readonly isMigrationTarget: boolean;
+}
+
+/** What a taker may do with a claim as it stands. */
+export type WayIn =
+  /** A write of ours put this container ID there, and only such a write can. */
+  | { readonly way: 'ours' }
+  /** Its last sandbox is known to be gone. */
+  | { readonly way: 'free' }
+  /** Only once this sandbox is proven gone. `why`: who has it, one clause. */
+  | { readonly way: 'proof'; readonly of: ClaimHolder; readonly why: string }
+  /** Beside its holder. */
+  | { readonly way: 'join' }
+  | { readonly way: 'wait'; readonly of: ClaimHolder; readonly why: string }
+  /** It is not this pod's, nor its identity's; or nobody's any more. */
+  | { readonly way: 'none' };
+
+/**
+ * A claim is kept for a pod by its UID, and for an identity whatever the pod. It changes node only when it is Held, or beside its
+ * holder: what is Bound on another node ends there, with the word of that node.
+ */
+export function wayIn({ phase, holders, identity, unproven }: IPClaimSpec, taker: Taker): WayIn {
+  const { holder } = taker;
+  const [first, second] = holders;
+  const isKin = (one: ClaimHolder): boolean =>
+    one.interface === holder.interface &&
+    (one.podUID === holder.podUID || (taker.identity !== undefined && identity === taker.identity));
+  if (first === undefined || !holders.every(isKin)) return { way: 'none' };
+  if (phase === 'Held') {
+    return unproven === true
+      ? { way: 'proof', of: first, why: `nobody has said that it is silent since ${usedBy(first)}` }
+      : { way: 'free' };
+  }
+  if (phase !== 'Bound') return { way: 'none' };
+  if (holders.some((one) => isSameSandbox(one, holder))) return { way: 'ours' };
+  const why = `it is in use by ${usedBy(first)}`;
+  if (second !== undefined) return { way: 'wait', of: first, why: `${why}, and by ${usedBy(second)}` };
+  if (first.node === holder.node) return { way: 'proof', of: first, why };
+  return taker.isMigrationTarget ? { way: 'join' } : { way: 'wait', of: first, why };
+}
+
+export type TakenOver =
+  | { readonly outcome: 'ours'; readonly claim: IPClaim }
+  | { readonly outcome: 'none' }
+  | { readonly outcome: 'in use'; readonly claim: IPClaim; readonly by: ClaimHolder; readonly why: string };
+
+export interface TakeOverPorts extends ProofPorts {
+  readonly claims: Pick<ClaimStore, 'readWhole' | 'adopt'>;
+}
+
+/** Takes over a claim as it stands now, if it may. Others may write to it meanwhile: then it is looked at again. */
+export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts): Promise<TakenOver> {
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const claim = await ports.claims.readWhole(name);
+    if (claim === undefined) return { outcome: 'none' };
+    const found = wayIn(claim.spec, taker);
+    switch (found.way) {
+      case 'none':
+        return { outcome: 'none' };
+      case 'ours':
+        return { outcome: 'ours', claim };
+      case 'wait':
+        return { outcome: 'in use', claim, by: found.of, why: found.why };
+      case 'proof': {
+        const { isGone, because } = await lookForProof([found.of], ports);
+        if (!isGone) return { outcome: 'in use', claim, by: found.of, why: `${found.why}; ${because}` };
+        break;
+      }
+      case 'free':
+      case 'join':
+        break;
+    }
+    const { holder, identity } = taker;
+    const taken = await ports.claims.adopt(claim, { holder, identity, isJoining: found.way === 'join' });
+    if (taken === 'ours') return { outcome: 'ours', claim };
+  }
+  return { outcome: 'none' };
+}
+
+/** Writers of one claim are few: the DEL of its last sandbox, the sweep. */
+const mostTries = 3;
+
+const isSameSandbox = (one: ClaimHolder, other: ClaimHolder): boolean =>
+  one.podUID === other.podUID && one.containerID === other.containerID && one.network === other.network;
+
+const usedBy = ({ namespace, pod, containerID, node }: ClaimHolder): string =>
+  `pod ${namespace}/${pod} on node "${node}" (sandbox ${containerID})`;
