@@ -43,5 +43,13 @@ export function checkSandbox(text: string): string {
   return text;
 }
 
+/** Name of an interface inside a pod: at most 15 bytes, as the kernel takes it. */
+export function checkInterface(text: string): string {
+  if (!/^(?!\.{1,2}$)[^\s/:%]{1,15}$/.test(text)) {
+    throw usageError(`"${text}" is not the name of an interface`, 'As the pod has it: eth0, net1');
+  }
+  return text;
+}
+
 const isObjectName = (text: string): boolean => text.length <= 253 && subdomain.test(text);
 const namesOf = { node: 'Names: kubectl get nodes', pool: 'Names: orb pools' } as const;

@@ -5,6 +5,9 @@ import { plain } from './paint.ts';
 import { poolPage, poolRows, renderPoolPage, renderPools } from './pool-table.ts';
 import { claimOf } from './testing/claims.ts';
 import { golden } from './testing/golden.ts';
+import { wallClock } from './wall-clock.ts';
+
+const clock = wallClock(Date.parse('2026-11-21T11:00:00Z'), 'UTC');
 
 const pool = (
   name: string,
@@ -35,21 +38,27 @@ const pools = [
 const reservations = [{ metadata: { name: 'routers' }, spec: { ips: ['10.70.8.21-10.70.8.22'] } }];
 const claims = [
   claimOf('10.70.8.20', {}, { pod: 'api-0' }),
-  claimOf('10.70.8.24', { phase: 'Held' }, { pod: 'api-1' }),
+  claimOf('10.70.8.24', { phase: 'Held', identity: 'StatefulSet/pay/api/1' }, { pod: 'api-1' }),
   claimOf('10.70.8.25', { phase: 'Cooling', until: '2026-11-21T12:00:00Z' }, { pod: 'api-2' }),
+  claimOf('10.70.8.26', { phase: 'Suspect', until: '2026-11-21T12:30:00Z' }, { pod: 'api-3', node: 'r7-n2' }),
+  claimOf('10.70.8.27', { phase: 'Conflicted', until: '2026-11-22T12:00:00Z' }, { pod: 'api-4' }),
   claimOf('2001-0db8-0070-0008-0000-0000-0000-0014', { address: '2001:db8:70:8::14/64', pool: 'rack7-v6' }),
 ];
 const view = { pools, reservations, claims };
 const row = (name: string) => poolRows(view).find((one) => one.name === name);
 
 describe('the pools', () => {
-  it('count what is used, kept and still free', () => {
-    // 71 + 1 less 1 excluded; less 2 reserved and 3 claimed.
+  it('count what is used, kept, blocked, reserved and still free', () => {
+    // 71 + 1 less 1 excluded; less 2 reserved and 5 claimed.
     expect(row('rack7-v4')).toMatchObject({
       family: 4,
-      used: 2n,
+      used: 1n,
       held: 1n,
-      free: 66n,
+      cooling: 1n,
+      suspect: 1n,
+      conflicted: 1n,
+      reserved: 2n,
+      free: 64n,
       total: 71n,
       isDefault: true,
       state: 'Ready',
@@ -58,6 +67,13 @@ describe('the pools', () => {
 
   it('are exact for an IPv6 /64: the gateway and one claim are not free', () => {
     expect(row('rack7-v6')).toMatchObject({ family: 6, used: 1n, total: 2n ** 64n, free: 2n ** 64n - 2n });
+  });
+
+  it('add up: what is free, claimed by anybody and reserved is all there is', () => {
+    for (const { free = 0n, reserved = 0n, total = 0n, name } of poolRows(view)) {
+      const claimedByAnybody = { 'rack7-v4': 5n, 'rack7-v6': 1n, 'rack7-overlap': 1n, rack10: 1n }[name] ?? 0n;
+      expect({ name, sum: free + reserved + claimedByAnybody }).toEqual({ name, sum: total });
+    }
   });
 
   it('do not call an address free that an overlapping pool has claimed', () => {
@@ -89,14 +105,19 @@ describe('the pools', () => {
 describe('one pool', () => {
   it('shows who has which address', async () => {
     const page = poolPage(view, 'rack7-v4');
-    const printed = page === undefined ? '' : renderPoolPage(page, plain);
+    const printed = page === undefined ? '' : renderPoolPage(page, clock, plain);
     expect(printed).toBe(await golden('pool.txt', printed));
   });
 
   it('that is malformed shows why and what to do', async () => {
     const page = poolPage(view, 'rack7-typo');
-    const printed = page === undefined ? '' : renderPoolPage(page, plain);
+    const printed = page === undefined ? '' : renderPoolPage(page, clock, plain);
     expect(printed).toBe(await golden('pool-malformed.txt', printed));
+  });
+
+  it('says who reserves addresses of it', () => {
+    expect(poolPage(view, 'rack7-v4')?.reservations).toEqual([{ by: 'routers', count: 2n }]);
+    expect(poolPage(view, 'rack7-v6')?.reservations).toEqual([{ by: 'gateway 2001:db8:70:8::1', count: 1n }]);
   });
 
   it('is undefined when there is none of that name', () => {

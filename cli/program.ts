@@ -49,6 +49,25 @@ function createProgram(terminal: Terminal): Command {
     .action(async (name, options) => await (await import('./commands/pools.ts')).pools(name, options, terminal));
 
   program
+    .command('free')
+    .description('list the addresses of a pool that nobody has, as ranges')
+    .argument('<pool>', 'name of a pool')
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (name, options) => await (await import('./commands/free.ts')).free(name, options, terminal));
+
+  program
+    .command('why')
+    .description('tell which pools a pod would get an address from now, and why; allocates nothing')
+    .argument('<namespace/name>', 'the pod')
+    .option('--nic <name>', 'its interface', 'eth0')
+    .option('--node <name>', "as if it were on this node; the pod's own when absent")
+    .option('--network <namespace/name>', "definition of the cluster's default network (MULTUS_CLUSTER_NETWORK)")
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (name, options) => await (await import('./commands/why.ts')).why(name, options, terminal));
+
+  program
     .command('ip')
     .description('tell who has an address, and who had it')
     .argument('<address>', 'IPv4 or IPv6, in any spelling')
@@ -72,6 +91,14 @@ function createProgram(terminal: Terminal): Command {
     .addOption(kubeconfig())
     .addOption(output())
     .action(async (options) => await (await import('./commands/reclaim.ts')).reclaim(options, terminal));
+
+  program
+    .command('import')
+    .description('claim the addresses that a live Spiderpool has given; may be repeated')
+    .option('--dry-run', 'only tell what it would do')
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (options) => await (await import('./commands/import.ts')).importSpiderpool(options, terminal));
 
   program
     .command('node')

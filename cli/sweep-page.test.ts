@@ -49,6 +49,12 @@ describe('a dry run', () => {
       { workflowID: 'check/r7-n1', ask: 'is sandbox 5b1d000000000 gone? Then end the run' },
     ]);
   });
+
+  it('has no question about what is held for something that has ended', () => {
+    const held = { ...claim, identity: 'StatefulSet/pay/api/0', reason: 'Held for StatefulSet/pay/api/0, and …' };
+    const [found] = dryRunOf({ seen, suspects: [held], left: [], postponed: 0 }).suspects;
+    expect(found?.question).toEqual({ ask: 'nothing: no sandbox has it, and the sweep releases it' });
+  });
 });
 
 describe('a sweep', () => {

@@ -11,8 +11,8 @@ export interface DryRun extends Omit<Survey, 'suspects' | 'postponed'> {
 }
 
 export interface Question {
-  /** Workflow ID of the question to the node's worker. */
-  readonly workflowID: string;
+  /** Workflow ID of the question to the node's worker; absent where nobody has to be asked. */
+  readonly workflowID?: string;
   readonly ask: string;
 }
 
@@ -22,10 +22,13 @@ export const dryRunOf = ({ seen, suspects, left }: Survey): DryRun => ({
   left,
 });
 
-const questionOf = ({ kind, node, containerID }: Suspect): Question => ({
-  workflowID: nodeCheckId(node),
-  ask: `is sandbox ${shortID(containerID)} gone? Then ${kind === 'claim' ? 'release the address' : 'end the run'}`,
-});
+const questionOf = ({ kind, node, containerID, identity }: Suspect): Question =>
+  identity === undefined
+    ? {
+        workflowID: nodeCheckId(node),
+        ask: `is sandbox ${shortID(containerID)} gone? Then ${kind === 'claim' ? 'release the address' : 'end the run'}`,
+      }
+    : { ask: 'nothing: no sandbox has it, and the sweep releases it' };
 
 export function renderDryRun({ seen, suspects, left }: DryRun, paint: Paint, columns?: number): string {
   const rows = suspects.map(({ subject, pool = '–', node, pod, reason, question }) => [

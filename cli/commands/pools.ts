@@ -2,6 +2,8 @@ import { notFound } from '../cli-error.ts';
 import { openCluster } from '../cluster.ts';
 import { checkObjectName } from '../pod-name.ts';
 import { poolPage, poolRows, renderPoolPage, renderPools } from '../pool-table.ts';
+import { readPoolView } from '../pool-view.ts';
+import { wallClock } from '../wall-clock.ts';
 import { type OutputFormat, type Terminal, toJSON } from './terminal.ts';
 
 export interface PoolsOptions {
@@ -14,9 +16,7 @@ export async function pools(name: string | undefined, options: PoolsOptions, ter
   if (name !== undefined) checkObjectName('pool', name);
   const cluster = await openCluster(options.kubeconfig);
   try {
-    // Claims last: a pool may lack what was just given, but no claim can be counted in a pool that was not read.
-    const [poolObjects, reservations] = await Promise.all([cluster.pools(), cluster.reservations()]);
-    const view = { pools: poolObjects, reservations, claims: await cluster.claims() };
+    const view = await readPoolView(cluster);
     if (name === undefined) {
       const rows = poolRows(view);
       if (options.output === 'json') return terminal.print(toJSON({ items: rows }));
@@ -25,7 +25,8 @@ export async function pools(name: string | undefined, options: PoolsOptions, ter
     }
     const page = poolPage(view, name);
     if (page === undefined) throw notFound(`There is no pool "${name}"`, 'All pools: orb pools');
-    terminal.print(options.output === 'json' ? toJSON(page) : renderPoolPage(page, terminal.paint, terminal.columns));
+    if (options.output === 'json') return terminal.print(toJSON(page));
+    terminal.print(renderPoolPage(page, wallClock(Date.now()), terminal.paint, terminal.columns));
   } finally {
     await cluster.close();
   }
