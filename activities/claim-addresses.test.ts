@@ -180,6 +180,34 @@ describe('an exhausted pool', () => {
     expect(world.trace.filter((call) => call === 'claims.take').length).toBeLessThanOrEqual(4);
   });
 
+  it('is not read again soon: what it showed as taken is tried last', async () => {
+    const { world, worker, claim } = await open();
+    await fill(world, 20, 28);
+    await worker.claims.takenNames('v4', { notBeforeMs: 0 });
+    expect(await claim()).toEqual(['10.70.8.29/24']);
+    expect(world.trace.filter((call) => call === 'claims.take')).toHaveLength(1);
+    expect(world.trace).not.toContain('claims.takenNames');
+  });
+
+  it('is read again when what it showed as taken is all there is', async () => {
+    const { world, worker } = await open();
+    await fill(world);
+    await worker.claims.takenNames('v4', { notBeforeMs: 0 });
+    await world.api.request({ method: 'DELETE', path: `${claimsPath}/10.70.8.24`, timeoutMs: 1000 });
+    world.nowMs += 1000;
+    const late = { ...onlyV4, arrivedAtMs: world.nowMs };
+    expect(await worker.activities.claimAddresses(late)).toMatchObject([{ address: '10.70.8.24/24' }]);
+  });
+
+  it('is not needed to claim an address that was not tried yet', async () => {
+    const { world, claim } = await open();
+    await fill(world, 20, 28);
+    world.onMoment = ({ call, at }) => {
+      if (call === 'claims.takenNames' && at === 'before') throw new Error('the API server is too busy to list');
+    };
+    expect(await claim()).toEqual(['10.70.8.29/24']);
+  });
+
   it('is followed by the next pool that was named', async () => {
     const { world, claim } = await open(withPools(['v4', 'spare'], []));
     await fill(world);
@@ -274,7 +302,7 @@ describe('a refusal of the selection', () => {
       expect.objectContaining({
         level: 'warn',
         message: 'pools skipped',
-        fields: expect.objectContaining({ skipped: [expect.objectContaining({ name: 'nowhere' })] }),
+        fields: expect.objectContaining({ skipped: '"nowhere" does not exist' }),
       }),
     );
   });

@@ -6,37 +6,29 @@ import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam
 import { poolExhausted } from '../ipam/failures.ts';
 import { contains } from '../ipam/interval-set.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
+import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
-import { type FamilyCandidates, selectPools } from '../ipam/select-pools.ts';
+import { type Identity, identityText, migrationAnnotation, stickyIdentity } from '../ipam/sticky-identity.ts';
+import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
+import { type Candidates, type ChoosePorts, choosePools } from './choose-pools.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
-import type {
-  AttachmentRecords,
-  ClaimStore,
-  Kernel,
-  Log,
-  NodeIdentity,
-  OpenCalls,
-  OwnClaim,
-  Pod,
-  PodReader,
-  PoolReader,
-} from './node-ports.ts';
+import type { AttachmentRecords, ClaimStore, Kernel, Pod, PodReader } from './node-ports.ts';
 import { stepLog } from './step-log.ts';
+import { claimSticky } from './sticky-claim.ts';
+import { type Taker, takeOver } from './take-over.ts';
 
-export interface ClaimPorts {
-  readonly calls: OpenCalls;
+export interface ClaimPorts extends ChoosePorts {
   readonly records: AttachmentRecords;
   readonly claims: ClaimStore;
-  readonly pools: PoolReader;
   readonly pods: PodReader;
   readonly kernel: Pick<Kernel, 'namespaceState'>;
-  readonly node: NodeIdentity;
-  readonly log: Log;
 }
 
 /** After so many taken addresses, reading the pool's taken names once costs less than meeting the next one. */
 const missesBeforeListing = 3;
+/** A pool of which so many addresses in a row were taken a moment ago is nearly full: its list says more than its memory. */
+const skipsBeforeListing = 64;
 
 /** Claims an address of every family that the pod's selection rules ask for. */
 export const createClaimAddresses =
@@ -62,16 +54,13 @@ export const createClaimAddresses =
     };
     await ports.records.write({ ...fresh, addresses: [] });
     const pod = await findLivePod(ports, request);
-    const catalogue = await ports.pools.recent();
-    const selection = selectPools({ podAnnotations: pod.annotations, network }, catalogue);
-    if (selection.outcome === 'refused') throw new ProvisionError(selection.failure);
-    for (const { skipped } of selection.families) {
-      if (skipped.length > 0) stepLog(ports.log, request).warn({ skipped, source: selection.source }, 'pools skipped');
-    }
-
+    const families = await choosePools(ports, request, pod);
     const addresses: ClaimedAddress[] = [];
-    for (const candidates of selection.families) {
+    for (const candidates of families) {
       addresses.push(await new FamilyClaim(ports, request, pod, candidates).claim());
+    }
+    for (const warning of routeWarnings(families[0]?.routes.podRoutes ?? [], attachment.ifName, addresses)) {
+      stepLog(ports.log, request).warn({ warning }, 'part of what is asked for has no effect');
     }
     if (network.provides === 'interface') return addresses; // the next step writes them down, with its answer
     const doneResult = toCniResult(addresses);
@@ -104,26 +93,47 @@ class FamilyClaim {
   readonly #ports: ClaimPorts;
   readonly #request: AddRequest;
   readonly #uid: string;
-  readonly #candidates: FamilyCandidates;
+  /** What the pod's addresses stick to. */
+  readonly #identity: Identity | undefined;
+  readonly #isMigrationTarget: boolean;
+  readonly #candidates: Candidates;
   readonly #startedAtMs = performance.now();
 
-  constructor(ports: ClaimPorts, request: AddRequest, pod: Pod, candidates: FamilyCandidates) {
+  constructor(ports: ClaimPorts, request: AddRequest, pod: Pod, candidates: Candidates) {
     this.#ports = ports;
     this.#request = request;
     this.#uid = pod.uid;
+    this.#identity = stickyIdentity(pod, ports.cluster);
+    this.#isMigrationTarget = pod.annotations[migrationAnnotation] !== undefined;
     this.#candidates = candidates;
   }
 
   async claim(): Promise<ClaimedAddress> {
-    const held = await this.#claimOwn();
+    const held = (await this.#claimSticky()) ?? (await this.#claimOwn());
     if (held !== undefined) return held;
+    if (this.#candidates.refusal !== undefined) throw new ProvisionError(this.#candidates.refusal);
     const exhausted: PoolSnapshot[] = [];
     for (const pool of this.#candidates.pools) {
       const claimed = await this.#claimFrom(pool);
       if (claimed !== 'exhausted' && claimed !== 'withdrawn') return claimed;
       if (claimed === 'exhausted') exhausted.push(pool);
     }
-    throw exhausted.length > 0 ? poolExhausted(this.#candidates.family, exhausted) : this.#allWithdrawn();
+    const { family, skipped, wanted } = this.#candidates;
+    if (exhausted.length === 0) throw this.#allWithdrawn();
+    throw wanted === undefined ? poolExhausted(family, exhausted, skipped) : await this.#taken(wanted);
+  }
+
+  /** What the pod's identity has for this NIC and family comes before everything else, whichever pod of it had it last. */
+  async #claimSticky(): Promise<ClaimedAddress | undefined> {
+    if (this.#identity === undefined) return undefined;
+    const want = {
+      request: this.#request,
+      identity: this.#identity,
+      taker: this.#taker(),
+      candidates: this.#candidates,
+    };
+    const sticky = await claimSticky(want, this.#ports);
+    return sticky && this.#claimed(sticky.pool, sticky.address, 'kept');
   }
 
   /**
@@ -138,49 +148,62 @@ class FamilyClaim {
       const pool = this.#candidates.pools.find((candidate) => contains(candidate.candidates, address.value));
       if (pool === undefined) {
         if (own.phase === 'Held') await claims.releaseHeld(own.name, this.#uid);
-      } else if ((await this.#takeOver(own)) && (await this.#isStillOffered(pool, address))) {
+      } else if (
+        (await takeOver(own.name, this.#taker(), this.#ports)).outcome === 'ours' &&
+        (await this.#isStillOffered(pool, address))
+      ) {
         return this.#claimed(pool, address, 'kept');
       }
     }
     return undefined;
   }
 
-  async #takeOver(own: OwnClaim): Promise<boolean> {
-    const { claims, kernel } = this.#ports;
-    const claim = await claims.read(own.name);
-    if (claim === undefined || claim.holder.podUID !== this.#uid) return false;
-    const previous = claim.holder.containerID;
-    const isOurs = previous === this.#request.attachment.containerID && claim.phase === 'Bound';
-    if (isOurs) return true; // a write of ours put this container ID there, and only such a write can
-    const isFree =
-      claim.phase === 'Held' ||
-      (claim.phase === 'Bound' &&
-        (await kernel.namespaceState(claim.holder.netns, claim.holder.netnsCookie)) === 'gone');
-    return isFree && (await claims.adopt(own.name, this.#holder(), previous)) === 'ours';
-  }
-
   async #claimFrom(pool: PoolSnapshot): Promise<ClaimedAddress | 'exhausted' | 'withdrawn'> {
     const { calls, claims } = this.#ports;
     const { attachment, arrivedAtMs } = this.#request;
-    const claimant = { podUID: this.#uid, ifName: attachment.ifName };
+    const claimant = {
+      podUID: this.#uid,
+      ifName: attachment.ifName,
+      ...(this.#identity?.kind === 'StatefulSet' ? { preferredIndex: this.#identity.ordinal } : {}),
+    };
+    const recalled = claims.recallTaken(pool.name);
     let taken = new Set<bigint>();
     let misses = 0; // since the last list
+    let skips = 0;
     let listBeganAtMs: number | undefined;
     for (;;) {
       if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
       const pick = pickAddress(pool, taken, claimant);
       // Addresses that were met as taken one after another may never all have been taken at once: only a list can say so.
       if (pick.outcome === 'exhausted' && misses === 0 && listBeganAtMs !== undefined) return 'exhausted';
-      if (pick.outcome === 'exhausted' || (misses >= missesBeforeListing && listBeganAtMs === undefined)) {
-        const list = await claims.takenNames(pool.name, { notBeforeMs: listBeganAtMs ?? arrivedAtMs });
+      const isTedious = misses >= missesBeforeListing || skips >= skipsBeforeListing;
+      if (pick.outcome === 'exhausted' || (isTedious && listBeganAtMs === undefined)) {
+        const list = await claims
+          .takenNames(pool.name, { notBeforeMs: listBeganAtMs ?? arrivedAtMs })
+          .catch((error: unknown) => {
+            if (pick.outcome === 'exhausted') throw error;
+          });
+        if (list === undefined) {
+          // An API server that is too busy to list may still create: whatever was not tried is worth a try.
+          misses = 0;
+          skips = 0;
+          continue;
+        }
         taken = new Set(Array.from(list.names, (name) => fromClaimName(name)?.value ?? -1n));
         misses = 0;
         listBeganAtMs = list.beganAtMs;
         continue;
       }
       const { address } = pick;
-      const claimed = toClaimedAddress(pool, address, this.#request.network);
-      const want = { name: toClaimName(address), address: claimed.address, pool: pool.name, holder: this.#holder() };
+      const name = toClaimName(address);
+      if (listBeganAtMs === undefined && recalled?.has(name) === true) {
+        skips += 1;
+        taken.add(address.value);
+        continue;
+      }
+      const claimed = toClaimedAddress(pool, address, this.#candidates.routes);
+      const { holder, identity } = this.#taker();
+      const want = { name, address: claimed.address, pool: pool.name, holder, identity };
       if ((await claims.take(want)) === 'taken') {
         misses += 1;
         taken.add(address.value);
@@ -204,7 +227,17 @@ class FamilyClaim {
       { address: formatAddress(address), pool: pool.name, how, durationMs },
       'address claimed',
     );
-    return toClaimedAddress(pool, address, this.#request.network);
+    return toClaimedAddress(pool, address, this.#candidates.routes);
+  }
+
+  async #taken(wanted: WantedAddress): Promise<ProvisionError> {
+    const claim = await this.#ports.claims.readWhole(toClaimName(wanted.address));
+    const [holder] = claim?.spec.holders ?? [];
+    const by =
+      claim === undefined || holder === undefined
+        ? 'somebody had it until now'
+        : `pod ${holder.namespace}/${holder.pod} on node "${holder.node}" has it (${claim.spec.phase})`;
+    return new ProvisionError(addressTaken(wanted, by));
   }
 
   #allWithdrawn(): ProvisionError {
@@ -214,6 +247,14 @@ class FamilyClaim {
       message: `Cannot claim an IPv${this.#candidates.family} address: pool ${names} was disabled, deleted or cut just now`,
       remedy: 'None when this was meant: the runtime repeats the ADD. See kubectl get spiderippools',
     });
+  }
+
+  #taker(): Taker {
+    return {
+      holder: this.#holder(),
+      identity: this.#identity && identityText(this.#identity),
+      isMigrationTarget: this.#isMigrationTarget,
+    };
   }
 
   #holder(): ClaimHolder {

@@ -34,6 +34,8 @@ async function proofOf(place: SandboxPlace, { node, kernel }: ProofPorts): Promi
   const { netns, netnsCookie, machineID = node.machineID, bootID = node.bootID } = place;
   if (machineID !== node.machineID) return { isGone: false, because: `it is of another machine (${machineID})` };
   if (bootID !== node.bootID) return { isGone: true, because: 'this machine has booted since' };
+  // Of an imported claim nobody knows more than its pod, until this worker has found its sandbox.
+  if (netns === '') return { isGone: false, because: 'nothing says which network namespace it has' };
   switch (await kernel.namespaceState(netns, netnsCookie)) {
     case 'gone':
       return { isGone: true, because: 'its network namespace is gone' };

@@ -1,9 +1,12 @@
 import type { Attachment, PodIdentity } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
+import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import type { OwnerReference } from '../contracts/crds/object-meta.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
+import type { Application, Labels } from '../ipam/pool-request.ts';
 import type { Pool } from '../ipam/pool-snapshot.ts';
 
 /** The CNI calls that are open in this process, named by nonce. */
@@ -36,6 +39,8 @@ export interface AttachmentRecord {
 
 export interface AttachmentRecords {
   read(attachment: Attachment): Promise<AttachmentRecord | undefined>;
+  /** All, or those of one sandbox; what cannot be read is left out. */
+  list(containerID?: string): Promise<readonly AttachmentRecord[]>;
   write(record: AttachmentRecord): Promise<void>;
   remove(attachment: Attachment): Promise<void>;
 }
@@ -52,23 +57,31 @@ export interface OwnClaim {
 
 export interface ClaimStore {
   ownOf(podUID: string, ifName: string): readonly OwnClaim[];
-  take(want: { name: string; address: string; pool: string; holder: ClaimHolder }): Promise<'ours' | 'taken'>;
+  /** Names of an identity's claims for this interface: those of this node, or from a list that began after this Unix time. */
+  keptFor(identity: string, ifName: string, elsewhere?: { readonly notBeforeMs: number }): Promise<readonly string[]>;
+  /** What the addresses of an attachment stick to; empty when they do not. */
+  identityOf(held: ClaimingAttachment): string;
+  take(want: {
+    name: string;
+    address: string;
+    pool: string;
+    holder: ClaimHolder;
+    identity?: string | undefined;
+  }): Promise<'ours' | 'taken'>;
   /** The claim as it is now; undefined when it is gone. */
-  read(
-    name: string,
-  ): Promise<{ readonly phase: ClaimPhase; readonly pool: string; readonly holder: ClaimHolder } | undefined>;
-  /** Takes over a claim that is Held for this pod, or Bound to a sandbox of it that is proven gone. */
-  adopt(name: string, holder: ClaimHolder, previousContainerID: string): Promise<'ours' | 'lost'>;
-  release(want: {
-    containerID: string;
-    interface: string;
-    network: string;
-    disposition: 'delete' | 'hold' | 'undo';
-  }): Promise<readonly string[]>;
-  /** Deletes one claim if it still names this sandbox. */
+  readWhole(name: string): Promise<IPClaim | undefined>;
+  /** Takes over a claim on the condition that it is as it was seen; `isJoining`: beside its holder. */
+  adopt(
+    seen: IPClaim,
+    taker: { holder: ClaimHolder; identity?: string | undefined; isJoining?: boolean },
+  ): Promise<'ours' | 'lost'>;
+  release(want: ClaimingAttachment & { disposition: 'delete' | 'end' | 'hold' | 'undo' }): Promise<readonly string[]>;
+  /** Deletes one claim, sticky or not, if it still names this sandbox. */
   giveBack(name: string, containerID: string): Promise<void>;
   /** Deletes a claim that is Held for this pod and nothing else. */
   releaseHeld(name: string, podUID: string): Promise<void>;
+  /** Names of all claims of the pool as the last list showed them, while that was not long ago: a hint of what to try last. */
+  recallTaken(pool: string): ReadonlySet<string> | undefined;
   /** Names of all claims of the pool, from a list that began after this Unix time. */
   takenNames(
     pool: string,
@@ -76,22 +89,52 @@ export interface ClaimStore {
   ): Promise<{ readonly names: ReadonlySet<string>; readonly beganAtMs: number }>;
 }
 
+interface ClaimingAttachment {
+  readonly containerID: string;
+  readonly interface: string;
+  readonly network: string;
+}
+
+/** Whether somebody will come back for an address that sticks to an identity. `unknown`: nobody may give it away. */
+export type IdentityState =
+  | { readonly state: 'wanted' }
+  | { readonly state: 'ended' | 'unknown'; readonly why: string };
+
+export interface Identities {
+  /** From reads that begin now. Never throws. */
+  states(identities: readonly string[]): Promise<ReadonlyMap<string, IdentityState>>;
+}
+
 export interface PoolReader {
-  /** Read at most 2 s ago. */
-  recent(): Promise<PoolCatalogue>;
+  /** Read at most 2 s ago, or after this call began where that is `newer`. */
+  recent(want?: 'newer'): Promise<PoolCatalogue>;
   /** Read after this call began; undefined when the pool is gone. */
   fresh(name: string): Promise<Pool | undefined>;
 }
 
 export interface Pod {
+  readonly namespace: string;
+  readonly name: string;
   readonly uid: string;
-  readonly annotations: Readonly<Record<string, string>>;
+  readonly annotations: Labels;
+  readonly labels: Labels;
+  readonly ownerReferences: readonly OwnerReference[];
   readonly isAlive: boolean;
 }
 
 export interface PodReader {
   /** Undefined when the API server says that no such pod, or another one of that name, is there. */
   find(pod: PodIdentity): Promise<Pod | undefined>;
+}
+
+/** What stands around a pod and has a say in its pools, read at most 2 s ago. */
+export interface Surroundings {
+  namespace(name: string): Promise<{ readonly labels: Labels; readonly annotations: Labels }>;
+  nodeLabels(): Promise<Labels>;
+  /** The pod's topmost controller; the pod itself when it has none. */
+  controllerOf(pod: Pod): Promise<Application>;
+  /** Addresses that an IPAMClaim of the pod's namespace has, as its status says now. Throws when there is no such claim. */
+  ipamClaimIPs(namespace: string, name: string): Promise<readonly string[]>;
 }
 
 export interface Kernel {

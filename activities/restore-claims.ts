@@ -2,6 +2,7 @@ import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimedAddress } from '../contracts/pod-network.ts';
 import { toClaimName } from '../ipam/address.ts';
 import { parseCidr } from '../ipam/cidr.ts';
+import { identityText, type Stickiness, stickyIdentity } from '../ipam/sticky-identity.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -9,6 +10,7 @@ import type {
   Kernel,
   Log,
   NodeIdentity,
+  Pod,
   PodReader,
 } from './node-ports.ts';
 import { sideBySide } from './side-by-side.ts';
@@ -18,6 +20,7 @@ export interface RestorePorts {
   readonly records: Pick<AttachmentRecords, 'read'> & { list(): Promise<readonly AttachmentRecord[]> };
   readonly claims: Pick<ClaimStore, 'take'> & { readWhole(name: string): Promise<IPClaim | undefined> };
   readonly pods: { readonly findLive: PodReader['find'] };
+  readonly stickiness: Stickiness;
   readonly kernel: Pick<Kernel, 'namespaceState' | 'unplumb' | 'removeAddresses'> & {
     /** Addresses in a namespace, with prefix length. */
     addressesIn(netns: string): Promise<readonly string[]>;
@@ -66,41 +69,38 @@ async function restoreOne(record: AttachmentRecord, ports: RestorePorts): Promis
     const claim = await ports.claims.readWhole(nameOf(address));
     if (claim === undefined || isForeign(claim, record)) odd.push({ address, claim });
   }
-  const podUID = odd.length > 0 ? await uidOfUser(record, ports) : undefined;
-  if (podUID === undefined) return [];
+  const user = odd.length > 0 ? await userOf(record, ports) : undefined;
+  if (user === undefined) return [];
   const inUse = new Set((await ports.kernel.addressesIn(record.netns)).map(hostOf));
   const outcomes: Outcome[] = [];
   for (const { address, claim } of odd.filter((one) => inUse.has(hostOf(one.address.address)))) {
-    outcomes.push(await settle(record, address, claim, podUID, ports));
+    outcomes.push(await settle(record, address, claim, user, ports));
   }
   return outcomes;
 }
 
-/** UID of the pod that uses the interface; undefined when pod or sandbox are gone: then there is something to take away, not to restore. */
-async function uidOfUser(
-  { pod, netns, netnsCookie }: AttachmentRecord,
-  ports: RestorePorts,
-): Promise<string | undefined> {
+/** The pod that uses the interface; undefined when pod or sandbox are gone: then there is something to take away, not to restore. */
+async function userOf({ pod, netns, netnsCookie }: AttachmentRecord, ports: RestorePorts): Promise<Pod | undefined> {
   if ((await ports.kernel.namespaceState(netns, netnsCookie)) !== 'alive') return undefined;
   const live = await ports.pods.findLive(pod);
-  return live?.isAlive === true ? live.uid : undefined;
+  return live?.isAlive === true ? live : undefined;
 }
 
 async function settle(
   record: AttachmentRecord,
   { address, pool }: ClaimedAddress,
   claim: IPClaim | undefined,
-  podUID: string,
+  user: Pod,
   ports: RestorePorts,
 ): Promise<Outcome> {
-  const { claims, log, node } = ports;
+  const { claims, log, node, stickiness } = ports;
   const { attachment, pod, netns, netnsCookie } = record;
   const { containerID, ifName, network } = attachment;
   const name = nameOf({ address });
   const holder = {
     namespace: pod.namespace,
     pod: pod.name,
-    podUID,
+    podUID: user.uid,
     interface: ifName,
     network,
     containerID,
@@ -110,7 +110,9 @@ async function settle(
     machineID: node.machineID,
     bootID: node.bootID,
   };
-  if (claim === undefined && (await claims.take({ name, address, pool, holder })) === 'ours') {
+  const sticky = stickyIdentity(user, stickiness);
+  const identity = sticky && identityText(sticky);
+  if (claim === undefined && (await claims.take({ name, address, pool, holder, identity })) === 'ours') {
     log.warn({ claim: name, pod, containerID }, 'claim of an address in use was lost, claimed again');
     return 'restored';
   }

@@ -17,6 +17,9 @@ export const failures = {
   NoPool: { cniCode: 7, retry: false },
   PoolNotFound: { cniCode: 7, retry: false },
   PoolExhausted: { cniCode: 11, retry: false }, // 11, "try again later": kubelet repeats the ADD, waiting inside it helps no one
+  AddressNotOffered: { cniCode: 7, retry: false }, // asked for by name, and no pool of the pod may give it
+  AddressTaken: { cniCode: 11, retry: false },
+  StickyAddressInUse: { cniCode: 11, retry: false }, // kept for this pod, and its last sandbox may still answer for it
   PodNotFound: { cniCode: 11, retry: false },
   PodNotAlive: { cniCode: 7, retry: false },
   // The node

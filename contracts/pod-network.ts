@@ -24,6 +24,16 @@ export interface AddRequest {
   /** Unix time of arrival: "exhausted" may only be said from a list that began later. */
   readonly arrivedAtMs: number;
   readonly network: NetworkConf;
+  /** Exact addresses that the call itself asks for; absent: it asks for none. */
+  readonly wishes?: readonly AddressWish[];
+}
+
+/** Exact addresses as one source asks for them: texts, not looked at yet. */
+export interface AddressWish {
+  /** As a message names it, for example "IP of CNI_ARGS". */
+  readonly source: string;
+  /** With or without prefix length. */
+  readonly ips: readonly string[];
 }
 
 /** What the network configuration asks for, parsed and with defaults filled in. */
@@ -36,6 +46,10 @@ export interface NetworkConf {
   readonly defaultIPv6Pools: readonly string[];
   /** No default route through this interface. */
   readonly cleanGateway: boolean;
+  /** Only pools in whose subnet the PF behind the interface has an address. For SR-IOV. */
+  readonly matchMasterSubnet?: boolean;
+  /** What makes the interface, as the configuration names it, for a message; there with `matchMasterSubnet`. */
+  readonly madeBy?: string;
 }
 
 export interface LinkConf {

@@ -36,6 +36,8 @@ export interface Suspect {
   readonly containerID: string;
   /** Of a claim. */
   readonly pool?: string;
+  /** Of a claim that is Held for an identity which has ended: no node is asked about it, the sweep ends it. */
+  readonly identity?: string;
   /** One sentence. */
   readonly reason: string;
 }
@@ -84,10 +86,13 @@ export interface SweepReport extends Omit<Sightings, 'suspects'> {
   readonly verdicts: readonly SweepVerdict[];
 }
 
-/** What `zombieSweep` may do, on the queue `control`. Reads only; what is taken away is taken away by the nodes. */
+/**
+ * What `zombieSweep` may do, on the queue `control`. What a sandbox may use is taken away by its node; only a claim that is Held
+ * for an identity, which no sandbox has, is ended here.
+ */
 export interface SweepActivities {
   /** First look: names and metadata of everything, then the suspects themselves. */
   readonly findSuspects: (limits: SweepLimits) => Promise<Sightings>;
-  /** Second look, at these alone; then the word of their node about those that look the same. */
+  /** Second look, at these alone; then, about those that look the same, the word of their node, or their end. */
   readonly checkNode: (node: string, suspects: readonly Suspect[]) => Promise<readonly SweepVerdict[]>;
 }

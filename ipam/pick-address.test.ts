@@ -18,6 +18,9 @@ function poolOf(intervals: readonly Interval[], excluded: readonly Interval[] = 
     isDefault: false,
     isDisabled: false,
     isTerminating: false,
+    nodeName: [],
+    namespaceName: [],
+    multusName: [],
   };
 }
 const everyAddressOf = (pool: PoolSnapshot): bigint[] => [...valuesFrom(pool.candidates, 0n)];
@@ -94,6 +97,18 @@ describe('pickAddress', () => {
     const start = order[0] ?? 0n;
     expect(order).toEqual(Array.from({ length: 9 }, (_, step) => (start + BigInt(step)) % 9n));
     expect(start).toBe(7n); // not 0, which would show no wrap
+  });
+
+  it('begins at the place that is preferred, so that ordinals which start first are neighbours', () => {
+    const pool = poolOf([{ first: base, last: base + 4n }]);
+    const taken = new Set<bigint>();
+    const places = [0, 1, 2, 7, 0, 0].map((preferredIndex) => {
+      const pick = pickAddress(pool, taken, { ...api0, preferredIndex });
+      if (pick.outcome === 'exhausted') return 'exhausted';
+      taken.add(pick.address.value);
+      return Number(pick.address.value - base);
+    });
+    expect(places).toEqual([0, 1, 2, 3, 4, 'exhausted']);
   });
 
   it('sends two NICs of a pod to different places', () => {

@@ -13,6 +13,8 @@ export interface Claimant {
   readonly ifName: string;
   /** Addresses whose claims already name this pod and interface: met before any other. */
   readonly own?: readonly Address[];
+  /** Place in the pool to begin at, instead of the hash: ordinals of a StatefulSet that start first get neighbouring addresses. */
+  readonly preferredIndex?: number;
 }
 
 /**
@@ -25,13 +27,14 @@ export interface Claimant {
 export function pickAddress(
   pool: PoolSnapshot,
   taken: ReadonlySet<bigint>,
-  { podUID, ifName, own = [] }: Claimant,
+  { podUID, ifName, own = [], preferredIndex }: Claimant,
 ): AddressPick {
   const { family, candidates } = pool;
   const kept = own.find((address) => isCandidate(pool, address) && !taken.has(address.value));
   if (kept) return { outcome: 'picked', address: kept };
   if (candidates.size > 0n) {
-    const start = hash64(`${podUID}/${ifName}/${family}`) % candidates.size;
+    const place = preferredIndex === undefined ? hash64(`${podUID}/${ifName}/${family}`) : BigInt(preferredIndex);
+    const start = place % candidates.size;
     for (const value of valuesFrom(candidates, start)) {
       if (!taken.has(value)) return { outcome: 'picked', address: { family, value } };
     }

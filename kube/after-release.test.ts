@@ -23,6 +23,10 @@ describe('a released claim', () => {
     ['outlives a failed ADD when it was kept', { kept: true }, 'undo', 'Held'],
     ['outlives its pod when it is sticky', sticky, 'delete', 'Held'],
     ['outlives a failed ADD when it is sticky', sticky, 'undo', 'Held'],
+    ['goes with its pod when its identity ends', sticky, 'end', 'delete'],
+    ['goes with its pod without an identity too', {}, 'end', 'delete'],
+    ['goes when it was held and its identity ends', { phase: 'Held', kept: true, ...sticky }, 'end', 'delete'],
+    ['stays as it is when it is held for its identity', { phase: 'Held', ...sticky }, 'delete', 'nothing to release'],
     ['goes when it was held and its pod is gone', { phase: 'Held', kept: true }, 'delete', 'delete'],
     ['stays as it is when it is held already', { phase: 'Held', kept: true }, 'hold', 'nothing to release'],
     ['goes when it was suspect and its node gives its word', { phase: 'Suspect', until }, 'delete', 'delete'],
@@ -44,5 +48,7 @@ describe('a released claim', () => {
     const other = holderOf({ containerID: 'c2', node: 'r7-n2' });
     const next = afterRelease(claim({ holders: [holderOf(), other] }), attachment, 'delete');
     expect(next).toEqual({ outcome: 'update', spec: claim({ holders: [other] }) });
+    const ended = afterRelease(claim({ holders: [holderOf(), other], ...sticky }), attachment, 'end');
+    expect(ended).toEqual({ outcome: 'update', spec: claim({ holders: [other], ...sticky }) });
   });
 });

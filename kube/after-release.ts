@@ -1,10 +1,10 @@
 import type { IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 
 /**
- * Why an attachment gives its claims back. `delete`: the pod is gone. `hold`: the pod lives and will come back for the
- * address. `undo`: its ADD failed.
+ * Why an attachment gives its claims back. `delete`: the pod is gone. `end`: the pod is gone, and so is what its addresses stick
+ * to. `hold`: the pod lives and will come back for the address. `undo`: its ADD failed.
  */
-export type Disposition = 'delete' | 'hold' | 'undo';
+export type Disposition = 'delete' | 'end' | 'hold' | 'undo';
 
 /** The attachment whose claims are released; a claim belongs to it when a holder has all three. */
 export interface ClaimingAttachment {
@@ -19,7 +19,7 @@ export type AfterRelease =
   | { readonly outcome: 'update'; readonly spec: IPClaimSpec };
 
 /**
- * What becomes of a claim when this attachment releases it. A sticky claim is never deleted, only held; one that was held
+ * What becomes of a claim when this attachment releases it. A sticky claim is held until its identity ends; one that was held
  * or taken over once (`kept`) is not lost by a failed ADD. While another holder stands, only this one leaves.
  */
 export function afterRelease(
@@ -32,7 +32,7 @@ export function afterRelease(
   if (isForeign || spec.phase === 'Cooling' || spec.phase === 'Conflicted') return { outcome: 'nothing to release' };
   if (others.length > 0) return { outcome: 'update', spec: { ...spec, holders: others } };
 
-  const isSticky = spec.identity !== undefined;
+  const isSticky = spec.identity !== undefined && disposition !== 'end';
   const stays = disposition === 'hold' || isSticky || (disposition === 'undo' && spec.kept === true);
   if (!stays) return { outcome: 'delete' };
   if (spec.phase === 'Held') return { outcome: 'nothing to release' };

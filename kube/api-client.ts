@@ -28,6 +28,8 @@ export interface ApiClient {
 export interface WatchRequest {
   readonly path: string;
   readonly query: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** What the objects in it should be; plain JSON when absent. */
+  readonly accept?: string;
   /** A watch that is silent for so long is taken for dead. */
   readonly silenceMs: number;
   readonly signal: AbortSignal;
@@ -90,13 +92,19 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
       }
     },
 
-    async *watch<Event>({ path, query, silenceMs, signal }: WatchRequest): AsyncIterable<Event> {
+    async *watch<Event>({
+      path,
+      query,
+      accept = 'application/json',
+      silenceMs,
+      signal,
+    }: WatchRequest): AsyncIterable<Event> {
       const named = `watch ${path}`;
       try {
         const answer = await pool.request({
           method: 'GET',
           path: prefix + path + queryText({ ...query, watch: true }),
-          headers: { ...(await endpoint.headers()), accept: 'application/json' },
+          headers: { ...(await endpoint.headers()), accept },
           bodyTimeout: silenceMs,
           headersTimeout: 10_000,
           signal,

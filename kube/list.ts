@@ -6,6 +6,8 @@ export interface ListRequest {
   readonly path: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Few match: one page without a limit. Before 1.34 an API server asks etcd for all objects to answer a list with a limit. */
+  readonly isShort?: boolean;
 }
 
 interface ListMeta {
@@ -57,7 +59,7 @@ const pageSize = 1000;
 
 async function pagesOf<Page extends { readonly metadata: ListMeta }>(
   api: ApiClient,
-  { path, labelSelector, fieldSelector }: ListRequest,
+  { path, labelSelector, fieldSelector, isShort = false }: ListRequest,
   query: Readonly<Record<string, string>>,
   deadline: Deadline,
   accept = 'application/json',
@@ -69,7 +71,7 @@ async function pagesOf<Page extends { readonly metadata: ListMeta }>(
       const page = await api.request<Page>({
         method: 'GET',
         path,
-        query: { ...query, labelSelector, fieldSelector, limit: pageSize, continue: next },
+        query: { ...query, labelSelector, fieldSelector, ...(isShort ? {} : { limit: pageSize }), continue: next },
         accept,
         timeoutMs: deadline.remainingMs(),
       });

@@ -12,10 +12,16 @@ export interface FeedOptions<Wire extends FedObject, Row> {
   readonly api: ApiClient;
   /** Path of the collection, for example "/apis/orbweaver.io/v1alpha1/ipclaims". */
   readonly path: string;
-  /** What is kept of an object. */
-  readonly rowOf: (object: Wire) => Row;
+  /** All objects when absent. */
+  readonly fieldSelector?: string;
+  /** What is kept of an object; undefined: nothing, as if it were not there. */
+  readonly rowOf: (object: Wire) => Row | undefined;
+  /** Asks for metadata only: `rowOf` then sees no more than that. */
+  readonly metadataOnly?: boolean;
   /** A row came (no `before`), changed, or went (no `after`). Told once for each object that the first list shows. */
   readonly onChange: (key: string, before: Row | undefined, after: Row | undefined) => void;
+  /** All was listed anew: `rows` is now what the API server says, whatever the watch has missed. */
+  readonly onListed?: () => void;
   readonly log: Log;
   /** A watch that is silent for so long is taken for dead; bookmarks come about every minute. 150 s when absent. */
   readonly silenceMs?: number;
@@ -23,8 +29,11 @@ export interface FeedOptions<Wire extends FedObject, Row> {
 
 interface Page<Wire> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
-  readonly items: readonly Wire[];
+  /** Null, not empty, where there is none of metadata only (Go's nil slice). */
+  readonly items: readonly Wire[] | null;
 }
+
+const metadataOf = (kind: string): string => `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 
 interface WatchEvent<Wire> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
@@ -41,6 +50,7 @@ export class ObjectFeed<Wire extends FedObject, Row> {
   readonly #listed = Promise.withResolvers<void>();
   /** Where the next watch goes on; undefined: list first. */
   #resourceVersion: string | undefined;
+  #isWatching = false;
 
   constructor(options: FeedOptions<Wire, Row>) {
     this.#options = options;
@@ -49,6 +59,11 @@ export class ObjectFeed<Wire extends FedObject, Row> {
   /** By name, or namespace/name. */
   get rows(): ReadonlyMap<string, Row> {
     return this.#rows;
+  }
+
+  /** False while list and watch are interrupted: then `rows` may be old. */
+  get isWatching(): boolean {
+    return this.#isWatching;
   }
 
   /** Resolves when all that there is was seen once: what is not in `rows` from then on is known not to exist. */
@@ -65,6 +80,7 @@ export class ObjectFeed<Wire extends FedObject, Row> {
         await this.#watch(signal);
         pauseMs = shortestPauseMs;
       } catch (err) {
+        this.#isWatching = false;
         if (signal.aborted) return;
         if (hasStatus(err, 410)) this.#resourceVersion = undefined;
         else log.warn({ err, path }, 'watch interrupted');
@@ -75,15 +91,16 @@ export class ObjectFeed<Wire extends FedObject, Row> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { api, path } = this.#options;
+    const { api, path, fieldSelector, metadataOnly = false } = this.#options;
+    const accept = metadataOnly ? metadataOf('PartialObjectMetadataList') : 'application/json';
     const gone = new Set(this.#rows.keys());
     let next: string | undefined;
     let resourceVersion: string | undefined;
     do {
-      const query = { limit: pageSize, continue: next };
-      const page = await api.request<Page<Wire>>({ method: 'GET', path, query, timeoutMs: pageTimeoutMs });
+      const query = { fieldSelector, limit: pageSize, continue: next };
+      const page = await api.request<Page<Wire>>({ method: 'GET', path, query, accept, timeoutMs: pageTimeoutMs });
       if (signal.aborted) return;
-      for (const object of page.items) {
+      for (const object of page.items ?? []) {
         gone.delete(keyOf(object));
         this.#see(object);
       }
@@ -92,20 +109,25 @@ export class ObjectFeed<Wire extends FedObject, Row> {
     } while (next !== undefined);
     for (const key of gone) this.#forget(key);
     this.#resourceVersion = resourceVersion;
+    this.#isWatching = true;
     this.#listed.resolve();
+    this.#options.onListed?.();
   }
 
   /** Follows one watch until the server ends it; the next goes on where this one ended. */
   async #watch(signal: AbortSignal): Promise<void> {
-    const { api, path, silenceMs = 150_000 } = this.#options;
+    const { api, path, fieldSelector, metadataOnly = false, silenceMs = 150_000 } = this.#options;
+    const accept = metadataOnly ? metadataOf('PartialObjectMetadata') : 'application/json';
     const query = {
+      fieldSelector,
       resourceVersion: this.#resourceVersion,
       allowWatchBookmarks: true,
       timeoutSeconds: 300 + Math.floor(Math.random() * 300), // those who watch do not come back all at once
     };
-    for await (const event of api.watch<WatchEvent<Wire>>({ path, query, silenceMs, signal })) {
+    for await (const event of api.watch<WatchEvent<Wire>>({ path, query, accept, silenceMs, signal })) {
       if (event.type === 'ERROR') throw watchError(path, event.object);
       const object = event.object as Wire;
+      this.#isWatching = true;
       this.#resourceVersion = object.metadata.resourceVersion;
       if (event.type === 'DELETED') this.#forget(keyOf(object));
       else if (event.type !== 'BOOKMARK') this.#see(object);
@@ -114,8 +136,9 @@ export class ObjectFeed<Wire extends FedObject, Row> {
 
   #see(object: Wire): void {
     const key = keyOf(object);
-    const before = this.#rows.get(key);
     const after = this.#options.rowOf(object);
+    if (after === undefined) return this.#forget(key);
+    const before = this.#rows.get(key);
     this.#rows.set(key, after);
     this.#options.onChange(key, before, after);
   }

@@ -122,7 +122,7 @@ describe('the pods of a node', () => {
     const api = new PodServer();
     const mirror = (uid: string): PodObject =>
       pod('static', { uid, annotations: { 'kubernetes.io/config.mirror': 'of-the-file' } });
-    api.lists = [[mirror('first')]];
+    api.lists = [[mirror('first'), pod('b')]];
     api.watches = [
       [
         { type: 'ADDED', object: mirror('second') },

@@ -35,11 +35,24 @@ describe('pools', () => {
     now += 1999;
     expect(await reader.recent()).toBe(one);
     expect(other).toBe(one);
-    expect(api.asked).toEqual(['spiderippools', 'spiderreservedips']);
+    expect(api.asked).toEqual(['spiderippools', 'spiderreservedips', '/apis/orbweaver.io/v1alpha1/pooledits']);
     now += 1;
     api.pools = ['rack7-v4', 'rack8-v4'];
     expect((await reader.recent()).pools.map(({ metadata }) => metadata.name)).toEqual(['rack7-v4', 'rack8-v4']);
-    expect(api.asked).toHaveLength(4);
+    expect(api.asked).toHaveLength(6);
+  });
+
+  it('are read anew for somebody who waits for a pool that is being made', async () => {
+    let now = 10_000;
+    const api = new PoolServer();
+    const reader = new PoolReader({ api, now: () => now });
+    await reader.recent();
+    now += 1;
+    api.pools = ['rack7-v4', 'auto4-api'];
+    const newer = await reader.recent('newer');
+    expect(newer.pools.map(({ metadata }) => metadata.name)).toEqual(['rack7-v4', 'auto4-api']);
+    expect(await reader.recent()).toBe(newer);
+    expect(api.asked).toHaveLength(6);
   });
 
   it('are read at once for the look after a create', async () => {

@@ -26,6 +26,14 @@ interface PoolRow {
   readonly fingerprint: string;
 }
 
+/** A pool in numbers. */
+export interface PoolFigures {
+  readonly name: string;
+  /** `ips` less `excludeIPs`; absent for a pool that cannot be read. */
+  readonly total?: number;
+  readonly claimed: number;
+}
+
 /** Keeps `status` of every SpiderIPPool as its claims are: at most one write a second for a pool, and none without a change. */
 export class PoolStatusPublisher {
   readonly #feed: ObjectFeed<SpiderIPPool, PoolRow>;
@@ -74,6 +82,12 @@ export class PoolStatusPublisher {
   start(): void {
     this.#isStarted = true;
     for (const pool of this.#feed.rows.keys()) this.#work.mark(pool);
+  }
+
+  *figures(): Iterable<PoolFigures> {
+    for (const [name, { totalIPCount: total }] of this.#feed.rows) {
+      yield { name, ...(total === undefined ? {} : { total }), claimed: this.#claimsOf(name).size };
+    }
   }
 
   /** The pool or its claims changed. */

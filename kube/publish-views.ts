@@ -1,11 +1,23 @@
 import { once } from 'node:events';
+import type { ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ApiClient } from './api-client.ts';
 import { ClaimFeed } from './claim-feed.ts';
+import { Finalizers } from './finalizers.ts';
 import { leaderRequests } from './leader-writes.ts';
 import type { Term } from './lease.ts';
 import type { Log } from './log.ts';
 import { EndpointPublisher } from './publish-endpoints.ts';
-import { PoolStatusPublisher } from './publish-pool-status.ts';
+import { type PoolFigures, PoolStatusPublisher } from './publish-pool-status.ts';
+import { untilImported } from './spiderpool-endpoints.ts';
+import { createSuspectReader } from './suspect-reader.ts';
+
+export type { PoolFigures };
+
+/** What the views know of the cluster, in numbers. */
+export interface ClusterFigures {
+  pools(): Iterable<PoolFigures>;
+  claimPhases(): Iterable<ClaimPhase>;
+}
 
 /**
  * Publishes what the claims say, as Spiderpool's users know it: `status` of pools, and a `SpiderEndpoint` for each pod. Ends
@@ -15,10 +27,13 @@ export async function publishViews({
   api,
   term,
   log,
+  onFigures = () => undefined,
 }: {
   readonly api: ApiClient;
   readonly term: Term;
   readonly log: Log;
+  /** Told where to look once all is known, and with nothing when the term is over. */
+  readonly onFigures?: (figures: ClusterFigures | undefined) => void;
 }): Promise<void> {
   const { signal } = term;
   const ended = signal.aborted ? Promise.resolve() : once(signal, 'abort');
@@ -27,22 +42,37 @@ export async function publishViews({
     api,
     log,
     onChange: (concerned) => {
-      for (const pool of concerned.pools) pools.concern(pool);
+      for (const pool of concerned.pools) {
+        pools.concern(pool);
+        finalizers.concern(pool);
+      }
       for (const pod of concerned.pods) endpoints.concern(pod);
     },
   });
   const pools = new PoolStatusPublisher({ api, request, claimsOf: (pool) => claims.ofPool(pool), log });
   const endpoints = new EndpointPublisher({ api, request, claims, pools: () => pools.pools, log });
+  const finalizers = new Finalizers({ api, request, claimCount: (pool) => claims.ofPool(pool).size, log });
 
   const feeds = [claims, pools, endpoints];
-  for (const feed of feeds) void feed.follow(signal);
+  for (const feed of [...feeds, finalizers]) void feed.follow(signal);
   // Not before all is known: an endpoint whose claims are not listed yet would look like one that nobody stands behind.
   await Promise.race([Promise.all(feeds.map(({ listed }) => listed)), ended]);
+  const { pods: podReader } = createSuspectReader(api);
+  await untilImported({
+    endpoints: () => endpoints.ofSpiderpool(),
+    hasClaim: (name) => claims.has(name),
+    isThere: (pod) => podReader.isThere(pod),
+    signal,
+    log,
+  });
   if (!signal.aborted) {
     log.info({}, 'views compared with the claims');
     pools.start();
+    finalizers.start();
     await endpoints.start();
+    onFigures({ pools: () => pools.figures(), claimPhases: () => claims.phases() });
   }
   await ended;
-  await Promise.all([pools.stop(), endpoints.stop()]);
+  onFigures(undefined);
+  await Promise.all([pools.stop(), endpoints.stop(), finalizers.stop()]);
 }

@@ -20,6 +20,11 @@ export class SharedRead<Value> {
     this.#now = now;
   }
 
+  /** What is remembered; no read. */
+  get last(): Reading<Value> | undefined {
+    return this.#last;
+  }
+
   /** A reading that began after this instant; the last one if it did. Throws what the read throws. */
   async begunAfter(instantMs: number): Promise<Reading<Value>> {
     for (;;) {

@@ -45,3 +45,24 @@ export const sweepTimeouts = {
   /** Above this something is wrong with the run itself, and the schedule, which skips while it is open, should go on. */
   execution: '10 minutes',
 } as const;
+
+/** A look at an application's pool is a few requests to the API server; it waits for others who write the same Subnet. */
+export const applicationPoolTimeouts = {
+  look: {
+    startToCloseTimeout: '30 seconds',
+    localRetryThreshold: '1 second',
+    retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumAttempts: 4 },
+  },
+  /**
+   * From one look to the next while nobody says that something changed; doubled with each. Only `Ready` waits for nothing: its look
+   * is for a change that nobody told of.
+   */
+  again: {
+    Ready: { firstMs: 3_600_000, mostMs: 3_600_000 },
+    Shrinking: { firstMs: 2000, mostMs: 30_000 },
+    WaitingForSubnet: { firstMs: 5000, mostMs: 30_000 },
+    Replacing: { firstMs: 2000, mostMs: 60_000 },
+    Removing: { firstMs: 1000, mostMs: 30_000 },
+    Refused: { firstMs: 1000, mostMs: 60_000 },
+  },
+} as const;

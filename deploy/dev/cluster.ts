@@ -4,8 +4,9 @@ import { bundleNodeWorker } from '../../workers/bundle-programs.ts';
 import { bundleWorkflows } from '../../workers/node/bundle-workflows.ts';
 import { nodeWorkerProcess } from '../../workers/node/process-settings.ts';
 import { repositoryRoot } from '../toolchain/parts.ts';
-import { prepareControlWorkers, startControlWorker } from './control-workers.ts';
+import { prepareControlWorkers, startControlWorker, untilAdmissionServes } from './control-workers.ts';
 import { underlay } from './layout.ts';
+import { clusterNetwork } from './multus.ts';
 import type { StackNode } from './node.ts';
 import { type Stack, type StackOptions, startStack } from './stack.ts';
 import type { StackProcess } from './stack-process.ts';
@@ -26,8 +27,10 @@ export interface ClusterNode {
 
 export interface ClusterOptions extends StackOptions {
   readonly logLevel?: string;
-  /** Replicas of the control worker; default 1. Nobody waits for them: no pod does. */
+  /** Replicas of the control worker; default 1. Without any, nothing checks pools and nothing is published. */
   readonly controlWorkers?: number;
+  /** Settings of the cluster (contracts/cluster-settings.ts) over those of the stack, for node workers and control workers. */
+  readonly clusterSettings?: Readonly<Record<string, string>>;
   /** Default true: effects of the node workers fail on demand (faulty-node-worker.ts). Else they run bundled, as on users' nodes. */
   readonly faults?: boolean;
 }
@@ -35,6 +38,10 @@ export interface ClusterOptions extends StackOptions {
 /** Brings up a stack, the node workers on it, and waits until every node is Ready. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { onProgress = () => undefined, logLevel = 'info', controlWorkers: replicas = 1, faults = true } = options;
+  const clusterSettings = {
+    MULTUS_CLUSTER_NETWORK: `${clusterNetwork.namespace}/${clusterNetwork.name}`,
+    ...options.clusterSettings,
+  };
   const stack = await startStack(options);
   try {
     const bundle = join(stack.directory, 'workflows.js');
@@ -43,14 +50,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       faults ? join(repositoryRoot, 'deploy/dev/faulty-node-worker.ts') : bundledNodeWorker(stack.directory),
       bundleWorkflows(bundle),
     ]);
+    const controlWorkers = Array.from({ length: replicas }, (_, index) =>
+      startControlWorker(stack, index, { kubeconfig, workflowBundle: bundle, logLevel, clusterSettings }),
+    );
     const nodes = stack.nodes.map((node) => ({
       node,
-      worker: startNodeWorker(stack, node, { program, bundle, logLevel }),
+      worker: startNodeWorker(stack, node, { program, bundle, logLevel, clusterSettings }),
     }));
-    const controlWorkers = Array.from({ length: replicas }, (_, index) =>
-      startControlWorker(stack, index, { kubeconfig, workflowBundle: bundle, logLevel }),
-    );
-    await Promise.all(nodes.map(({ node }) => node.untilReady()));
+    await together([
+      ...nodes.map(({ node }) => node.untilReady()),
+      // Before a pool is made: one that nobody looked at would have no finalizer, and nobody would have compared it.
+      ...controlWorkers.slice(0, 1).map((worker) => untilAdmissionServes(stack, worker)),
+    ]);
     onProgress(`${nodes.map(({ node }) => node.name).join(' and ')} are Ready: the node workers serve`);
     return { stack, nodes, controlWorkers, stop: () => stack.stop() };
   } catch (error) {
@@ -68,19 +79,22 @@ interface NodeWorkerSettings {
   readonly program: string;
   readonly bundle: string;
   readonly logLevel: string;
+  readonly clusterSettings: Readonly<Record<string, string>>;
 }
 
 function startNodeWorker(
   stack: Stack,
   node: StackNode,
-  { program, bundle, logLevel }: NodeWorkerSettings,
+  { program, bundle, logLevel, clusterSettings }: NodeWorkerSettings,
 ): StackProcess {
   return node.spawn(`${node.name}/worker`, [process.execPath, ...nodeWorkerProcess.flags, program], {
     env: {
       ...nodeWorkerProcess.env,
       ...node.workerEnvironment,
+      ...clusterSettings,
       ORBWEAVER_RUN_DIR: node.paths.run,
       ORBWEAVER_QUEUE_DIR: node.paths.queue,
+      ORBWEAVER_SPIDERPOOL_SOCKET: join(node.paths.run, 'spiderpool.sock'),
       ORBWEAVER_TEMPORAL_ADDRESS: stack.insideTemporalAddress,
       ORBWEAVER_WORKFLOW_BUNDLE: bundle,
       ORBWEAVER_LOG_LEVEL: logLevel,

@@ -67,6 +67,7 @@ export const ports = {
   kubelet: 10250,
   temporal: 7233,
   temporalUi: 8233,
+  webhooks: 9443,
 } as const;
 
 const directoryName = 'orbweaver-';

@@ -20,7 +20,8 @@ export const orbweaverNetwork: NetworkConfiguration = {
   mode: 'bridge',
 };
 
-const clusterNetwork = { namespace: 'orbweaver-system', name: 'underlay' };
+/** NetworkAttachmentDefinition of the network that every pod gets. */
+export const clusterNetwork = { namespace: 'orbweaver-system', name: 'underlay' };
 
 /** Makes thin Multus the CNI plugin of one node. It asks the API server for the cluster's network on every call. */
 export async function configureMultus(paths: NodePaths, kubeconfigText: string, logFile: string): Promise<void> {

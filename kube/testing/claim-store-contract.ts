@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ApiClient, ApiRequest } from '../api-client.ts';
-import { ClaimStore } from '../claim-store.ts';
+import { claimLabels } from '../claim-labels.ts';
+import { ClaimStore, type Taker } from '../claim-store.ts';
 import { labelHash } from '../label-hash.ts';
-import { holderOf, inspect, overwrite, request, silent } from './claim-fixtures.ts';
+import { collection, holderOf, inspect, overwrite, request, silent } from './claim-fixtures.ts';
 
 /** A client on whose requests others act in between: `before` it is sent, or `after` it was answered. */
 const interrupted = (
@@ -36,6 +37,11 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       api = await connect();
       store = await loaded();
     });
+    /** Takes a claim over as it stands now. */
+    const adopt = async (by: ClaimStore, name: string, taker: Taker): Promise<'ours' | 'lost'> => {
+      const seen = await by.readWhole(name);
+      return seen === undefined ? 'lost' : await by.adopt(seen, taker);
+    };
     const address = '10.70.8.20';
     const attachment = { containerID: 'c1', interface: 'eth0', network: 'vlan70' };
 
@@ -148,13 +154,16 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', kept: true });
     });
 
-    it('adopts a claim only from the sandbox that the caller proved gone', async () => {
+    it('takes over a claim only as it was seen', async () => {
       await store.take(request(address, holderOf({ containerID: 'c0' })));
-      expect(await store.adopt(address, holderOf(), 'another')).toBe('lost');
-      expect(await store.adopt(address, holderOf({ podUID: 'uid-1' }), 'c0')).toBe('lost');
-      expect(await store.adopt('10.70.8.21', holderOf(), 'c0')).toBe('lost');
-      expect(await store.adopt(address, holderOf(), 'c0')).toBe('ours');
-      expect(await store.adopt(address, holderOf(), 'c0')).toBe('ours');
+      const seen = await store.readWhole(address);
+      if (seen === undefined) throw new Error('It is not there');
+      await overwrite(api, address, { kept: true });
+      expect(await store.adopt(seen, { holder: holderOf() })).toBe('lost');
+      expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c0');
+      expect(await adopt(store, '10.70.8.21', { holder: holderOf() })).toBe('lost');
+      expect(await adopt(store, address, { holder: holderOf() })).toBe('ours');
+      expect(await adopt(store, address, { holder: holderOf() })).toBe('ours');
       expect((await inspect(api, address))?.spec).toMatchObject({
         phase: 'Bound',
         kept: true,
@@ -167,7 +176,7 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       await store.release({ ...attachment, containerID: 'c0', disposition: 'hold' });
       const rivals = await Promise.all([loaded(), loaded()]);
       const outcomes = await Promise.all(
-        rivals.map((rival, at) => rival.adopt(address, holderOf({ containerID: `rival-${at}` }), 'c0')),
+        rivals.map((rival, at) => adopt(rival, address, { holder: holderOf({ containerID: `rival-${at}` }) })),
       );
       expect(outcomes.toSorted()).toEqual(['lost', 'ours']);
       expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe(`rival-${outcomes.indexOf('ours')}`);
@@ -177,7 +186,74 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       await store.take(request(address, holderOf({ containerID: 'c0' })));
       await overwrite(api, address, { phase: 'Held', kept: true, identity: 'StatefulSet/pay/api/0', unproven: true });
       expect(await store.take(request(address, holderOf()))).toBe('taken');
-      expect(await store.adopt(address, holderOf(), 'c0')).toBe('lost');
+      const sticky = { ...request(address, holderOf()), identity: 'StatefulSet/pay/api/0' };
+      expect(await store.take(sticky)).toBe('taken');
+    });
+
+    it('finds what an identity has, here without asking and elsewhere by one list that both families share', async () => {
+      const identity = 'StatefulSet/pay/api/0';
+      const v6 = 'fd00-0070-0000-0000-0000-0000-0000-0020';
+      for (const name of [address, v6]) await store.take({ ...request(name, holderOf()), identity });
+      await store.take({ ...request('10.70.8.21', holderOf({ interface: 'net1' })), identity });
+      await store.take({ ...request('10.70.8.22', holderOf({ podUID: 'uid-1' })), identity: 'StatefulSet/pay/api/1' });
+      expect((await store.keptFor(identity, 'eth0')).toSorted()).toEqual([address, v6]);
+      let lists = 0;
+      const before = async ({ query }: ApiRequest): Promise<void> => {
+        if (query?.['labelSelector'] !== undefined) lists += 1;
+      };
+      const other = await loaded('r7-n2', interrupted(api, { before }));
+      lists = 0;
+      expect(await other.keptFor(identity, 'eth0')).toEqual([]);
+      const elsewhere = { notBeforeMs: Date.now() - 1 };
+      expect((await other.keptFor(identity, 'eth0', elsewhere)).toSorted()).toEqual([address, v6]);
+      expect(await other.keptFor(identity, 'net1', elsewhere)).toEqual(['10.70.8.21']);
+      expect(lists).toBe(1);
+    });
+
+    it('takes an identity’s claim over on another node, with labels by which that node finds it', async () => {
+      const identity = 'StatefulSet/pay/api/0';
+      await store.take({ ...request(address, holderOf()), identity });
+      await store.release({ ...attachment, disposition: 'delete' });
+      expect(store.identityOf(attachment)).toBe(identity);
+      const taker = { holder: holderOf({ node: 'r7-n2', podUID: 'uid-1', containerID: 'c2' }), identity };
+      expect(await adopt(await loaded('r7-n2'), address, taker)).toBe('ours');
+      const claim = await inspect(api, address);
+      expect(claim?.spec).toMatchObject({ phase: 'Bound', kept: true, identity, holders: [taker.holder] });
+      expect(claim?.metadata.labels).toEqual(claimLabels(claim?.spec ?? neverSpec));
+      expect((await loaded('r7-n2')).own().map(({ name }) => name)).toEqual([address]);
+      expect((await loaded()).own()).toEqual([]);
+    });
+
+    it('deletes a sticky claim with the end of its identity', async () => {
+      await store.take({ ...request(address, holderOf()), identity: 'StatefulSet/pay/api/0' });
+      expect(await store.release({ ...attachment, disposition: 'end' })).toEqual([address]);
+      expect(await inspect(api, address)).toBeUndefined();
+    });
+
+    it('lets a second node join, find the claim again, and keep it when the first has gone', async () => {
+      const identity = 'VirtualMachineInstance/pay/vm-1';
+      await store.take({ ...request(address, holderOf()), identity });
+      const target = holderOf({ node: 'r7-n2', podUID: 'uid-1', containerID: 'c2' });
+      expect(await adopt(await loaded('r7-n2'), address, { holder: target, identity, isJoining: true })).toBe('ours');
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', holders: [holderOf(), target] });
+      const restarted = await loaded('r7-n2');
+      expect(restarted.own()).toMatchObject([{ name: address, containerID: 'c2', podUID: 'uid-1' }]);
+      expect(await (await loaded()).release({ ...attachment, disposition: 'delete' })).toEqual([address]);
+      const left = await inspect(api, address);
+      expect(left?.spec).toMatchObject({ phase: 'Bound', holders: [target], identity });
+      expect(left?.metadata.labels).toEqual(claimLabels(left?.spec ?? neverSpec));
+      expect(await restarted.release({ ...attachment, containerID: 'c2', disposition: 'delete' })).toEqual([address]);
+      expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Held', identity, holders: [target] });
+    });
+
+    it('leaves labels of others where they are', async () => {
+      await store.take(request(address, holderOf()));
+      const found = await inspect(api, address);
+      const labels = { ...found?.metadata.labels, 'example.com/team': 'pay' };
+      const body = { ...found, metadata: { ...found?.metadata, labels } };
+      await api.request({ method: 'PUT', path: `${collection}/${address}`, body, timeoutMs: 5000 });
+      await store.release({ ...attachment, disposition: 'hold' });
+      expect((await inspect(api, address))?.metadata.labels).toEqual(labels);
     });
 
     it('deletes what a sandbox held once its pod is gone, and then has nothing more to release', async () => {
@@ -220,7 +296,7 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
 
     it("refuses to release a successor's claim", async () => {
       await store.take(request(address, holderOf()));
-      await (await loaded()).adopt(address, holderOf({ containerID: 'c2' }), 'c1');
+      await adopt(await loaded(), address, { holder: holderOf({ containerID: 'c2' }) });
       expect(await store.release({ ...attachment, disposition: 'delete' })).toEqual([]);
       expect((await inspect(api, address))?.spec.holders[0]?.containerID).toBe('c2');
     });
@@ -244,7 +320,9 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
     it('deletes no claim that changed between its read and its delete', async () => {
       let successor: Promise<'ours' | 'lost'> | undefined;
       const before = ({ method }: ApiRequest): Promise<unknown> | undefined =>
-        method === 'DELETE' ? (successor ??= store.adopt(address, holderOf({ containerID: 'c2' }), 'c1')) : undefined;
+        method === 'DELETE'
+          ? (successor ??= adopt(store, address, { holder: holderOf({ containerID: 'c2' }) }))
+          : undefined;
       const slow = await loaded('r7-n1', interrupted(api, { before }));
       await slow.take(request(address, holderOf()));
       expect(await slow.release({ ...attachment, disposition: 'delete' })).toEqual([]);
@@ -319,7 +397,7 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
     it('believes its own write more than a list that was on its way', async () => {
       await store.take(request(address, holderOf({ containerID: 'c0' })));
       const after = ({ query }: ApiRequest): Promise<unknown> | undefined =>
-        query?.['labelSelector'] === undefined ? undefined : slow.adopt(address, holderOf(), 'c0');
+        query?.['labelSelector'] === undefined ? undefined : adopt(slow, address, { holder: holderOf() });
       const slow = new ClaimStore({ api: interrupted(api, { after }), node: 'r7-n1', log: silent, deadlineMs: 5000 });
       await slow.loadOwn();
       expect(slow.own()).toMatchObject([{ name: address, containerID: 'c1' }]);
@@ -380,3 +458,6 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
     });
   });
 }
+
+/** For a claim that is not there: its test fails by its labels. */
+const neverSpec = { address: '', pool: '', phase: 'Bound', holders: [] } as const;

@@ -54,6 +54,20 @@ describe('the invariants of a cluster at rest', () => {
     expect(violationsOf(cluster([claim()], namespace()))).toEqual([]);
   });
 
+  it('hold for an address that a migrating machine has on two nodes, and not for a third sandbox', () => {
+    const [one] = claim().spec.holders;
+    if (one === undefined) throw new Error('It has no holder');
+    const two = '/run/netns/two';
+    const shared = {
+      ...claim(),
+      spec: { ...claim().spec, holders: [one, { ...one, containerID: '77aa', netns: two }] },
+    };
+    const links = namespace().links.map((link) => ({ ...link, alias: 'orbweaver:77aa/eth0' }));
+    expect(violationsOf(cluster([shared], namespace(), namespace({ path: two, links })))).toEqual([]);
+    const third = namespace({ path: '/run/netns/three' });
+    expect(violationsOf(cluster([shared], namespace(), namespace({ path: two, links }), third))).not.toEqual([]);
+  });
+
   it('hold for an address that is held for a pod without a sandbox', () => {
     expect(violationsOf(cluster([claim({ phase: 'Held' })]))).toEqual([]);
   });

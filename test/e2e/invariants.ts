@@ -1,7 +1,10 @@
 import { markOf } from '../../network/ownership-mark.ts';
 import type { ClusterState } from './cluster-state.ts';
 
-/** Whatever happened before: what must hold of a cluster at rest. A sentence for each violation; empty is good. */
+/**
+ * Whatever happened before: what must hold of a cluster at rest. A sentence for each violation; empty is good. Two namespaces may
+ * have one address only where its claim says so: a virtual machine that migrates.
+ */
 export function violationsOf({ claims, nodes }: ClusterState): readonly string[] {
   const held = nodes.flatMap(({ name: node, namespaces }) =>
     namespaces
@@ -16,9 +19,13 @@ export function violationsOf({ claims, nodes }: ClusterState): readonly string[]
   );
   const bound = claims.filter(({ spec }) => spec.phase === 'Bound');
   const byAddress = Map.groupBy(held, ({ address }) => address);
+  const isShared = (address: string, places: readonly { readonly path: string }[]): boolean => {
+    const { holders = [] } = bound.find(({ spec }) => spec.address === address)?.spec ?? {};
+    return places.length === holders.length && holders.every(({ netns }) => places.some(({ path }) => path === netns));
+  };
   return [
     ...[...byAddress].flatMap(([address, holders]) =>
-      holders.length === 1
+      holders.length === 1 || isShared(address, holders)
         ? []
         : [`${address} is in ${holders.map(({ node, path }) => `${node} ${path}`).join(' and ')}`],
     ),

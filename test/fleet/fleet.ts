@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { IPClaim } from '../../contracts/crds/ipclaim.ts';
+import type { OwnerReference } from '../../contracts/crds/object-meta.ts';
 import { ipClaimLabels } from '../../contracts/ip-claim.ts';
 import type { ClusterOptions } from '../../deploy/dev/cluster.ts';
 import type { Stack } from '../../deploy/dev/stack.ts';
@@ -23,6 +24,7 @@ export interface PodsOptions {
   readonly prefix?: string;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly OwnerReference[];
 }
 
 /** Nodes with real node workers, on which the caller plays the container runtime. */

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { IPClaim } from '../../contracts/crds/ipclaim.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { ClaimStore } from '../../kube/claim-store.ts';
 import { collection, holderOf, inspect, request, silent } from '../../kube/testing/claim-fixtures.ts';
@@ -65,6 +66,12 @@ describe('claims when the way to the API server is bad', () => {
   };
   const heal = (): void => {
     proxy.onRequest = () => undefined;
+  };
+  /** Past the faults. */
+  const seen = async (): Promise<IPClaim> => {
+    const found = await inspect(api, name);
+    if (found === undefined) throw new Error(`No claim ${name}`);
+    return found;
   };
   const claims = async (): Promise<string> => (await server.kubectl('get', 'ipclaims', '-o', 'name')).trim();
 
@@ -144,7 +151,7 @@ describe('claims when the way to the API server is bad', () => {
     expect(await store.release({ ...attachment, disposition: 'hold' })).toEqual([name]);
     expect((await inspect(api, name))?.spec).toMatchObject({ phase: 'Held', kept: true });
     spoilFirst('PUT', fault);
-    expect(await store.adopt(name, holderOf({ containerID: 'c2' }), 'c1')).toBe('ours');
+    expect(await store.adopt(await seen(), { holder: holderOf({ containerID: 'c2' }) })).toBe('ours');
     expect((await inspect(api, name))?.spec).toMatchObject({
       phase: 'Bound',
       kept: true,
@@ -161,7 +168,7 @@ describe('claims when the way to the API server is bad', () => {
       isCut = method === 'PUT';
       return isCut ? 'hangs after it took effect' : undefined;
     };
-    await expect(store.adopt(name, holderOf({ containerID: 'c2' }), 'c1')).rejects.toMatchObject({
+    await expect(store.adopt(await seen(), { holder: holderOf({ containerID: 'c2' }) })).rejects.toMatchObject({
       type: 'ApiServerUnavailable',
     });
     heal();

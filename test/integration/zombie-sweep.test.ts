@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { Client, Connection, type ScheduleDescription, ScheduleOverlapPolicy } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { podNetworkId } from '../../contracts/attachment.ts';
+import type { IPClaimSpec } from '../../contracts/crds/ipclaim.ts';
 import { type NodeCheckActivities, type NodeCheckRequest, nodeCheckId } from '../../contracts/node-check.ts';
 import { reclaimId, type SweepReport, zombieSweepSchedule, zombieSweepWorkflow } from '../../contracts/sweep.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
@@ -10,6 +11,7 @@ import { type Stack, startStack } from '../../deploy/dev/stack.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { hasStatus } from '../../kube/api-error.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
+import { SubnetBook } from '../../kube/subnet-book.ts';
 import { holderOf } from '../../kube/testing/claim-fixtures.ts';
 import { controlNamespace, nodeNamespace, nodeQueue } from '../../temporal-config/queues.ts';
 import { type ControlTemporal, startControlTemporal } from '../../workers/control/temporal/control-temporal.ts';
@@ -80,6 +82,8 @@ const replica = (name: string): ControlTemporal =>
     workflowBundle: bundle.codePath,
     identity: name,
     api,
+    subnets: new SubnetBook({ api }),
+    poolSurplus: 1,
     log: silent,
     answerMs: 5000,
   });
@@ -89,12 +93,16 @@ const write = <Answer>(method: 'POST' | 'DELETE', path: string, body?: object): 
   api.request<Answer>({ method, path, body, timeoutMs: 10_000 });
 
 /** A claim as a node worker writes it. */
-const claim = (name: string, some: Parameters<typeof holderOf>[0] = {}): Promise<unknown> =>
+const claim = (
+  name: string,
+  some: Parameters<typeof holderOf>[0] = {},
+  more: Partial<IPClaimSpec> = {},
+): Promise<unknown> =>
   write('POST', claimsPath, {
     apiVersion: 'orbweaver.io/v1alpha1',
     kind: 'IPClaim',
     metadata: { name },
-    spec: { address: `${name}/22`, pool: 'rack7-v4', phase: 'Bound', holders: [holderOf(some)] },
+    spec: { address: `${name}/22`, pool: 'rack7-v4', phase: 'Bound', holders: [holderOf(some)], ...more },
   });
 const claimNames = async (): Promise<readonly string[]> => {
   const { items } = await api.request<{ items: { metadata: { name: string } }[] }>({
@@ -218,6 +226,31 @@ describe('a sweep', () => {
       'r7-n3 10.70.8.21',
     ]);
     expect(await claimNames()).toEqual(['10.70.8.20', '10.70.8.21']);
+  });
+
+  it('ends what is held for an identity that has ended, wherever its node is, and leaves what is wanted or not known', async () => {
+    const selector = { matchLabels: { app: 'api' } };
+    const template = { metadata: { labels: { app: 'api' } }, spec: { containers: [{ name: 'c', image: 'none' }] } };
+    await write('POST', '/apis/apps/v1/namespaces/pay/statefulsets', {
+      metadata: { name: 'api' },
+      spec: { replicas: 1, serviceName: 'api', selector, template },
+    });
+    const held = (name: string, identity: string) => claim(name, { node: 'r7-n9' }, { phase: 'Held', identity });
+    await held('10.70.8.20', 'StatefulSet/pay/api/0');
+    await held('10.70.8.21', 'StatefulSet/pay/api/1');
+    await held('10.70.8.22', 'VirtualMachineInstance/pay/vm-1'); // nobody serves kubevirt.io here
+    try {
+      expect(verdictsOf(await sweep())).toEqual([
+        '10.70.8.21 on r7-n9 released: Held for StatefulSet/pay/api/1, and StatefulSet pay/api has the ordinals 0 to 0 only',
+      ]);
+      expect(asked).toEqual([]);
+      expect(await claimNames()).toEqual(['10.70.8.20', '10.70.8.22']);
+    } finally {
+      await write('DELETE', '/apis/apps/v1/namespaces/pay/statefulsets/api');
+    }
+    expect(verdictsOf(await sweep())).toEqual([
+      '10.70.8.20 on r7-n9 released: Held for StatefulSet/pay/api/0, and StatefulSet pay/api does not exist',
+    ]);
   });
 
   it('releases nothing of a node whose worker says nothing, and does not wait for it twice', async () => {

@@ -1,15 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
+import { readClusterSettings } from '../../contracts/cluster-settings.ts';
 import { parseConfig } from './config.ts';
 
 describe('the configuration of the control worker', () => {
   it('needs Temporal’s address and nothing else', () => {
     expect(parseConfig({ ORBWEAVER_TEMPORAL_ADDRESS: 'temporal:7233', ORBWEAVER_REPLICA_NAME: 'a' })).toEqual({
       name: 'a',
-      namespace: 'orbweaver-system',
+      cluster: readClusterSettings({}, []),
       kubeconfig: '',
       temporalAddress: 'temporal:7233',
       temporalNamespaces: { control: 'orbweaver-control', node: 'orbweaver' },
       workflowBundle: '',
+      metricsAddress: '127.0.0.1:5721',
+      healthAddress: '127.0.0.1:5720',
+      hasDebugMetrics: false,
       logLevel: 'info',
     });
   });

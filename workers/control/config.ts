@@ -1,12 +1,17 @@
 import { hostname } from 'node:os';
+import { type ClusterSettings, readClusterSettings } from '../../contracts/cluster-settings.ts';
 import { controlNamespace, nodeNamespace } from '../../temporal-config/queues.ts';
+import { isListenAddress } from '../metrics/http-server.ts';
+import { readWebhookConfig, type WebhookConfig } from './webhooks/webhook-config.ts';
 
 /** Everything that the control worker is told; read once, at start. */
 export interface ControlWorkerConfig {
   /** Names this replica in logs and, with a part that no other life of it has, in the Lease. */
   readonly name: string;
-  /** Where the Lease is. */
-  readonly namespace: string;
+  /** The same in every worker of the cluster; its namespace is also where the Lease is. */
+  readonly cluster: ClusterSettings;
+  /** Absent: nothing checks pools and Subnets. */
+  readonly webhook?: WebhookConfig;
   /** Empty: the service account of the pod that this runs in. */
   readonly kubeconfig: string;
   readonly temporalAddress: string;
@@ -14,6 +19,11 @@ export interface ControlWorkerConfig {
   readonly temporalNamespaces: { readonly control: string; readonly node: string };
   /** Prebuilt workflow code; empty: bundled at start, which costs a second. */
   readonly workflowBundle: string;
+  /** "host:port" each, or empty: not served. */
+  readonly metricsAddress: string;
+  readonly healthAddress: string;
+  /** Also metrics of which there is one for each pool and subnet. */
+  readonly hasDebugMetrics: boolean;
   readonly logLevel: string;
 }
 
@@ -22,9 +32,11 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
 /** Parses the environment and reports all problems together: key, value found, values allowed. */
 export function parseConfig(environment: Readonly<Record<string, string | undefined>>): ControlWorkerConfig {
   const problems: string[] = [];
+  const webhook = readWebhookConfig(environment, problems);
   const config: ControlWorkerConfig = {
     name: environment['ORBWEAVER_REPLICA_NAME'] || hostname(),
-    namespace: environment['ORBWEAVER_NAMESPACE'] || 'orbweaver-system',
+    cluster: readClusterSettings(environment, problems),
+    ...(webhook && { webhook }),
     kubeconfig: environment['KUBECONFIG'] ?? '',
     temporalAddress: environment['ORBWEAVER_TEMPORAL_ADDRESS'] ?? '',
     temporalNamespaces: {
@@ -32,10 +44,18 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
       node: environment['ORBWEAVER_TEMPORAL_NAMESPACE'] || nodeNamespace,
     },
     workflowBundle: environment['ORBWEAVER_WORKFLOW_BUNDLE'] ?? '',
+    metricsAddress: environment['ORBWEAVER_METRICS_ADDRESS'] ?? '127.0.0.1:5721',
+    healthAddress: environment['ORBWEAVER_HEALTH_ADDRESS'] ?? '127.0.0.1:5720',
+    hasDebugMetrics: environment['ORBWEAVER_DEBUG_METRICS'] === 'true',
     logLevel: environment['ORBWEAVER_LOG_LEVEL'] || 'info',
   };
-  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(config.namespace)) {
-    problems.push(`ORBWEAVER_NAMESPACE is "${config.namespace}", allowed: the name of a namespace`);
+  for (const key of ['ORBWEAVER_METRICS_ADDRESS', 'ORBWEAVER_HEALTH_ADDRESS'] as const) {
+    const value = environment[key] ?? '';
+    if (!isListenAddress(value)) problems.push(`${key} is "${value}", allowed: host:port, or nothing`);
+  }
+  const debug = environment['ORBWEAVER_DEBUG_METRICS'] || 'false';
+  if (debug !== 'true' && debug !== 'false') {
+    problems.push(`ORBWEAVER_DEBUG_METRICS is "${debug}", allowed: true, false`);
   }
   if (!/^[^\s:]+:\d+$/.test(config.temporalAddress)) {
     problems.push(`ORBWEAVER_TEMPORAL_ADDRESS is "${config.temporalAddress}", allowed: host:port`);

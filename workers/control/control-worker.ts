@@ -3,10 +3,16 @@ import { openApiClient } from '../../kube/api-client.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { LeaderLease } from '../../kube/lease.ts';
 import { publishViews } from '../../kube/publish-views.ts';
+import { SubnetBook } from '../../kube/subnet-book.ts';
+import { superviseSubnets } from '../../kube/supervise-subnets.ts';
 import { createLogger } from '../logger.ts';
+import { ControlMetrics } from '../metrics/control-metrics.ts';
+import { serveMonitoring } from '../metrics/http-server.ts';
+import { readSubnetFigures } from '../metrics/subnet-figures.ts';
 import { installTemporalRuntime } from '../node/temporal-runtime.ts';
 import type { ControlWorkerConfig } from './config.ts';
 import { startControlTemporal } from './temporal/control-temporal.ts';
+import { startWebhooks } from './webhooks/webhooks.ts';
 
 /** One replica of the control worker. The leader publishes the views; the others wait for its end. Ends with SIGTERM. */
 export async function runControlWorker(config: ControlWorkerConfig): Promise<void> {
@@ -14,14 +20,22 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   const endpoint = await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig);
   const api = openApiClient(endpoint);
   const leaseApi = openApiClient(endpoint); // renewing waits for no connection that others use
+  const subnetApi = openApiClient(endpoint); // nine watches hold a connection each, and what is written meanwhile needs others
+  const webhookApi = openApiClient(endpoint); // nor does somebody who waits for a verdict
   const lease = new LeaderLease({
     api: leaseApi,
-    namespace: config.namespace,
+    namespace: config.cluster.namespace,
     name: 'orbweaver-control',
     identity: `${config.name}_${randomUUID()}`,
     log,
   });
   installTemporalRuntime(log);
+  const metrics = new ControlMetrics({
+    withDebug: config.hasDebugMetrics,
+    subnets: () => readSubnetFigures(api),
+    isTemporalConnected: () => temporal.isConnected,
+  });
+  const subnets = new SubnetBook({ api });
   const temporal = startControlTemporal({
     address: config.temporalAddress,
     controlNamespace: config.temporalNamespaces.control,
@@ -29,8 +43,25 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     workflowBundle: config.workflowBundle,
     identity: `control/${config.name}/${process.pid}`,
     api,
+    subnets,
+    poolSurplus: config.cluster.automaticPoolSurplus,
+    stickiness: config.cluster,
+    metrics,
     log,
   });
+  const monitoring = serveMonitoring({
+    ...config,
+    metrics: () => metrics.text(),
+    notReady: () => undefined, // a replica that only waits for its turn to lead is as it should be
+    log,
+  });
+
+  const { webhook, cluster } = config;
+  const webhooks = webhook && startWebhooks({ api: webhookApi, config: webhook, cluster, log });
+  if (webhooks === undefined) {
+    const remedy = 'Set ORBWEAVER_WEBHOOK_SERVICE, or ORBWEAVER_WEBHOOK_URL';
+    log.warn({ remedy }, 'no webhook is configured: nothing checks pools and Subnets');
+  }
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -38,8 +69,22 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
       lease.stop();
     });
   }
-  await lease.compete((term) => publishViews({ api, term, log }));
-  await temporal.stop();
-  await Promise.all([api.close(), leaseApi.close()]);
+  await lease.compete(async (term) => {
+    await Promise.all([
+      publishViews({ api, term, log, onFigures: metrics.lead }),
+      superviseSubnets({
+        api: subnetApi,
+        term,
+        log,
+        settings: config.cluster,
+        book: subnets,
+        hint: temporal.hintAtPool,
+      }),
+      webhooks?.lead(term),
+    ]);
+  });
+  await Promise.all([temporal.stop(), webhooks?.stop()]);
+  monitoring.close();
+  await Promise.all([api.close(), leaseApi.close(), webhookApi.close(), subnetApi.close()]);
   log.info({}, 'stopped');
 }

@@ -1,8 +1,8 @@
 import type { AttachmentRecord, AttachmentRecords, Log } from '../../activities/node-ports.ts';
-import { type Attachment, podNetworkId } from '../../contracts/attachment.ts';
+import { type Attachment, type PodIdentity, podNetworkId } from '../../contracts/attachment.ts';
 import type { CniResult } from '../../contracts/cni.ts';
-import { ProvisionError, toFailure } from '../../contracts/failures.ts';
-import type { ReplyFrame, RequestFrame } from '../../contracts/frame.ts';
+import { type Failure, ProvisionError, toFailure } from '../../contracts/failures.ts';
+import { encodeRequest, type ReplyFrame, type RequestFrame } from '../../contracts/frame.ts';
 import { type NodeReport, nodeReportName, reportKey } from '../../contracts/node-report.ts';
 import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
 import { attachThroughRun } from './attach-service.ts';
@@ -31,13 +31,33 @@ export interface CallServerOptions {
   /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
   readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
+  /** As what a claim knows an attachment of which there is no record; `undefined` when none does. */
+  readonly importedAttachment?: (of: Attachment, pod: PodIdentity, netns: string) => Promise<Attachment | undefined>;
   /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
-  readonly onAdd?: () => void;
+  readonly onAdd?: (pod: PodIdentity) => void;
   readonly log: Log;
   /** Knows when the steps ran, for the line about each answered call. */
   readonly times?: CallTimes;
+  /** Counts the calls. */
+  readonly metrics?: CallMetrics;
   readonly nowMs?: () => number;
 }
+
+/** A call that is counted while it is served. */
+interface WatchedCall {
+  kept(why: Failure): void;
+  ended(failure?: Failure): void;
+}
+
+interface CallMetrics {
+  watchCall(command: 'ADD' | 'DEL' | 'CHECK' | 'GC', containerID: string | undefined): WatchedCall;
+  notUnderstood(failure: Failure): void;
+}
+
+const uncounted: CallMetrics = {
+  watchCall: () => ({ kept: () => undefined, ended: () => undefined }),
+  notUnderstood: () => undefined,
+};
 
 /** Answers every call that comes through the socket: one place where a CNI command becomes work. */
 export class CallServer {
@@ -46,29 +66,45 @@ export class CallServer {
   readonly #options: Required<CallServerOptions>;
 
   constructor(options: CallServerOptions) {
-    this.#options = { nowMs: Date.now, times: new CallTimes(), onAdd: () => undefined, ...options };
+    this.#options = {
+      nowMs: Date.now,
+      times: new CallTimes(),
+      metrics: uncounted,
+      onAdd: () => undefined,
+      importedAttachment: async () => undefined,
+      ...options,
+    };
     this.detachOrKeep = createDetachOrKeep(options.detaches, options.queue, options.log);
   }
 
   async serve(frame: RequestFrame, isGone: AbortSignal): Promise<ReplyFrame> {
     const cniVersion = versionOf(frame.stdin);
     const startedAtMs = performance.now();
-    const { times } = this.#options;
+    const { times, metrics } = this.#options;
     let log: Log = this.#options.log;
+    let watched: WatchedCall | undefined;
     times.begin(frame.nonce);
     try {
       if (frame.environment.get(reportKey) === nodeReportName) return jsonReply(await this.#options.report());
       const call = parseCniCall(frame);
       if (call.command === 'nothing') return emptyReply;
-      if (call.command === 'GC') return await this.#collectGarbage(call);
+      watched = metrics.watchCall(call.command, call.command === 'GC' ? undefined : call.attachment.containerID);
+      if (call.command === 'GC') {
+        const collected = await this.#collectGarbage(call);
+        watched.ended();
+        return collected;
+      }
       log = this.#options.log.child(fieldsOf(call));
       log.debug({}, 'call received');
-      const reply = await this.#serveAttachment(call, frame, isGone);
+      const reply = await this.#serveAttachment(call, frame, isGone, watched);
+      watched.ended();
       const shares = times.end(frame.nonce);
       log.info({ durationMs: Math.round(performance.now() - startedAtMs), shares }, 'call answered');
       return reply;
     } catch (err) {
       const failure = toFailure(err);
+      if (watched === undefined) metrics.notUnderstood(failure);
+      else watched.ended(failure);
       const fields = { err, durationMs: Math.round(performance.now() - startedAtMs), remedy: failure.remedy };
       if (failure.type === 'Internal') log.error(fields, 'call failed');
       else log.warn(fields, 'call failed');
@@ -78,12 +114,17 @@ export class CallServer {
     }
   }
 
-  async #serveAttachment(call: AttachmentCall, frame: RequestFrame, isGone: AbortSignal): Promise<ReplyFrame> {
+  async #serveAttachment(
+    call: AttachmentCall,
+    frame: RequestFrame,
+    isGone: AbortSignal,
+    watched: WatchedCall,
+  ): Promise<ReplyFrame> {
     switch (call.command) {
       case 'ADD':
         return resultReply(await this.#add(call, frame.nonce, isGone), call.conf.cniVersion);
       case 'DEL':
-        await this.#del(call, frame);
+        await this.#del(call, frame, watched);
         return emptyReply;
       case 'CHECK':
         await this.#check(call.attachment);
@@ -93,31 +134,42 @@ export class CallServer {
 
   async #add(call: AttachmentCall & { command: 'ADD' }, nonce: string, isGone: AbortSignal): Promise<CniResult> {
     const { node, calls, runs, kernel, untilReady, onAdd, nowMs } = this.#options;
-    const { attachment, pod, netns, network } = call;
+    const { attachment, pod, netns, network, wishes } = call;
     const arrivedAtMs = nowMs();
     const open = calls.open(nonce, 'ADD', attachment);
     isGone.addEventListener('abort', () => open.close());
     try {
       await untilReady();
-      onAdd();
+      onAdd(pod);
       const { cookie } = await kernel.identifyNamespace(netns);
       const request: AddRequest = { attachment, pod, node, netns, netnsCookie: cookie, nonce, arrivedAtMs, network };
-      return await attachThroughRun(runs, request, open);
+      return await attachThroughRun(runs, wishes.length > 0 ? { ...request, wishes } : request, open);
     } finally {
       open.close();
     }
   }
 
   /** Success within 5 s: everything is undone, or the call waits on disk and its addresses stay held. */
-  async #del(call: AttachmentCall & { command: 'DEL' }, frame: RequestFrame): Promise<void> {
-    await this.detachOrKeep(await this.detachRequestOf(call, frame.nonce), frame);
+  async #del(call: AttachmentCall & { command: 'DEL' }, frame: RequestFrame, watched: WatchedCall): Promise<void> {
+    const request = await this.detachRequestOf(call, frame.nonce).catch((err: unknown) => toFailure(err));
+    if ('attachment' in request) {
+      const whyLeft = await this.detachOrKeep(request, frame);
+      if (whyLeft !== undefined) watched.kept(whyLeft);
+    } else {
+      // What it is about cannot be told now, and can be later: the queue asks again.
+      await this.#options.queue.put(encodeRequest(frame), frame.nonce);
+      watched.kept(request);
+    }
   }
 
   /** The pod is the one that the attachment was made for; a DEL may not name it (CNI_ARGS is optional there). */
   async detachRequestOf(call: AttachmentCall & { command: 'DEL' }, nonce: string): Promise<DetachRequest> {
-    const record = await this.#options.records.read(call.attachment);
+    const { records, importedAttachment } = this.#options;
+    const { netns } = call;
+    const record = await records.read(call.attachment);
     const pod = record?.pod ?? call.pod;
-    return { attachment: call.attachment, pod, nonce, netns: call.netns, reason: 'detach' };
+    const imported = record === undefined ? await importedAttachment(call.attachment, pod, netns) : undefined;
+    return { attachment: imported ?? call.attachment, pod, nonce, netns, reason: 'detach' };
   }
 
   async #check(attachment: Attachment): Promise<void> {

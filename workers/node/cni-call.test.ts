@@ -222,14 +222,25 @@ describe('an IPAM section', () => {
     });
   });
 
-  it.each([[undefined], [null], ['spiderpool'], [[]], [{ default_ipv4_ippool: {} }], [{ clean_gateway: 1 }]])(
-    'that is %j is refused',
-    (ipam) => {
-      const { type, message } = refusal(() => chained(ipam));
-      expect(type).toBe('InvalidConfig');
-      expect(message).toMatch(/^Key "ipam/);
-    },
-  );
+  it('that matches the master’s subnet says what makes the interface: only SR-IOV has one', () => {
+    expect(chained({ match_master_subnet: true })).toMatchObject({ matchMasterSubnet: true, madeBy: '"macvlan"' });
+    expect(network({ match_master_subnet: true })).toMatchObject({ matchMasterSubnet: true, madeBy: '"macvlan"' });
+    expect(chained({ match_master_subnet: false })).not.toHaveProperty('matchMasterSubnet');
+  });
+
+  it.each([
+    [undefined],
+    [null],
+    ['spiderpool'],
+    [[]],
+    [{ default_ipv4_ippool: {} }],
+    [{ clean_gateway: 1 }],
+    [{ match_master_subnet: 'yes' }],
+  ])('that is %j is refused', (ipam) => {
+    const { type, message } = refusal(() => chained(ipam));
+    expect(type).toBe('InvalidConfig');
+    expect(message).toMatch(/^Key "ipam/);
+  });
 });
 
 /** Whatever comes through the socket: a refusal with a code, or a call in which everything was checked. */

@@ -2,12 +2,18 @@ import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
 import type { CniCommand, PluginName } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
-import type { NetworkConf } from '../../contracts/pod-network.ts';
+import type { AddressWish, NetworkConf } from '../../contracts/pod-network.ts';
+import { addressWishes } from './address-wishes.ts';
 import { type Conf, namePattern, notYet, parseConf, parseNetworkConf, shown } from './network-conf.ts';
 
 /** One CNI call, checked: nothing in it needs looking at twice. */
 export type CniCall =
-  | ({ readonly command: 'ADD'; readonly network: NetworkConf; readonly netns: string } & OfAttachment)
+  | ({
+      readonly command: 'ADD';
+      readonly network: NetworkConf;
+      readonly wishes: readonly AddressWish[];
+      readonly netns: string;
+    } & OfAttachment)
   /** About what was added, whatever the configuration asks for by now. */
   | ({ readonly command: 'CHECK'; readonly netns: string } & OfAttachment)
   | ({ readonly command: 'DEL'; readonly netns: string } & OfAttachment)
@@ -55,19 +61,19 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
     kind: 'attach',
   };
   const netns = environment.get('CNI_NETNS') ?? '';
-  const pod = parsePod(environment.get('CNI_ARGS') ?? '', command);
+  const args = parseArgs(environment.get('CNI_ARGS') ?? '');
+  const pod = parsePod(args, command);
   if (command !== 'ADD') return { command, conf, attachment, pod, netns };
-  return { command, conf, attachment, pod, netns, network: parseNetworkConf(plugin, conf) };
+  const [network, wishes] = [parseNetworkConf(plugin, conf), addressWishes(conf, args)];
+  return { command, conf, attachment, pod, netns, network, wishes };
 }
 
 /** The pod behind the sandbox, from CNI_ARGS. A DEL may come without it: its record, or nothing, is then what it is about. */
-function parsePod(args: string, command: 'ADD' | 'CHECK' | 'DEL'): PodIdentity {
-  // Multus passes some keys twice; the last one is the runtime's.
-  const values = new Map(args.split(';').map((entry) => split(entry)));
+function parsePod(args: ReadonlyMap<string, string>, command: 'ADD' | 'CHECK' | 'DEL'): PodIdentity {
   const pod = {
-    namespace: values.get('K8S_POD_NAMESPACE') ?? '',
-    name: values.get('K8S_POD_NAME') ?? '',
-    uid: values.get('K8S_POD_UID') ?? '',
+    namespace: args.get('K8S_POD_NAMESPACE') ?? '',
+    name: args.get('K8S_POD_NAME') ?? '',
+    uid: args.get('K8S_POD_UID') ?? '',
   };
   const isPlausible = (text: string): boolean => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(text) && text.length <= 253;
   const isMissing = pod.namespace === '' && pod.name === '';
@@ -103,6 +109,9 @@ function missingAttachments(value: unknown): never {
       'GC needs the list of attachments that stay: [{"containerID": "…", "ifname": "…"}]. Without it nothing is removed',
   });
 }
+
+/** Multus passes some keys twice; the last one is the runtime's. */
+const parseArgs = (args: string): ReadonlyMap<string, string> => new Map(args.split(';').map((entry) => split(entry)));
 
 function split(entry: string): [string, string] {
   const at = entry.indexOf('=');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { readClusterSettings } from '../../contracts/cluster-settings.ts';
 import { parseConfig } from './config.ts';
 
 const needed = { ORBWEAVER_NODE_NAME: 'r7-n1', ORBWEAVER_TEMPORAL_ADDRESS: 'temporal.example:7233' };
@@ -15,6 +16,10 @@ describe('parseConfig', () => {
       workflowBundle: '',
       machineIDFiles: ['/sys/class/dmi/id/product_uuid', '/etc/machine-id'],
       kernelThreads: 2,
+      cluster: readClusterSettings({}, []),
+      spiderpoolSocket: '/var/run/spidernet/spiderpool.sock',
+      metricsAddress: '127.0.0.1:5711',
+      healthAddress: '127.0.0.1:5710',
       logLevel: 'info',
     });
   });
@@ -25,6 +30,7 @@ describe('parseConfig', () => {
       ORBWEAVER_QUEUE_DIR: '',
       ORBWEAVER_TEMPORAL_ADDRESS: 'temporal.example',
       ORBWEAVER_KERNEL_THREADS: '0',
+      ORBWEAVER_ENABLE_KUBEVIRT_STATIC_IP: 'yes',
       ORBWEAVER_LOG_LEVEL: 'loud',
     };
     expect(() => parseConfig(wrong)).toThrow(
@@ -33,6 +39,7 @@ describe('parseConfig', () => {
         '- ORBWEAVER_NODE_NAME is not set',
         '- ORBWEAVER_RUN_DIR is "run", allowed: an absolute path',
         '- ORBWEAVER_QUEUE_DIR is "", allowed: an absolute path',
+        '- ORBWEAVER_ENABLE_KUBEVIRT_STATIC_IP is "yes", allowed: true, false',
         '- ORBWEAVER_TEMPORAL_ADDRESS is "temporal.example", allowed: host:port',
         '- ORBWEAVER_KERNEL_THREADS is "0", allowed: 1 to 4',
         '- ORBWEAVER_LOG_LEVEL is "loud", allowed: trace, debug, info, warn, error',

@@ -1,4 +1,7 @@
+import { type ClusterSettings, readClusterSettings } from '../../contracts/cluster-settings.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
+import { isListenAddress } from '../metrics/http-server.ts';
+import { defaultAgentSocket } from './spiderpool-agent.ts';
 
 /** Everything that the node worker is told; read once, at start. */
 export interface NodeWorkerConfig {
@@ -16,6 +19,13 @@ export interface NodeWorkerConfig {
   /** Names this machine for good, also after a reboot (DMI product UUID, or machine-id where there is none). */
   readonly machineIDFiles: readonly string[];
   readonly kernelThreads: number;
+  /** The same in every worker of the cluster. */
+  readonly cluster: ClusterSettings;
+  /** Socket of a Spiderpool agent, which must not answer while this worker serves. */
+  readonly spiderpoolSocket: string;
+  /** "host:port" each, or empty: not served. */
+  readonly metricsAddress: string;
+  readonly healthAddress: string;
   readonly logLevel: string;
 }
 
@@ -44,8 +54,18 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     workflowBundle: text('ORBWEAVER_WORKFLOW_BUNDLE', ''),
     machineIDFiles: text('ORBWEAVER_MACHINE_ID_FILE', '/sys/class/dmi/id/product_uuid:/etc/machine-id').split(':'),
     kernelThreads: Number(text('ORBWEAVER_KERNEL_THREADS', '2')),
+    cluster: readClusterSettings(environment, problems),
+    spiderpoolSocket: path('ORBWEAVER_SPIDERPOOL_SOCKET', defaultAgentSocket),
+    metricsAddress: text('ORBWEAVER_METRICS_ADDRESS', '127.0.0.1:5711'),
+    healthAddress: text('ORBWEAVER_HEALTH_ADDRESS', '127.0.0.1:5710'),
     logLevel: text('ORBWEAVER_LOG_LEVEL', 'info'),
   };
+  for (const [key, value] of [
+    ['ORBWEAVER_METRICS_ADDRESS', config.metricsAddress],
+    ['ORBWEAVER_HEALTH_ADDRESS', config.healthAddress],
+  ] as const) {
+    if (!isListenAddress(value)) problems.push(`${key} is "${value}", allowed: host:port, or nothing`);
+  }
   if (config.temporalAddress !== '' && !/^[^\s:]+:\d+$/.test(config.temporalAddress)) {
     problems.push(`ORBWEAVER_TEMPORAL_ADDRESS is "${config.temporalAddress}", allowed: host:port`);
   }

@@ -18,13 +18,13 @@ describe('a DEL without a call', () => {
   });
 
   it.each([
-    ['it is undone', async () => 'undone' as const, 0],
-    ['its run could not be told', async () => 'run-open' as const, 1],
-    ['something is left', () => Promise.reject(new Error('the link is busy')), 1],
-  ])('waits on disk unless nothing more is to do: %s', async (_, detach, kept) => {
+    ['it is undone', async () => 'undone' as const, 0, undefined],
+    ['its run could not be told', async () => 'run-open' as const, 1, undefined],
+    ['something is left', () => Promise.reject(new Error('the link is busy')), 1, 'the link is busy'],
+  ])('waits on disk unless nothing more is to do: %s', async (_, detach, kept, whyLeft) => {
     const frames: Uint8Array[] = [];
     const detachOrKeep = createDetachOrKeep({ detach }, { put: async (frame) => void frames.push(frame) }, silent);
-    await detachOrKeep(request);
+    expect((await detachOrKeep(request))?.message).toBe(whyLeft);
     expect(frames.map((frame) => decodeRequest(frame))).toEqual(
       Array.from({ length: kept }, () => toDelFrame(request)),
     );

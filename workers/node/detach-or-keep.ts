@@ -1,4 +1,5 @@
 import type { Log } from '../../activities/node-ports.ts';
+import { type Failure, toFailure } from '../../contracts/failures.ts';
 import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
 import type { DeleteQueue } from './delete-queue.ts';
@@ -6,17 +7,20 @@ import type { DetachService } from './detach-service.ts';
 
 /**
  * Takes an attachment away now, or keeps the wish on disk: until nothing of it is left, and until its run knows. Either way the
- * caller may say that it is done.
+ * caller may say that it is done. Gives the reason why something is left, if it is.
  */
 export const createDetachOrKeep =
   (detaches: Pick<DetachService, 'detach'>, queue: Pick<DeleteQueue, 'put'>, log: Log) =>
-  async (request: DetachRequest, frame: RequestFrame = toDelFrame(request)): Promise<void> => {
+  async (request: DetachRequest, frame: RequestFrame = toDelFrame(request)): Promise<Failure | undefined> => {
+    let whyLeft: Failure | undefined;
     try {
-      if ((await detaches.detach(request)) === 'undone') return;
+      if ((await detaches.detach(request)) === 'undone') return undefined;
     } catch (err) {
+      whyLeft = toFailure(err);
       log.warn({ err, ...request.attachment }, 'DEL not done in time, kept on disk');
     }
     await queue.put(encodeRequest(frame), frame.nonce);
+    return whyLeft;
   };
 
 /** The DEL that a runtime would have sent for this attachment: what waits on disk has one shape. */

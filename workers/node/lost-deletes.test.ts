@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { AddRequest } from '../../contracts/pod-network.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import type { Moment } from './testing/node-world.ts';
 import { ReclaimStage } from './testing/reclaim-stage.ts';
@@ -219,6 +220,42 @@ describe('a comparison', () => {
     const refusal = new Error('the API server does not answer');
     jest.spyOn(stage.world.api, 'request').mockRejectedValueOnce(refusal).mockRejectedValueOnce(refusal);
     await stage.lost.start();
+    await untilHolds([]);
+  });
+});
+
+describe('a sticky address whose DEL never came', () => {
+  const identity = 'VirtualMachineInstance/pay/vm-1';
+  const attachMachine = async (containerID: string): Promise<AddRequest> => {
+    const request = stage.requestOf(containerID, `virt-launcher-vm-1-${containerID}`);
+    const owner = {
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'VirtualMachineInstance',
+      name: 'vm-1',
+      uid: 'v',
+      controller: true,
+    };
+    const { namespace, name, uid } = request.pod;
+    stage.world.pods.set(`${namespace}/${name}`, { uid, annotations: {}, isAlive: true, ownerReferences: [owner] });
+    stage.watched.set(uid, { isAlive: true });
+    await stage.attachAs(request);
+    return request;
+  };
+
+  it('§12.3 #22: of a machine is found by the UID of its pod, and held for the machine', async () => {
+    const request = await attachMachine('c1');
+    stage.podGone(request);
+    stage.namespaceGone(request);
+    await untilHolds([expect.stringMatching(/^claim .* Held$/)]);
+    expect(await stage.lost.compare()).toMatchObject({ detached: 0, freed: 0 });
+    expect(holds()).toHaveLength(1);
+  });
+
+  it('is freed when the machine is gone too', async () => {
+    stage.world.identities.set(identity, { state: 'ended', why: 'by the test' });
+    const request = await attachMachine('c1');
+    stage.podGone(request);
+    stage.namespaceGone(request);
     await untilHolds([]);
   });
 });

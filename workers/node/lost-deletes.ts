@@ -29,6 +29,8 @@ export interface LostDeletesPorts extends ProofPorts {
   /** Claims again what living sandboxes use and no claim names. */
   readonly restoreClaims: () => Promise<Restored>;
   readonly log: Log;
+  /** Told of each sandbox that was taken away, with the time since it was looked at first. */
+  readonly onTaken?: (reason: 'pod gone' | 'compared', seconds: number) => void;
   readonly pauses?: Partial<Pauses>;
 }
 
@@ -118,10 +120,12 @@ export class LostDeletes {
     const sandboxes = knownSandboxes(kept, await this.#holders(bound));
     const outcomes = await Promise.all(
       sandboxes.map(async (sandbox) => {
+        const fromMs = performance.now();
         const outcome = await this.#takeAwayIfGone(sandbox).catch((err: unknown) => {
           log.warn({ err, containerID: sandbox.containerID }, 'sandbox not compared, it is looked at again');
           return 'unknown' as const;
         });
+        if (outcome === 'taken') this.#told('compared', fromMs);
         const isAlive = outcome === 'lives' && (await pods.find(sandbox.pod))?.isAlive === true;
         if (outcome === 'unknown' || (outcome === 'lives' && !isAlive)) this.#follow(sandbox.containerID);
         return outcome;
@@ -165,17 +169,24 @@ export class LostDeletes {
     let sandbox: KnownSandbox | undefined;
     const { log } = this.#ports;
     const { firstLookMs, longestLookMs } = this.#pauses;
+    const fromMs = performance.now();
     for (let pauseMs = firstLookMs; ; pauseMs = Math.min(2 * pauseMs, longestLookMs)) {
       try {
         sandbox ??= await this.#recall(containerID);
         if (sandbox === undefined || this.#isWanted(sandbox)) return;
-        if ((await this.#takeAwayIfGone(sandbox)) !== 'lives') return;
+        const outcome = await this.#takeAwayIfGone(sandbox);
+        if (outcome === 'taken') this.#told('pod gone', fromMs);
+        if (outcome !== 'lives') return;
       } catch (err) {
         log.warn({ err, containerID }, 'sandbox without a pod not looked at');
       }
       await this.#pause(pauseMs);
       if (this.#closed.signal.aborted) return;
     }
+  }
+
+  #told(reason: 'pod gone' | 'compared', fromMs: number): void {
+    this.#ports.onTaken?.(reason, (performance.now() - fromMs) / 1000);
   }
 
   /** A pod may come back under its UID: the mirror of a static pod that was deleted by hand. */

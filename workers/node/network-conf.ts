@@ -26,6 +26,7 @@ const ourKeys = [
   'default_ipv4_ippool',
   'default_ipv6_ippool',
   'clean_gateway',
+  'match_master_subnet',
   'ipam_unix_socket_path',
   'log_level',
   'log_file_path',
@@ -34,7 +35,7 @@ const ourKeys = [
   'log_file_max_count',
 ];
 /** Keys of ours that are understood and not built yet. */
-const laterKeys = ['vlanID', 'bond', 'coordinator', 'match_master_subnet'];
+const laterKeys = ['vlanID', 'bond', 'coordinator'];
 const laterKinds = ['ipvlan', 'vlan', 'sriov', 'ib-sriov', 'ipoib', 'host-device', 'veth'];
 
 /** CNI spec 1.1.0, "Parameters": also a part of file names here. */
@@ -81,7 +82,7 @@ export function parseConf(stdin: Uint8Array): Conf {
 export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkConf {
   if (plugin === 'spiderpool') {
     const ipam = asObject('ipam', json['ipam']);
-    return { provides: 'addresses', ...parsePools(ipam, 'ipam.') };
+    return { provides: 'addresses', ...parsePools(ipam, 'ipam.', json['type']) };
   }
   for (const key of Object.keys(json)) {
     if (laterKeys.includes(key)) throw notYet(`Key "${key}" of type orbweaver`);
@@ -100,7 +101,7 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       'Put it first in the plugin list: it makes the interface',
     );
   }
-  return { provides: 'interface', link: parseLink(json), ...parsePools(json, '') };
+  return { provides: 'interface', link: parseLink(json), ...parsePools(json, '', json['kind']) };
 }
 
 function parseLink(json: Json): LinkConf {
@@ -122,7 +123,7 @@ function parseLink(json: Json): LinkConf {
   return { kind, master: parent, mode, mtuBytes: mtu };
 }
 
-function parsePools(json: Json, prefix: string): Omit<NetworkConf, 'provides' | 'link'> {
+function parsePools(json: Json, prefix: string, madeBy: unknown): Omit<NetworkConf, 'provides' | 'link'> {
   const names = (key: string): readonly string[] => {
     const value = json[key] ?? [];
     if (!Array.isArray(value) || !value.every((name) => typeof name === 'string' && name !== '')) {
@@ -130,12 +131,16 @@ function parsePools(json: Json, prefix: string): Omit<NetworkConf, 'provides' | 
     }
     return value as readonly string[];
   };
-  const cleanGateway = json['clean_gateway'] ?? false;
-  if (typeof cleanGateway !== 'boolean') throw invalid(`${prefix}clean_gateway`, cleanGateway, 'true, false');
+  const isOn = (key: string): boolean => {
+    const value = json[key] ?? false;
+    if (typeof value !== 'boolean') throw invalid(`${prefix}${key}`, value, 'true, false');
+    return value;
+  };
   return {
     defaultIPv4Pools: names('default_ipv4_ippool'),
     defaultIPv6Pools: names('default_ipv6_ippool'),
-    cleanGateway,
+    cleanGateway: isOn('clean_gateway'),
+    ...(isOn('match_master_subnet') ? { matchMasterSubnet: true, madeBy: shown(madeBy) } : {}),
   };
 }
 
@@ -178,7 +183,7 @@ export const shown = (value: unknown): string =>
 const refused = (type: FailureType, message: string, remedy: string): ProvisionError =>
   new ProvisionError({ type, message, remedy });
 
-const invalid = (key: string, value: unknown, allowed: string): ProvisionError =>
+export const invalid = (key: string, value: unknown, allowed: string): ProvisionError =>
   refused('InvalidConfig', `Key "${key}" of the network configuration is ${shown(value)}`, `Allowed: ${allowed}`);
 
 export const notYet = (what: string): ProvisionError =>

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log, PodReader as PodPort, PoolReader as PoolPort } from '../../activities/node-ports.ts';
+import type {
+  Identities,
+  Log,
+  PodReader as PodPort,
+  PoolReader as PoolPort,
+  Surroundings as SurroundingsPort,
+} from '../../activities/node-ports.ts';
 import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
 import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
@@ -8,13 +14,18 @@ import type { ClaimedAddress } from '../../contracts/pod-network.ts';
 import { toClaimName } from '../../ipam/address.ts';
 import { parseCidr } from '../../ipam/cidr.ts';
 import { type PoolCatalogue, readPoolCatalogue } from '../../ipam/pool-catalogue.ts';
+import { underEdits } from '../../ipam/pool-edit.ts';
 import { readPool } from '../../ipam/pool-snapshot.ts';
+import type { Stickiness } from '../../ipam/sticky-identity.ts';
 import { openApiClient } from '../../kube/api-client.ts';
 import { ClaimStore } from '../../kube/claim-store.ts';
+import { createIdentityReader } from '../../kube/identity-reader.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { PodReader } from '../../kube/pod-reader.ts';
 import type { PodView } from '../../kube/pod-view.ts';
 import { PoolReader, type PoolsAndReservations } from '../../kube/pool-reader.ts';
+import { Surroundings } from '../../kube/surroundings.ts';
+import { type ClaimConflict, watchingClaimConflicts } from '../metrics/claim-conflicts.ts';
 import type { LostDeletes, LostDeletesPorts } from './lost-deletes.ts';
 
 /** How long an ADD that comes while this process is starting waits for the list of its claims. */
@@ -26,6 +37,10 @@ const answerLimitMs = 1000;
 export interface NodeCluster {
   readonly claims: ClaimStore & Pick<LostDeletesPorts['claims'], 'holderOf'>;
   readonly pools: PoolPort;
+  readonly surroundings: SurroundingsPort;
+  readonly identities: Identities;
+  /** Begins to read what the first step of an ADD for this pod will ask for, so that nothing of it is read one after the other. */
+  prefetch(pod: PodIdentity): void;
   readonly pods: PodPort &
     LostDeletesPorts['pods'] & {
       /** From a read that begins now. */
@@ -50,12 +65,16 @@ export interface NodeCluster {
 
 /** Connects to the API server; what it cannot reach yet it goes on trying in the background. */
 export async function openNodeCluster(
-  config: { readonly nodeName: string; readonly kubeconfig: string },
+  config: { readonly nodeName: string; readonly kubeconfig: string; readonly cluster: Stickiness },
   log: Log,
+  metrics: { claimConflict(during: ClaimConflict): void } = { claimConflict: () => undefined },
 ): Promise<NodeCluster> {
-  const api = openApiClient(await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig));
+  const endpoint = await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig);
+  const api = watchingClaimConflicts(openApiClient(endpoint), (during) => metrics.claimConflict(during));
   const store = new ClaimStore({ api, node: config.nodeName, log });
-  const poolReader = new PoolReader({ api });
+  const pools = asPoolPort(new PoolReader({ api }), log);
+  const surroundings = new Surroundings({ api, node: config.nodeName });
+  let asksForNodeLabels = false;
   let listener: Pick<LostDeletes, 'podGone' | 'podsListed'> | undefined;
   const podReader = new PodReader({
     api,
@@ -85,7 +104,20 @@ export async function openNodeCluster(
 
   return {
     claims: Object.assign(store, { holderOf: (name: string) => holderOf(store, name, config.nodeName) }),
-    pools: asPoolPort(poolReader, log),
+    pools,
+    surroundings,
+    identities: createIdentityReader(api, config.cluster),
+    prefetch({ namespace }) {
+      const catalogue = pools.recent().then((read) => {
+        asksForNodeLabels = read.asksForNodeLabels;
+      });
+      const reads = [
+        catalogue,
+        surroundings.namespace(namespace),
+        asksForNodeLabels ? surroundings.nodeLabels() : catalogue,
+      ];
+      for (const read of reads) read.catch(() => undefined); // the step asks again, and hears why
+    },
     pods: {
       find: async (pod) => (pod.name === '' ? undefined : await podReader.find(pod)),
       findLive: (pod) => podReader.findLive(pod),
@@ -133,23 +165,25 @@ async function holderOf(store: ClaimStore, name: string, node: string): Promise<
 }
 
 /** Reads each view of the cluster into values once, not once for every ADD that it serves. */
-function asPoolPort(reader: PoolReader, log: Log): PoolPort {
+export function asPoolPort(reader: PoolReader, log: Log): PoolPort {
   let last: { readonly view: PoolsAndReservations; readonly catalogue: PoolCatalogue } | undefined;
-  async function recent() {
-    const view = await reader.recent();
+  async function recent(want?: 'newer') {
+    const view = await reader.recent(want);
     if (last?.view !== view) {
-      last = { view, catalogue: readPoolCatalogue(view.pools, view.reserved) };
+      const pools = view.pools.map((pool) => underEdits(pool, view.edits, Date.now()));
+      last = { view, catalogue: readPoolCatalogue(pools, view.reserved) };
       for (const warning of last.catalogue.warnings) log.warn({ warning }, 'reservation not understood');
     }
     return last;
   }
   return {
-    recent: async () => (await recent()).catalogue,
+    recent: async (want) => (await recent(want)).catalogue,
     async fresh(name) {
       const [pool, { view, catalogue }] = await Promise.all([reader.fresh(name), recent()]);
       const known = view.pools.find(({ metadata }) => metadata.name === name);
       if (pool === undefined) return undefined;
-      return known && isSameEdition(pool, known) ? catalogue.pools.get(name) : readPool(pool, catalogue.reserved);
+      if (known && isSameEdition(pool, known)) return catalogue.pools.get(name);
+      return readPool(underEdits(pool, view.edits, Date.now()), catalogue.reserved);
     },
   };
 }
@@ -162,15 +196,16 @@ const isSameEdition = (one: SpiderIPPool, other: SpiderIPPool): boolean =>
   one.metadata.deletionTimestamp === other.metadata.deletionTimestamp;
 
 async function claimDifferences(
-  store: Pick<ClaimStore, 'read'>,
+  store: Pick<ClaimStore, 'readWhole'>,
   { containerID }: Attachment,
   addresses: readonly ClaimedAddress[],
 ): Promise<readonly string[]> {
   const found = await Promise.all(
     addresses.map(async ({ address }) => {
       const cidr = parseCidr(address);
-      const claim = cidr && (await store.read(toClaimName(cidr.address)));
-      const isHeld = claim?.phase === 'Bound' && claim.holder.containerID === containerID;
+      const claim = cidr && (await store.readWhole(toClaimName(cidr.address)));
+      const { phase, holders = [] } = claim?.spec ?? {};
+      const isHeld = phase === 'Bound' && holders.some((holder) => holder.containerID === containerID);
       return isHeld ? [] : [`address ${address} is not claimed for this sandbox`];
     }),
   );

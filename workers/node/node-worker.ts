@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, heartbeat } from '@temporalio/activity';
+import { adoptImported } from '../../activities/adopt-imported.ts';
 import { createCheckSuspects } from '../../activities/check-suspects.ts';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
@@ -13,6 +14,8 @@ import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/at
 import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { openKernel } from '../../kernel/kernel.ts';
 import { createLogger } from '../logger.ts';
+import { serveMonitoring } from '../metrics/http-server.ts';
+import { NodeMetrics } from '../metrics/node-metrics.ts';
 import { keepAlive } from './alive.ts';
 import { attachmentOfDel, CallServer, delOf, newNonce } from './call-server.ts';
 import { CallTimes } from './call-times.ts';
@@ -20,7 +23,9 @@ import { openCniSocket } from './cni-socket.ts';
 import type { NodeWorkerConfig } from './config.ts';
 import { DeleteQueue } from './delete-queue.ts';
 import { DetachService } from './detach-service.ts';
+import { createImportedAttachment } from './imported-attachment.ts';
 import { LostDeletes } from './lost-deletes.ts';
+import { createMountedNamespaces } from './mounted-namespaces.ts';
 import { openNodeCluster } from './node-cluster.ts';
 import { readNodeIdentity } from './node-identity.ts';
 import { createNodeReport } from './node-report.ts';
@@ -28,6 +33,7 @@ import { OpenCalls } from './open-calls.ts';
 import { SandboxLocks } from './sandbox-locks.ts';
 import { createSandboxProof } from './sandbox-proof.ts';
 import { SandboxRuns } from './sandbox-runs.ts';
+import { untilAgentIsGone } from './spiderpool-agent.ts';
 import { createSuspectRuns } from './suspect-runs.ts';
 import { installTemporalRuntime } from './temporal-runtime.ts';
 import { TemporalWorker } from './temporal-worker.ts';
@@ -55,6 +61,18 @@ export async function runNodeWorker(
   const lock = await waitForLock(join(config.runDirectory, 'lock'), () =>
     log.warn({}, 'another node worker still runs here, waiting for its end'),
   );
+  const metrics = new NodeMetrics();
+  let whyNotReady: string | undefined = 'it is starting';
+  const monitoring = serveMonitoring({
+    ...config,
+    metrics: () => metrics.text(),
+    notReady: () => whyNotReady,
+    log,
+  });
+  await untilAgentIsGone(config.spiderpoolSocket, log, (why) => {
+    whyNotReady = why;
+  });
+  whyNotReady = 'it is starting';
   const node = await readNodeIdentity(config.nodeName, config.machineIDFiles);
 
   const kernel = openKernel({ threads: config.kernelThreads, log });
@@ -67,14 +85,27 @@ export async function runNodeWorker(
   const recordFiles = createAttachmentRecords(config.runDirectory);
   await recordFiles.removeDrafts();
   const records = { ...recordFiles, list: (containerID?: string) => listRecords(recordFiles, log, containerID) };
-  const cluster = await openNodeCluster(config, log);
-  const { claims, pools, pods } = cluster;
+  const cluster = await openNodeCluster(config, log, metrics);
+  const { claims, identities, pools, pods, surroundings } = cluster;
   const locks = new SandboxLocks();
   const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
   const times = new CallTimes();
   const steps = times.around(
     createNodeSteps(
-      decorate({ calls, records, claims, pools, pods, kernel: { ...kernel, namespaceState }, node, log }),
+      decorate({
+        calls,
+        records,
+        claims,
+        identities,
+        pools,
+        pods,
+        surroundings,
+        cluster: config.cluster,
+        kernel: { ...kernel, namespaceState },
+        node,
+        onAwaitedPool: metrics.awaitedAutomaticPool,
+        log,
+      }),
     ),
   );
   const temporal = new TemporalWorker({
@@ -91,7 +122,10 @@ export async function runNodeWorker(
     client: () => temporal.client(),
     breaker: temporal.breaker,
     workloadOf: (pod) => cluster.workloadOf(pod),
-    onNotEager: () => log.warn({}, 'run was not started eagerly'),
+    onNotEager: () => {
+      metrics.runNotEager();
+      log.warn({}, 'run was not started eagerly');
+    },
   });
   const detaches = new DetachService({ runs, calls, locks, steps, log });
   const queue: DeleteQueue = new DeleteQueue({
@@ -115,9 +149,11 @@ export async function runNodeWorker(
       ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
     ],
     report,
-    onAdd: () => void pools.recent().catch(() => undefined), // its step asks again, and hears why
+    importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
+    onAdd: (pod) => cluster.prefetch(pod),
     log,
     times,
+    metrics,
   });
 
   const abandoned = {
@@ -126,14 +162,25 @@ export async function runNodeWorker(
     claims,
     pods,
     kernel: { namespaceState },
-    detach: (gone: Omit<DetachRequest, 'nonce' | 'reason'>) =>
-      server.detachOrKeep({ ...gone, nonce: newNonce(), reason: 'proven-gone' }),
+    detach: async (gone: Omit<DetachRequest, 'nonce' | 'reason'>) => {
+      const whyLeft = await server.detachOrKeep({ ...gone, nonce: newNonce(), reason: 'proven-gone' });
+      if (whyLeft !== undefined) metrics.reclaimFailed();
+    },
     log,
   };
   const addressesIn = async (netns: string) => (await kernel.inspect(netns)).addresses.map(({ address }) => address);
   const lostDeletes = new LostDeletes({
     ...abandoned,
-    restoreClaims: () => restoreClaims({ ...abandoned, kernel: { ...kernel, namespaceState, addressesIn }, locks }),
+    onTaken: metrics.reclaimed,
+    restoreClaims: async () => {
+      await adoptImported({ ...abandoned, namespaces: createMountedNamespaces(kernel) });
+      return await restoreClaims({
+        ...abandoned,
+        stickiness: config.cluster,
+        kernel: { ...kernel, namespaceState, addressesIn },
+        locks,
+      });
+    },
   });
   cluster.tellAboutPods(lostDeletes);
   const suspectRuns = createSuspectRuns(() => temporal.client());
@@ -161,6 +208,14 @@ export async function runNodeWorker(
   );
   const alive = await keepAlive(config.runDirectory);
   log.info({ runDirectory: config.runDirectory, machineID: node.machineID, bootID: node.bootID }, 'socket open');
+  whyNotReady = "this node's claims are not listed yet";
+  metrics.lookUp(() => ({
+    callsOpen: calls.size,
+    deletesWaiting: queue.size,
+    isReady: cluster.isReady,
+    isTemporalConnected: temporal.isConnected,
+    claimPhases: () => (cluster.isReady ? claims.own().map(({ phase }) => phase) : []),
+  }));
 
   await sleep(headStartMs);
   const polling = temporal.run();
@@ -169,6 +224,7 @@ export async function runNodeWorker(
   const temporalSeen = temporal.client();
   void temporalSeen.then(() => queue.start());
   cluster.onReady(async () => {
+    whyNotReady = undefined;
     await temporalSeen;
     queue.retryNow();
     await lostDeletes.start();
@@ -186,6 +242,7 @@ export async function runNodeWorker(
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
   await polling;
+  monitoring.close();
   await cluster.close();
   await kernel.close();
   lock.release();

@@ -3,19 +3,28 @@ import type {
   AttachmentRecord,
   AttachmentRecords,
   ClaimStore as ClaimPort,
+  Identities,
+  IdentityState,
   Kernel,
   Log,
+  NodeIdentity,
+  Pod,
   PodReader,
   PoolReader,
+  Surroundings,
 } from '../../../activities/node-ports.ts';
 import { type Attachment, attachmentKey } from '../../../contracts/attachment.ts';
+import { readClusterSettings } from '../../../contracts/cluster-settings.ts';
+import type { IPClaimSpec } from '../../../contracts/crds/ipclaim.ts';
 import { ProvisionError } from '../../../contracts/failures.ts';
-import { type ClaimHolder, type ClaimPhase, ipClaimLabels } from '../../../contracts/ip-claim.ts';
+import type { ClaimHolder, ClaimPhase } from '../../../contracts/ip-claim.ts';
 import type { NodeActivities } from '../../../contracts/node-activities.ts';
 import { type ReservedIPObject, readPoolCatalogue } from '../../../ipam/pool-catalogue.ts';
+import type { Application, Labels } from '../../../ipam/pool-request.ts';
 import type { PoolObject } from '../../../ipam/pool-snapshot.ts';
+import type { ApiClient } from '../../../kube/api-client.ts';
+import { claimLabels } from '../../../kube/claim-labels.ts';
 import { ClaimStore } from '../../../kube/claim-store.ts';
-import { labelHash } from '../../../kube/label-hash.ts';
 import { MemoryClaims } from '../../../kube/testing/memory-claims.ts';
 import { OpenCalls } from '../open-calls.ts';
 import { SandboxLocks } from '../sandbox-locks.ts';
@@ -45,10 +54,18 @@ export const node = { name: 'r7-n1', machineID: 'm1', bootID: 'b1' };
  * real claim store. Every call through a port can be watched, failed or answered by killing the worker.
  */
 export class NodeWorld {
-  readonly api = new MemoryClaims();
+  readonly api: MemoryClaims;
+  readonly node: NodeIdentity;
   readonly pools = new Map<string, PoolObject>();
   readonly reservations: ReservedIPObject[] = [];
-  readonly pods = new Map<string, { uid: string; annotations: Record<string, string>; isAlive: boolean }>();
+  readonly pods = new Map<string, Pick<Pod, 'uid' | 'annotations' | 'isAlive'> & Partial<Pod>>();
+  /** What is written on the pods' namespaces, and on the node. */
+  readonly namespaceMarks = new Map<string, { labels?: Labels; annotations?: Labels }>();
+  nodeLabels: Labels = {};
+  /** Of pods that have one. */
+  controller: Application | undefined;
+  /** By namespace and name. */
+  readonly ipamClaims = new Map<string, readonly string[]>();
   readonly namespaces = new Map<string, MemoryNamespace>();
   readonly records = new Map<string, AttachmentRecord>();
   /** Namespaces of which nobody can say whether they are gone. */
@@ -62,8 +79,17 @@ export class NodeWorld {
   onMoment: ((moment: Moment) => void) | undefined;
   /** Awaited after every port call, when it has taken effect: lets a test act meanwhile. */
   holdAfter: ((call: string) => Promise<void>) | undefined;
+  cluster = readClusterSettings({}, []);
+  /** What the owners of sticky addresses say; nothing: that they want them. */
+  readonly identities = new Map<string, IdentityState>();
   claimsBefore = 0;
   nowMs = 1_790_000_000_000;
+
+  /** Worlds that share `api` are nodes of one cluster. */
+  constructor(shared: { readonly api?: MemoryClaims; readonly node?: NodeIdentity } = {}) {
+    this.api = shared.api ?? new MemoryClaims();
+    this.node = shared.node ?? node;
+  }
 
   /** Starts a worker on this node. */
   async start(): Promise<NodeProcess> {
@@ -95,8 +121,21 @@ export class NodeWorld {
     name: string,
     phase: ClaimPhase,
     holder: ClaimHolder,
-    { pool = 'v4', prefix = 24, kept = phase === 'Held' } = {},
+    {
+      pool = 'v4',
+      prefix = 24,
+      kept = phase === 'Held',
+      ...more
+    }: Partial<Pick<IPClaimSpec, 'pool' | 'kept' | 'identity' | 'unproven'>> & { readonly prefix?: number } = {},
   ): Promise<void> {
+    const spec: IPClaimSpec = {
+      address: `${name}/${prefix}`,
+      pool,
+      phase,
+      holders: [holder],
+      ...(kept ? { kept } : {}),
+      ...more,
+    };
     await this.api.request({
       method: 'POST',
       path: '/apis/orbweaver.io/v1alpha1/ipclaims',
@@ -104,11 +143,8 @@ export class NodeWorld {
       body: {
         apiVersion: 'orbweaver.io/v1alpha1',
         kind: 'IPClaim',
-        metadata: {
-          name,
-          labels: { [ipClaimLabels.pool]: labelHash(pool), [ipClaimLabels.node]: labelHash(holder.node) },
-        },
-        spec: { address: `${name}/${prefix}`, pool, phase, holders: [holder], ...(kept ? { kept } : {}) },
+        metadata: { name, labels: claimLabels(spec) },
+        spec,
       },
     });
   }
@@ -146,7 +182,15 @@ export class NodeProcess {
   constructor(world: NodeWorld) {
     this.#world = world;
     this.calls = new OpenCalls();
-    this.claims = new ClaimStore({ api: world.api, node: node.name, log: silent, now: () => (world.nowMs += 1) });
+    const api: ApiClient = {
+      request: async (request) => {
+        this.#requireAlive(); // whatever waits inside the store is not sent any more
+        return await world.api.request(request);
+      },
+      watch: () => world.api.watch(),
+      close: () => world.api.close(),
+    };
+    this.claims = new ClaimStore({ api, node: world.node.name, log: silent, now: () => (world.nowMs += 1) });
     this.ports = this.#instrumented();
     this.steps = createNodeSteps(this.ports);
     this.activities = createNodeActivities(this.steps, this.locks, this.calls);
@@ -169,26 +213,42 @@ export class NodeProcess {
     const log = logInto(world);
     return {
       calls,
-      node,
+      node: world.node,
       log,
       records: this.#port<AttachmentRecords>('records', memoryRecords(world)),
       pods: this.#port<PodReader>('pods', {
         async find({ namespace, name, uid }) {
           const pod = world.pods.get(`${namespace}/${name}`);
-          return pod !== undefined && (uid === '' || uid === pod.uid) ? { ...pod } : undefined;
+          const bare = { namespace, name, labels: {}, ownerReferences: [] };
+          return pod !== undefined && (uid === '' || uid === pod.uid) ? { ...bare, ...pod } : undefined;
         },
       }),
       pools: this.#port<PoolReader>('pools', {
         recent: async () => readPoolCatalogue([...world.pools.values()], world.reservations),
         fresh: async (name) => readPoolCatalogue([...world.pools.values()], world.reservations).pools.get(name),
       }),
+      surroundings: this.#port<Surroundings>('surroundings', {
+        namespace: async (name) => ({ labels: {}, annotations: {}, ...world.namespaceMarks.get(name) }),
+        nodeLabels: async () => world.nodeLabels,
+        controllerOf: async ({ namespace, name, uid }) =>
+          world.controller ?? { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
+        ipamClaimIPs: async (namespace, name) => world.ipamClaims.get(`${namespace}/${name}`) ?? [],
+      }),
+      cluster: world.cluster,
       kernel: this.#port<NodePorts['kernel']>('kernel', memoryKernel(world)),
+      identities: this.#port<Identities>('identities', {
+        states: async (texts) =>
+          new Map(texts.map((text) => [text, world.identities.get(text) ?? { state: 'wanted' }])),
+      }),
       claims: {
         ownOf: (podUID, ifName) => claims.ownOf(podUID, ifName),
-        ...this.#port<Omit<ClaimPort, 'ownOf'>>('claims', {
+        identityOf: (held) => claims.identityOf(held),
+        recallTaken: (pool) => claims.recallTaken(pool),
+        ...this.#port<Omit<ClaimPort, 'ownOf' | 'identityOf' | 'recallTaken'>>('claims', {
+          keptFor: (...of) => claims.keptFor(...of),
           take: (want) => claims.take(want),
-          read: (name) => claims.read(name),
-          adopt: (name, holder, previous) => claims.adopt(name, holder, previous),
+          readWhole: (name) => claims.readWhole(name),
+          adopt: (seen, taker) => claims.adopt(seen, taker),
           release: (want) => claims.release(want),
           giveBack: (name, containerID) => claims.giveBack(name, containerID),
           releaseHeld: (name, podUID) => claims.releaseHeld(name, podUID),
@@ -227,9 +287,7 @@ export class NodeProcess {
 
 export const recordKey = (attachment: Attachment): string => `${attachment.containerID} ${attachmentKey(attachment)}`;
 
-export const memoryRecords = (
-  world: Pick<NodeWorld, 'records'>,
-): AttachmentRecords & { list(): Promise<AttachmentRecord[]> } => ({
+export const memoryRecords = (world: Pick<NodeWorld, 'records'>): AttachmentRecords => ({
   read: async (attachment) => world.records.get(recordKey(attachment)),
   async write(record) {
     world.records.set(recordKey(record.attachment), structuredClone(record));
@@ -237,7 +295,10 @@ export const memoryRecords = (
   async remove(attachment) {
     world.records.delete(recordKey(attachment));
   },
-  list: async () => [...world.records.values()],
+  list: async (containerID) =>
+    [...world.records.values()].filter(
+      ({ attachment }) => containerID === undefined || attachment.containerID === containerID,
+    ),
 });
 
 const memoryKernel = (world: NodeWorld): Kernel => ({
