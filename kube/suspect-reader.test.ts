@@ -118,10 +118,10 @@ describe('a claim whose identity has ended', () => {
   it('becomes Suspect, and of no identity, when nobody has said that it is silent', async () => {
     const { api, asked } = serverOf({ [path]: claim({ unproven: true }) });
     expect(await createSuspectReader(api).claims.end(seen)).toBe('suspect');
-    const { spec, metadata } = asked[1]?.body as ReturnType<typeof claim>;
+    const written = asked[1]?.body as ReturnType<typeof claim> | undefined;
     expect(asked[1]?.method).toBe('PUT');
-    expect(metadata.resourceVersion).toBe('7');
-    expect(spec).toEqual({
+    expect(written?.metadata.resourceVersion).toBe('7');
+    expect(written?.spec).toEqual({
       address: '10.70.8.20/22',
       pool: 'v4',
       phase: 'Suspect',
