@@ -78,4 +78,8 @@ export async function buildFabric(layout: StackLayout): Promise<void> {
     const where = netns === undefined ? [] : ['-netns', netns];
     await runCommand(['ip', ...where, '-batch', '-'], { input: `${lines.join('\n')}\n` });
   }
+  // Control workers share their port: who connects while one of them stops goes to another one.
+  const migration = '/proc/sys/net/ipv4/tcp_migrate_req';
+  const set = `[ ! -e ${migration} ] || echo 1 > ${migration}`; // since Linux 5.14
+  await runCommand(['ip', 'netns', 'exec', layout.netns.control, 'sh', '-c', set]);
 }

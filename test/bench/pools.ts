@@ -1,5 +1,6 @@
 import type { IPClaim } from '../../contracts/crds/ipclaim.ts';
 import { ipClaimLabels } from '../../contracts/ip-claim.ts';
+import { formatAddress, parseAddress } from '../../ipam/address.ts';
 import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
 import type { ApiClient } from '../../kube/api-client.ts';
 import { labelHash } from '../../kube/label-hash.ts';
@@ -7,38 +8,45 @@ import { labelHash } from '../../kube/label-hash.ts';
 /** A pool of the benchmark. Each has a subnet of its own, so that filling one takes nothing from another. */
 export interface BenchPool {
   readonly name: string;
+  readonly family: 4 | 6;
   readonly subnet: string;
   readonly gateway: string;
   readonly range: string;
-  /** Addresses that other nodes' pods hold. */
+  /** Addresses that other nodes' pods hold; only of an IPv4 pool. */
   readonly used: number;
-  /** Its addresses are 10.<secondByte>.0.2 and those that follow. */
-  readonly secondByte: number;
   readonly size: number;
 }
 
-const slash19 = (name: string, secondByte: number, used: number): BenchPool => ({
-  name,
-  subnet: `10.${secondByte}.0.0/19`,
-  gateway: `10.${secondByte}.0.1`,
-  range: `10.${secondByte}.0.2-10.${secondByte}.31.254`,
-  used,
-  secondByte,
-  size: 8189,
-});
+/** The addresses of an IPv4 subnet, less its own, its gateway and its broadcast address. */
+function pool(name: string, network: string, prefixLength: number, used = 0): BenchPool {
+  const first = BigInt(
+    `0x${network
+      .split('.')
+      .map((byte) => Number(byte).toString(16).padStart(2, '0'))
+      .join('')}`,
+  );
+  const size = 2 ** (32 - prefixLength) - 3;
+  const nth = (index: bigint): string => formatAddress({ family: 4, value: first + index });
+  const range = `${nth(2n)}-${nth(1n + BigInt(size))}`;
+  return { name, family: 4, subnet: `${network}/${prefixLength}`, gateway: nth(1n), range, used, size };
+}
 
 export const pools = {
-  empty: slash19('empty', 71, 0),
-  used1000: slash19('used-1000', 72, 1000),
-  used4000: slash19('used-4000', 73, 4000),
-  used20000: {
-    name: 'used-20000',
-    subnet: '10.80.0.0/16',
-    gateway: '10.80.0.1',
-    range: '10.80.0.2-10.80.255.254',
-    used: 20_000,
-    secondByte: 80,
-    size: 65_533,
+  empty: pool('empty', '10.71.0.0', 19),
+  used1000: pool('used-1000', '10.72.0.0', 19, 1000),
+  used4000: pool('used-4000', '10.73.0.0', 19, 4000),
+  used20000: pool('used-20000', '10.80.0.0', 16, 20_000),
+  elsewhere: pool('elsewhere', '10.96.0.0', 12, 100_000),
+  slash24: pool('slash-24', '10.74.0.0', 24),
+  slash8: pool('slash-8', '11.0.0.0', 8),
+  slash64: {
+    name: 'slash-64',
+    family: 6,
+    subnet: 'fd00:74::/64',
+    gateway: 'fd00:74::1',
+    range: 'fd00:74::2-fd00:74::ffff:ffff:ffff:fffe',
+    used: 0,
+    size: 2 ** 64,
   },
 } as const satisfies Record<string, BenchPool>;
 
@@ -57,16 +65,21 @@ export const poolObjects = (): readonly object[] =>
 
 /** Makes a pod take its addresses from this pool, and from the IPv6 pool too when it is dual stack. */
 export const poolAnnotations = (pool: PoolName, isDualStack: boolean): Record<string, string> => ({
-  [ippoolAnnotation]: JSON.stringify({ ipv4: [pools[pool].name], ...(isDualStack ? { ipv6: [v6Pool.name] } : {}) }),
+  [ippoolAnnotation]: JSON.stringify({
+    [`ipv${pools[pool].family}`]: [pools[pool].name],
+    ...(isDualStack ? { ipv6: [v6Pool.name] } : {}),
+  }),
 });
 
 /** Fills a pool with claims of pods on a node that does not exist, spread evenly over its range. */
 export async function fillPool(api: ApiClient, pool: BenchPool): Promise<void> {
-  const addresses = Array.from({ length: pool.used }, (_, index) => 2 + Math.floor((index * pool.size) / pool.used));
+  const [first] = pool.range.split('-');
+  const start = parseAddress(first ?? '')?.value ?? 0n;
+  const addresses = Array.from({ length: pool.used }, (_, index) => Math.floor((index * pool.size) / pool.used));
   const waiting = addresses.values();
   const lane = async (): Promise<void> => {
     for (const offset of waiting) {
-      const address = `10.${pool.secondByte}.${offset >> 8}.${offset & 0xff}`;
+      const address = formatAddress({ family: 4, value: start + BigInt(offset) });
       await api.request({
         method: 'POST',
         path: '/apis/orbweaver.io/v1alpha1/ipclaims',

@@ -54,6 +54,10 @@ const dualStack = (mode: Mode, levels: readonly number[]): Variant[] =>
 const filled = (pool: PoolName, used: string): Variant[] =>
   [1, 8].map((level) => variant(`${used} in use, ${level} at once`, 'addresses', level, { pool }));
 
+/** Few calls: each leaves one address less of the small one. */
+const ofSize = (pool: PoolName, size: string): Variant =>
+  variant(`pool of a ${size}, 1 at once`, 'addresses', 1, { pool, calls: 40 });
+
 const spread = (nodes: number, atOncePerNode: number, mode: Mode = 'addresses', pool: PoolName = 'empty'): Variant =>
   variant(`${mode}, ${nodes} × ${atOncePerNode}${pool === 'empty' ? '' : ', 4,000 in use'}`, mode, atOncePerNode, {
     nodes,
@@ -86,6 +90,20 @@ export const phases: readonly Phase[] = [
       ...filled('used4000', '4,000 of 8,189'),
       ...filled('used20000', '20,000 of 65,533'),
     ],
+  },
+  {
+    name: 'size',
+    title: 'Size of the pool',
+    fleetNodes: 2,
+    filled: [],
+    variants: [ofSize('slash24', '/24'), ofSize('slash8', '/8'), ofSize('slash64', 'IPv6 /64')],
+  },
+  {
+    name: 'claims',
+    title: 'Claims of other pools',
+    fleetNodes: 2,
+    filled: ['elsewhere'],
+    variants: onOneNode('addresses', [1, 8]).map((one) => ({ ...one, name: `100,000 claims elsewhere, ${one.name}` })),
   },
   {
     name: 'nodes',

@@ -70,16 +70,18 @@ export class RunningPods {
     return await this.#running({ namespace: 'default', labelSelector: `app=${app}` }, count, seconds);
   }
 
-  /**
-   * Waits for an event of the pod that says why it has no network; one of its tries may have failed for another reason. Then the
-   * pod goes, so that kubelet does not try it again and again.
-   */
+  /** Waits until the pod has been told why it has no network, and takes it away, so that kubelet does not try it again and again. */
   async untilRefused(name: string, told: RegExp, namespace = 'default'): Promise<void> {
+    await this.untilTold(name, told, namespace);
+    await this.#cluster.stack.kubectl('delete', 'pod', name, '--namespace', namespace, '--wait=false');
+  }
+
+  /** Waits for an event of the pod that says why it has no network; one of its tries may have failed for another reason. */
+  async untilTold(name: string, told: RegExp, namespace = 'default'): Promise<void> {
     await eventually(`An event of ${namespace}/${name} that says ${told}`, 120, async () => {
       const messages = (await this.refusals(name, namespace)).map(({ message }) => message);
       return messages.some((message) => told.test(message)) ? { value: true } : { state: messages.join('\n') };
     });
-    await this.#cluster.stack.kubectl('delete', 'pod', name, '--namespace', namespace, '--wait=false');
   }
 
   async refusals(name: string, namespace = 'default'): Promise<readonly { message: string; count: number }[]> {

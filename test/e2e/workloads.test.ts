@@ -26,6 +26,7 @@ const pools = [
   v4('e00001-v4', 40),
   v6('e00001-v6', '40'),
   ...['e00002', 'e00003', 'e00004', 'e00005', 'e00006', 'e00007'].map((id, index) => v4(id, 41 + index)),
+  v4('e00008', 48, { excludeIPs: ['10.70.48.1-10.70.48.100'] }),
   v4('l00007-a', 50, { nodeName: ['node-a'] }),
   v4('l00007-b', 51, { nodeName: ['node-b'] }),
   v4('p00002-eth0', 52),
@@ -192,6 +193,22 @@ describe('a pool that changes', () => {
       expect(after).toContain('default via 10.70.0.2 dev eth0');
       expect(await routesOf('d00002-before')).toBe(before);
       await cluster.stack.kubectl('delete', 'pod', 'd00002-before', 'd00002-after', '--wait=true');
+    },
+    seconds,
+  );
+
+  it(
+    'E00008, S00002: whose addresses are all excluded tells its pod so, which starts once one is not',
+    async () => {
+      await cluster.stack.apply(sleepingPod('e00008', ippool(['e00008'])));
+      await pods.untilTold(
+        'e00008',
+        /from pool "e00008": none can be given: spec.ips is empty, or all of it is excluded/,
+      );
+      await cluster.stack.kubectl('patch', 'spiderippool', 'e00008', '--type=merge', '-p={"spec":{"excludeIPs":[]}}');
+      expect(poolsOf(await pods.one('e00008'))).toEqual(['eth0 e00008']);
+      await cluster.stack.kubectl('delete', 'pod', 'e00008', '--wait=true');
+      await untilRecorded('e00008', []);
     },
     seconds,
   );

@@ -32,7 +32,7 @@ beforeAll(async () => {
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
     kind: 'SpiderIPPool',
     metadata: { name: 'rack7-v4' },
-    spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.10-10.70.8.90'], default: true },
+    spec: { subnet: '10.70.0.0/16', ips: ['10.70.1.0-10.70.255.250'], default: true }, // so large that nobody meets anybody
   });
   const kubeconfig = join(directory, 'kubeconfig');
   await writeFile(kubeconfig, kubeconfigFor(proxy.endpoint.server));

@@ -170,12 +170,16 @@ describe('what is published on a real API server', () => {
     const selector = { matchLabels: { app: 'api' } };
     const template = { metadata: { labels: { app: 'api' } }, spec: { containers: [{ name: 'c', image: 'none' }] } };
     await write('POST', '/api/v1/namespaces/pay/serviceaccounts', { metadata: { name: 'default' } });
-    await write('POST', '/apis/apps/v1/namespaces/pay/replicasets', {
-      metadata: { name: 'api-5b', ...owned('Deployment', 'api', 'd-0') },
-      spec: { replicas: 0, selector, template },
-    });
+    const replicaSet = await write<{ readonly metadata: { readonly uid: string } }>(
+      'POST',
+      '/apis/apps/v1/namespaces/pay/replicasets',
+      {
+        metadata: { name: 'api-5b', ...owned('Deployment', 'api', 'd-0') },
+        spec: { replicas: 0, selector, template },
+      },
+    );
     for (const [name, owner] of [
-      ['api-5b-x', owned('ReplicaSet', 'api-5b', 'r-0')],
+      ['api-5b-x', owned('ReplicaSet', 'api-5b', replicaSet.metadata.uid)],
       ['db-0', owned('StatefulSet', 'db', 's-0')],
       ['clone', owned('CloneSet', 'clones', 'c-0', 'apps.kruise.io/v1alpha1')],
     ] as const) {

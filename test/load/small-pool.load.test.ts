@@ -56,3 +56,22 @@ describe('100 pods that fight for a pool of 50, deleted and made again', () => {
     1_800_000,
   );
 });
+
+describe('50 pods of a pool of 50, all made again at once', () => {
+  it(
+    'run, all of them, every time',
+    () =>
+      Observer.during(fleet(), judged, async (observer) => {
+        const parts = { fleet: fleet(), observer, random: new SeededRandom(loadSeed), gate: new Gate(callsAtOnce) };
+        let before: Fight | undefined;
+        for (let round = 1; round <= loadSize(20); round += 1) {
+          const [fight] = await together([Fight.of(50, '{"ipv4": ["small"]}', parts), before?.deleteAll()]);
+          await fight.untilRunning(50);
+          before = fight;
+        }
+        await before?.deleteAll();
+        await untilNothingIsLeft(fleet());
+      }),
+    1_800_000,
+  );
+});
