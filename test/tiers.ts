@@ -58,7 +58,7 @@ export const tiers: readonly Tier[] = [
   },
   {
     name: 'integration',
-    budgetSeconds: 240,
+    budgetSeconds: 480,
     parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
     tests: { kind: 'jest', project: 'integration', inBand: true },
   },

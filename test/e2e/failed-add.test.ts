@@ -180,7 +180,7 @@ describe('bad input', () => {
   const lookAtNamespace =
     'The container runtime passes this path in CNI_NETNS. Look whether the sandbox still runs (crictl pods), and whether the node worker sees its directory: it is mounted with mountPropagation HostToContainer';
   const correctPools =
-    'Correct these pools, or name others in pod annotation ipam.spidernet.io/ippool: kubectl get spiderippools';
+    'Correct these pools, or name others in pod annotation ipam.spidernet.io/ippool. Step by step: orb why default/bad-input';
   const cases: readonly {
     readonly name: string;
     readonly call?: CallOptions;

@@ -56,7 +56,7 @@ const claimOf = async ({ containerID }: HandMadeSandbox): Promise<IPClaim> => {
 };
 const namesOf = (claims: readonly IPClaim[]): readonly string[] => claims.map(({ metadata }) => metadata.name);
 
-/** Writes claims that nobody will ever release: of pods that do not exist, in sandboxes that never were. */
+/** Writes claims that nobody will ever release, beside what the pool gives: of pods that do not exist, in sandboxes that never were. */
 async function litter(holders: readonly ClaimHolder[], addresses: readonly string[]): Promise<readonly string[]> {
   await Promise.all(
     addresses.map(async (address, at) => {
@@ -140,7 +140,7 @@ describe('on a cluster of living nodes', () => {
     for (let event = 0; event < 5; event += 1) {
       const names = await litter(
         holders,
-        Array.from({ length: 10 }, (_, at) => `10.70.9.${100 + event * 10 + at}`),
+        Array.from({ length: 10 }, (_, at) => `10.70.10.${100 + event * 10 + at}`),
       );
       for (const name of names) births.set(name, performance.now());
       if (event === 0) {
@@ -172,7 +172,7 @@ describe('on a cluster of living nodes', () => {
 
   it('orb reclaim sweeps now and shows what each node said', async () => {
     const holders = kept.map(({ spec }) => spec.holders[0]).filter((holder) => holder !== undefined);
-    const names = await litter(holders, ['10.70.9.200', '10.70.9.201']);
+    const names = await litter(holders, ['10.70.10.200', '10.70.10.201']);
     const { code, text } = await orb('reclaim', '-o', 'json');
     expect(code).toBe(0);
     const { verdicts } = JSON.parse(text) as SweepReport;
