@@ -208,6 +208,18 @@ describe('an exhausted pool', () => {
     expect(await claim()).toEqual(['10.70.8.29/24']);
   });
 
+  it('that has grown since it was read gives one of its new addresses', async () => {
+    const { world, claim } = await open();
+    await fill(world);
+    afterReading(world, () => {
+      world.pools.set('v4', {
+        metadata: { name: 'v4' },
+        spec: { subnet: '10.70.8.0/24', ips: ['10.70.8.20-10.70.8.30'], gateway: '10.70.8.1' },
+      });
+    });
+    expect(await claim()).toEqual(['10.70.8.30/24']);
+  });
+
   it('is followed by the next pool that was named', async () => {
     const { world, claim } = await open(withPools(['v4', 'spare'], []));
     await fill(world);

@@ -8,7 +8,7 @@ import { contains } from '../ipam/interval-set.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
 import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
-import { offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
+import { isMalformed, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import { type Identity, identityText, migrationAnnotation, stickyIdentity } from '../ipam/sticky-identity.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
 import { type Candidates, type ChoosePorts, choosePools } from './choose-pools.ts';
@@ -120,6 +120,8 @@ class FamilyClaim {
     }
     const { family, skipped, wanted } = this.#candidates;
     if (exhausted.length === 0) throw this.#allWithdrawn();
+    const grown = wanted === undefined ? await this.#claimFromGrown(exhausted) : undefined;
+    if (grown !== undefined) return grown;
     throw wanted === undefined ? poolExhausted(family, exhausted, skipped) : await this.#taken(wanted);
   }
 
@@ -211,6 +213,18 @@ class FamilyClaim {
         return (await this.#isStillOffered(pool, address)) ? this.#claimed(pool, address, 'created') : 'withdrawn';
       }
     }
+  }
+
+  /** Pools are remembered for a while, and one of them may have more addresses by now. */
+  async #claimFromGrown(exhausted: readonly PoolSnapshot[]): Promise<ClaimedAddress | undefined> {
+    for (const before of exhausted) {
+      const now = await this.#ports.pools.fresh(before.name);
+      if (now === undefined || isMalformed(now) || now.isDisabled || now.isTerminating) continue;
+      if (now.candidates.size <= before.candidates.size) continue;
+      const claimed = await this.#claimFrom(now);
+      if (claimed !== 'exhausted' && claimed !== 'withdrawn') return claimed;
+    }
+    return undefined;
   }
 
   /** A pool may have been disabled, deleted or cut since it was read; nothing is configured before this says yes. */

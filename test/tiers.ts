@@ -62,7 +62,7 @@ export const tiers: readonly Tier[] = [
     parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
     tests: { kind: 'jest', project: 'integration', inBand: true },
   },
-  { name: 'e2e', budgetSeconds: 900, parts: partNames, tests: { kind: 'jest', project: 'e2e', inBand: true } },
+  { name: 'e2e', budgetSeconds: 1800, parts: partNames, tests: { kind: 'jest', project: 'e2e', inBand: true } },
   {
     name: 'load',
     budgetSeconds: 900 * Math.max(1, loadFactor),
