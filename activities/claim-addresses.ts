@@ -8,7 +8,7 @@ import { contains } from '../ipam/interval-set.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
 import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
-import { isMalformed, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
+import { isGiving, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import { type Identity, identityText, migrationAnnotation, stickyIdentity } from '../ipam/sticky-identity.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
 import { type Candidates, type ChoosePorts, choosePools } from './choose-pools.ts';
@@ -219,8 +219,7 @@ class FamilyClaim {
   async #claimFromGrown(exhausted: readonly PoolSnapshot[]): Promise<ClaimedAddress | undefined> {
     for (const before of exhausted) {
       const now = await this.#ports.pools.fresh(before.name);
-      if (now === undefined || isMalformed(now) || now.isDisabled || now.isTerminating) continue;
-      if (now.candidates.size <= before.candidates.size) continue;
+      if (now === undefined || !isGiving(now) || now.candidates.size <= before.candidates.size) continue;
       const claimed = await this.#claimFrom(now);
       if (claimed !== 'exhausted' && claimed !== 'withdrawn') return claimed;
     }

@@ -82,13 +82,13 @@ export interface MalformedPool {
 
 export const isMalformed = (pool: Pool): pool is MalformedPool => 'problem' in pool;
 
+/** Whether the pool gives addresses at all: it can be read, and is neither disabled nor being deleted. */
+export const isGiving = (pool: Pool): pool is PoolSnapshot =>
+  !isMalformed(pool) && !pool.isDisabled && !pool.isTerminating;
+
 /** Whether the pool would still give this address; asked again after a claim was written, before anything is configured. */
 export const offers = (pool: Pool, { family, value }: Address): boolean =>
-  !isMalformed(pool) &&
-  !pool.isDisabled &&
-  !pool.isTerminating &&
-  family === pool.family &&
-  contains(pool.candidates, value);
+  isGiving(pool) && family === pool.family && contains(pool.candidates, value);
 
 /** What no pool may give, per family. */
 export type ReservedAddresses = Readonly<Record<Family, IntervalSet>>;

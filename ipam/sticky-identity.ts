@@ -1,5 +1,6 @@
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import type { OwnerReference } from '../contracts/crds/object-meta.ts';
+import { controllerOf } from './controller-reference.ts';
 
 /** Which applications keep their addresses when their pods are made anew. */
 export type Stickiness = Pick<ClusterSettings, 'stickyStatefulSets' | 'stickyVirtualMachines'>;
@@ -38,7 +39,7 @@ export function stickyIdentity(
   { namespace, name: pod, ownerReferences }: OwnedPod,
   { stickyStatefulSets, stickyVirtualMachines }: Stickiness,
 ): Identity | undefined {
-  const controller = ownerReferences.find((owner) => owner.controller === true);
+  const controller = controllerOf(ownerReferences);
   if (controller === undefined || !isName(namespace) || !isName(controller.name)) return undefined;
   const { apiVersion, kind, name } = controller;
   if (kind === 'StatefulSet' && apiVersion === 'apps/v1' && stickyStatefulSets) {

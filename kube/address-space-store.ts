@@ -1,6 +1,6 @@
 import type { AddressSpace as AddressSpaceObject } from '../contracts/crds/addressspace.ts';
 import type { Family } from '../ipam/address.ts';
-import type { AddressSpace, SpaceEntry } from '../ipam/admission/address-space.ts';
+import type { AddressSpace } from '../ipam/admission/address-space.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus, leavesDoubt } from './api-error.ts';
 
@@ -25,8 +25,7 @@ export class AddressSpaceStore {
     try {
       const { metadata, spec } = await this.#api.request<AddressSpaceObject>({ method: 'GET', path, timeoutMs });
       const { resourceVersion } = metadata;
-      const entries = spec.entries as readonly SpaceEntry[]; // its writers are replicas of this
-      return { space: { entries }, ...(resourceVersion !== undefined && { resourceVersion }) };
+      return { space: spec, ...(resourceVersion !== undefined && { resourceVersion }) };
     } catch (error) {
       if (hasStatus(error, 404)) return { space: { entries: [] } };
       throw error;
@@ -48,7 +47,7 @@ export class AddressSpaceStore {
       apiVersion: 'orbweaver.io/v1alpha1',
       kind: 'AddressSpace',
       metadata: { name, ...(!isNew && { resourceVersion }) },
-      spec: { entries: space.entries },
+      spec: space,
     };
     try {
       await this.#api.request({

@@ -35,6 +35,10 @@ export interface WatchRequest {
   readonly signal: AbortSignal;
 }
 
+/** For `accept`: only the metadata of an object, or of a list or watch of them (apimachinery, meta/v1). */
+export const metadataOf = (kind: 'PartialObjectMetadata' | 'PartialObjectMetadataList'): string =>
+  `application/json;as=${kind};v=v1;g=meta.k8s.io`;
+
 /** Opens one keep-alive pool of connections with the endpoint's credentials. Nothing is sent before the first request. */
 export function openApiClient(endpoint: ApiEndpoint): ApiClient {
   const { origin, pathname } = new URL(endpoint.server);

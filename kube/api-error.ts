@@ -35,6 +35,13 @@ export class ApiUnreachable extends Error {
 export const hasStatus = (error: unknown, status: number): boolean =>
   error instanceof ApiError && error.status === status;
 
+/** For `catch`: an answer with this status is no failure, and says undefined. Everything else is thrown on. */
+export const unless =
+  (status: number) =>
+  (error: unknown): undefined => {
+    if (!hasStatus(error, status)) throw error;
+  };
+
 /**
  * This answer does not say whether the request took effect: none came, or 408, 429 or 5xx, behind which an earlier try may
  * have been carried out.

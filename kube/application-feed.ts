@@ -1,6 +1,7 @@
 import type { ObjectMeta } from '../contracts/crds/object-meta.ts';
 import type { Family } from '../ipam/address.ts';
 import { type PoolSubject, type SeenApplication, subjectKey } from '../ipam/auto-pools/pool-wish.ts';
+import { controllerOf } from '../ipam/controller-reference.ts';
 import type { Application, Labels } from '../ipam/pool-request.ts';
 import {
   poolSizeAnnotation,
@@ -138,7 +139,7 @@ function wishingApplication(
 /** The application of a pod whose controller is of a kind that we do not know (spec/ipam.md §5.3). */
 function wishingPod({ metadata }: { readonly metadata: Named }): WishingApplication | undefined {
   const annotations = wishIn(metadata.annotations ?? {});
-  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
+  const controller = controllerOf(metadata.ownerReferences);
   if (annotations === undefined || controller === undefined || ours.includes(controller.apiVersion)) return undefined;
   const { apiVersion, kind, name, uid } = controller;
   return {

@@ -1,5 +1,6 @@
 import type { ObjectMeta } from '../contracts/crds/object-meta.ts';
 import type { SeenApplication } from '../ipam/auto-pools/pool-wish.ts';
+import { controllerOf } from '../ipam/controller-reference.ts';
 
 /** What we read of an application's object; which of it is there depends on the kind. */
 export interface ApplicationObject {
@@ -59,7 +60,7 @@ export const applicationKindOf = (apiVersion: string, kind: string): Application
 /** The application that an object of this kind is; undefined when it is none for us: it goes, belongs to another, or has the host's network. */
 export function seenApplication(kind: ApplicationKind, object: ApplicationObject): SeenApplication | undefined {
   const { metadata, spec } = object;
-  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
+  const controller = controllerOf(metadata.ownerReferences);
   const template = (spec?.jobTemplate?.spec ?? spec)?.template;
   const size = kind.replicas(object);
   const isOurs =

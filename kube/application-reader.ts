@@ -5,7 +5,8 @@ import { readSubnetWish } from '../ipam/subnet-annotation.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus } from './api-error.ts';
 import { type ApplicationObject, applicationKindOf, seenApplication } from './application-kinds.ts';
-import { deadlineIn, persist } from './persist.ts';
+import { findObject } from './find-object.ts';
+import { deadlineIn } from './persist.ts';
 
 export type FoundApplication =
   | { readonly outcome: 'found'; readonly application: SeenApplication }
@@ -78,14 +79,7 @@ export class ApplicationReader {
 
   /** Undefined when it is not there. */
   #read<Answer>(path: string): Promise<Answer | undefined> {
-    return persist(`read ${path}`, deadlineIn(readMs), async (timeoutMs) => {
-      try {
-        return await this.#api.request<Answer>({ method: 'GET', path, timeoutMs });
-      } catch (error) {
-        if (hasStatus(error, 404)) return undefined;
-        throw error;
-      }
-    });
+    return findObject(this.#api, `read ${path}`, { method: 'GET', path }, deadlineIn(readMs));
   }
 }
 

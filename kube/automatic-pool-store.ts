@@ -1,13 +1,12 @@
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
-import { ipClaimLabels } from '../contracts/ip-claim.ts';
 import { fromClaimName } from '../ipam/address.ts';
 import { readSeenPool, selectorOf } from '../ipam/auto-pools/pool-object.ts';
 import { isPoolOf, type PoolSubject } from '../ipam/auto-pools/pool-wish.ts';
 import type { ApiClient, ApiMethod } from './api-client.ts';
 import { ApiError, hasStatus } from './api-error.ts';
-import { labelHash } from './label-hash.ts';
-import { listObjects, listTable } from './list.ts';
+import { listObjects } from './list.ts';
 import { deadlineIn, persist } from './persist.ts';
+import { listPoolClaims } from './pool-claims.ts';
 
 /** `changed`: somebody wrote meanwhile; `exists`: a pool of this name was there; `refused`: by admission or the schema. */
 export type PoolWrite =
@@ -64,10 +63,7 @@ export class AutomaticPoolStore {
 
   /** Every address of the pool that has a claim, in whatever phase. */
   async takenOf(pool: string): Promise<ReadonlySet<bigint>> {
-    const labelSelector = `${ipClaimLabels.pool}=${labelHash(pool)}`;
-    const rows = await persist(`list IPClaims of pool "${pool}"`, deadlineIn(deadlineMs), (timeoutMs) =>
-      listTable(this.#api, { path: '/apis/orbweaver.io/v1alpha1/ipclaims', labelSelector }, deadlineIn(timeoutMs)),
-    );
+    const rows = await listPoolClaims(this.#api, pool, deadlineIn(deadlineMs));
     return new Set(rows.flatMap((row) => fromClaimName(row['Name'] ?? '')?.value ?? []));
   }
 

@@ -17,6 +17,7 @@ import { listTable, type TableRow } from './list.ts';
 import type { Log } from './log.ts';
 import { type OwnClaim, OwnClaims, writeLimitSeconds } from './own-claims.ts';
 import { deadlineIn, persist } from './persist.ts';
+import { listPoolClaims } from './pool-claims.ts';
 import { SharedRead } from './shared-read.ts';
 
 export interface ClaimStoreOptions {
@@ -290,10 +291,7 @@ export class ClaimStore {
   }
 
   async #listTaken(pool: string): Promise<Omit<TakenNames, 'beganAtMs'>> {
-    const labelSelector = `${ipClaimLabels.pool}=${labelHash(pool)}`;
-    const rows = await persist(`list the IPClaims of pool "${pool}"`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
-      listTable(this.#api, { path: collection, labelSelector }, deadlineIn(timeoutMs)),
-    );
+    const rows = await listPoolClaims(this.#api, pool, deadlineIn(this.#deadlineMs));
     const namesOf = (some: typeof rows): ReadonlySet<string> => new Set(some.map((row) => row['Name'] ?? ''));
     return { names: namesOf(rows), suspects: namesOf(rows.filter((row) => row['Phase'] === 'Suspect')) };
   }

@@ -4,7 +4,7 @@ import type { SpiderSubnet } from '../contracts/crds/spidersubnet.ts';
 import { ipClaimLabels } from '../contracts/ip-claim.ts';
 import { finalizer } from '../ipam/admission/metadata.ts';
 import type { ApiClient } from './api-client.ts';
-import { hasStatus } from './api-error.ts';
+import { unless } from './api-error.ts';
 import { labelHash } from './label-hash.ts';
 import type { LeaderRequest } from './leader-writes.ts';
 import type { Log } from './log.ts';
@@ -123,7 +123,7 @@ export class Finalizers {
     for (const { metadata } of pools) {
       if (metadata.deletionTimestamp !== undefined) continue;
       const path = `${group}/spiderippools/${metadata.name}`;
-      await request({ method: 'DELETE', path, body: { preconditions: { uid: metadata.uid } } }).catch(unlessGone);
+      await request({ method: 'DELETE', path, body: { preconditions: { uid: metadata.uid } } }).catch(unless(404));
     }
     if (pools.length === 0) await this.#release(`${group}/spidersubnets/${name}`);
   }
@@ -133,7 +133,7 @@ export class Finalizers {
     const found = await request<{ metadata: ObjectMeta; status?: { controlledIPPools?: string } }>({
       method: 'GET',
       path,
-    }).catch(unlessGone);
+    }).catch(unless(404));
     const records = found?.status?.controlledIPPools ?? '';
     if (!found || !rowOf(found).isGoing || !['', '{}'].includes(records)) return;
     const finalizers = found.metadata.finalizers?.filter((name) => name !== finalizer);
@@ -147,7 +147,3 @@ const rowOf = ({ metadata }: { readonly metadata: ObjectMeta }): Row => ({
   isGoing: metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(finalizer) === true,
   owners: (metadata.ownerReferences ?? []).map(({ uid }) => uid),
 });
-
-function unlessGone(error: unknown): undefined {
-  if (!hasStatus(error, 404)) throw error;
-}

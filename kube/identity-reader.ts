@@ -1,6 +1,6 @@
 import { type MachineObject, type StatefulSetObject, whyMachineEnded, whyOrdinalEnded } from '../ipam/identity-end.ts';
 import { type Identity, parseIdentity, type Stickiness } from '../ipam/sticky-identity.ts';
-import type { ApiClient } from './api-client.ts';
+import { type ApiClient, metadataOf } from './api-client.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import { deadlineIn, persist } from './persist.ts';
 
@@ -42,7 +42,7 @@ export function createIdentityReader(api: ApiClient, stickiness: Stickiness, lim
     }
     if (!stickiness.stickyVirtualMachines) return group.map(() => 'virtual machines keep no addresses any more');
     const machineOf = (plural: string): Promise<MachineObject | undefined> =>
-      read<MachineObject>(`/apis/kubevirt.io/v1/${place}/${plural}/${name}`, metadataOnly);
+      read<MachineObject>(`/apis/kubevirt.io/v1/${place}/${plural}/${name}`, metadataOf('PartialObjectMetadata'));
     const [instance, machine] = await Promise.all([machineOf('virtualmachineinstances'), machineOf('virtualmachines')]);
     return [whyMachineEnded(first, instance, machine)];
   }
@@ -79,8 +79,6 @@ export function createIdentityReader(api: ApiClient, stickiness: Stickiness, lim
 }
 
 const atOnce = 16;
-
-const metadataOnly = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io';
 
 /** Everything but an ordinal: "StatefulSet/pay/api". */
 const ownerOf = (identity: string): string => identity.split('/').slice(0, 3).join('/');

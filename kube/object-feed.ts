@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApiClient } from './api-client.ts';
+import { type ApiClient, metadataOf } from './api-client.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import type { Log } from './log.ts';
 
@@ -32,8 +32,6 @@ interface Page<Wire> {
   /** Null, not empty, where there is none of metadata only (Go's nil slice). */
   readonly items: readonly Wire[] | null;
 }
-
-const metadataOf = (kind: string): string => `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 
 interface WatchEvent<Wire> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';

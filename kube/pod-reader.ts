@@ -1,9 +1,9 @@
 import type { PodIdentity } from '../contracts/attachment.ts';
 import type { ApiClient } from './api-client.ts';
-import { hasStatus } from './api-error.ts';
+import { findObject } from './find-object.ts';
 import type { Log } from './log.ts';
 import { ObjectFeed } from './object-feed.ts';
-import { deadlineIn, persist } from './persist.ts';
+import { deadlineIn } from './persist.ts';
 import { type PodObject, type PodView, viewOf } from './pod-view.ts';
 
 export interface PodReaderOptions {
@@ -88,14 +88,9 @@ export class PodReader {
   /** The same from a read that begins now: before something is given up because its pod seems to be gone. */
   async findLive({ namespace, name, uid }: PodIdentity): Promise<PodView | undefined> {
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
-    const pod = await persist(`read pod ${namespace}/${name}`, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
-      try {
-        return await this.#api.request<PodObject>({ method: 'GET', path, timeoutMs });
-      } catch (error) {
-        if (hasStatus(error, 404)) return undefined;
-        throw error;
-      }
-    });
+    const request = { method: 'GET', path } as const;
+    const what = `read pod ${namespace}/${name}`;
+    const pod = await findObject<PodObject>(this.#api, what, request, deadlineIn(this.#deadlineMs));
     if (pod === undefined) return undefined;
     const view = viewOf(pod);
     return uid === '' || uid === view.uid || uid === pod.metadata.uid ? view : undefined;

@@ -1,7 +1,7 @@
 import type { PoolEdit, PoolEditSpec } from '../contracts/crds/pooledit.ts';
 import { type EditablePool, isEditOpen, poolEditMs } from '../ipam/pool-edit.ts';
 import type { ApiClient } from './api-client.ts';
-import { hasStatus } from './api-error.ts';
+import { unless } from './api-error.ts';
 import type { LeaderRequest } from './leader-writes.ts';
 import { listObjects } from './list.ts';
 import { deadlineIn, persist } from './persist.ts';
@@ -62,9 +62,3 @@ export async function removeEndedEdits(request: LeaderRequest, nowMs: number): P
     );
   }
 }
-
-const unless =
-  (status: number) =>
-  (error: unknown): void => {
-    if (!hasStatus(error, status)) throw error;
-  };

@@ -2,7 +2,7 @@ import type { PoolEdit } from '../contracts/crds/pooledit.ts';
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
 import type { SpiderReservedIP } from '../contracts/crds/spiderreservedip.ts';
 import type { ApiClient } from './api-client.ts';
-import { hasStatus } from './api-error.ts';
+import { findObject } from './find-object.ts';
 import { listObjects } from './list.ts';
 import { deadlineIn, persist } from './persist.ts';
 import { poolEditsPath } from './pool-edits.ts';
@@ -68,15 +68,9 @@ export class PoolReader {
   readonly #look = (): number => (this.#looks += 1);
 
   #readPool(name: string): Promise<SpiderIPPool | undefined> {
-    return persist(`read SpiderIPPool "${name}"`, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
-      try {
-        const path = `${group}/spiderippools/${encodeURIComponent(name)}`;
-        return await this.#api.request<SpiderIPPool>({ method: 'GET', path, timeoutMs });
-      } catch (error) {
-        if (hasStatus(error, 404)) return undefined;
-        throw error;
-      }
-    });
+    const path = `${group}/spiderippools/${encodeURIComponent(name)}`;
+    const what = `read SpiderIPPool "${name}"`;
+    return findObject(this.#api, what, { method: 'GET', path }, deadlineIn(this.#deadlineMs));
   }
 
   async #readAll(): Promise<PoolsAndReservations> {

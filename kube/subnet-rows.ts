@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
 import type { SpiderSubnet } from '../contracts/crds/spidersubnet.ts';
 import { readSeenPool, type SeenPoolObject, subnetCidrLabel } from '../ipam/auto-pools/pool-object.ts';
+import { controllerOf } from '../ipam/controller-reference.ts';
 
 /** What the supervision of Subnets keeps of a pool. */
 export interface PoolRow {
@@ -21,7 +22,7 @@ export function poolRow(pool: SpiderIPPool): PoolRow {
   const { object: _, ...seen } = readSeenPool(pool) ?? {};
   return {
     cidr: spec.subnet,
-    isOrphan: metadata.ownerReferences?.some(({ controller }) => controller === true) !== true,
+    isOrphan: controllerOf(metadata.ownerReferences) === undefined,
     isTerminating: metadata.deletionTimestamp !== undefined,
     addresses: fingerprint([spec.ips, spec.excludeIPs]),
     ...('made' in seen && { seen }),

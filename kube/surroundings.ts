@@ -1,9 +1,9 @@
 import type { ObjectMeta } from '../contracts/crds/object-meta.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { Application, Labels } from '../ipam/pool-request.ts';
-import type { ApiClient, ApiRequest } from './api-client.ts';
-import { hasStatus } from './api-error.ts';
-import { deadlineIn, persist } from './persist.ts';
+import { type ApiClient, type ApiRequest, metadataOf } from './api-client.ts';
+import { findObject } from './find-object.ts';
+import { deadlineIn } from './persist.ts';
 import { SharedRead } from './shared-read.ts';
 import { type OwnedPod, TopControllers } from './top-controller.ts';
 
@@ -85,21 +85,12 @@ export class Surroundings {
 
   async #marksOf(what: string, plural: string, name: string): Promise<Marks> {
     const path = `/api/v1/${plural}/${encodeURIComponent(name)}`;
-    const request = { method: 'GET', path, accept: metadataOnly } as const;
+    const request = { method: 'GET', path, accept: metadataOf('PartialObjectMetadata') } as const;
     const found = await this.#find<{ readonly metadata: ObjectMeta }>(`read ${what} "${name}"`, request);
     return { labels: found?.metadata.labels ?? {}, annotations: found?.metadata.annotations ?? {} };
   }
 
   #find<Answer>(what: string, request: Omit<ApiRequest, 'timeoutMs'>): Promise<Answer | undefined> {
-    return persist(what, deadlineIn(this.#deadlineMs), async (timeoutMs) => {
-      try {
-        return await this.#api.request<Answer>({ ...request, timeoutMs });
-      } catch (error) {
-        if (hasStatus(error, 404)) return undefined;
-        throw error;
-      }
-    });
+    return findObject(this.#api, what, request, deadlineIn(this.#deadlineMs));
   }
 }
-
-const metadataOnly = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';

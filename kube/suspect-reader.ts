@@ -2,9 +2,10 @@ import type { PodIdentity } from '../contracts/attachment.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
 import type { Stickiness } from '../ipam/sticky-identity.ts';
-import type { ApiClient } from './api-client.ts';
+import { type ApiClient, metadataOf } from './api-client.ts';
 import { hasStatus } from './api-error.ts';
 import { withSpec } from './claim-labels.ts';
+import { findObject } from './find-object.ts';
 import { createIdentityReader } from './identity-reader.ts';
 import { listTable } from './list.ts';
 import { type Deadline, deadlineIn, persist } from './persist.ts';
@@ -41,14 +42,7 @@ export interface PodNames {
  */
 export function createSuspectReader(api: ApiClient, stickiness: Stickiness = everythingSticks) {
   const find = <Answer>(what: string, path: string, accept = 'application/json'): Promise<Answer | undefined> =>
-    persist(`read ${what}`, deadlineIn(readMs), async (timeoutMs) => {
-      try {
-        return await api.request<Answer>({ method: 'GET', path, accept, timeoutMs });
-      } catch (error) {
-        if (hasStatus(error, 404)) return undefined;
-        throw error;
-      }
-    });
+    findObject(api, `read ${what}`, { method: 'GET', path, accept }, deadlineIn(readMs));
 
   return {
     claims: {
@@ -146,9 +140,6 @@ function asSuspect(claim: IPClaim): IPClaim {
 const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';
 const listMs = 20_000;
 const readMs = 3000;
-
-const metadataOf = (kind: 'PartialObjectMetadata' | 'PartialObjectMetadataList'): string =>
-  `application/json;as=${kind};v=v1;g=meta.k8s.io`;
 
 interface MetadataOnly {
   readonly metadata: {

@@ -1,6 +1,7 @@
 import type { ObjectMeta, OwnerReference } from '../contracts/crds/object-meta.ts';
+import { controllerOf } from '../ipam/controller-reference.ts';
 import type { Application } from '../ipam/pool-request.ts';
-import type { ApiRequest } from './api-client.ts';
+import { type ApiRequest, metadataOf } from './api-client.ts';
 
 /** Kinds that may have a controller above them which counts as the pod's (spec/ipam.md §5.3), and where they are. */
 const intermediate: Readonly<Record<string, { readonly path: string; readonly above: string }>> = {
@@ -39,7 +40,7 @@ export class TopControllers {
 
   /** The pod itself when it has no controller. */
   async above({ namespace, name, uid, ownerReferences }: OwnedPod): Promise<Application> {
-    const direct = controllerIn(ownerReferences);
+    const direct = controllerOf(ownerReferences);
     if (direct === undefined) return { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
     const known = this.#known.get(direct.uid) ?? (await this.#read(namespace, direct));
     if (this.#known.size >= mostRemembered) this.#known.clear();
@@ -50,7 +51,7 @@ export class TopControllers {
   async #read(namespace: string, direct: OwnerReference): Promise<Application> {
     const middle = intermediate[`${direct.apiVersion} ${direct.kind}`];
     const metadata = middle && (await this.#metadata(middle.path, namespace, direct.kind, direct.name, direct.uid));
-    const above = controllerIn(metadata?.ownerReferences);
+    const above = controllerOf(metadata?.ownerReferences);
     const isTop = above !== undefined && `${above.apiVersion} ${above.kind}` === middle?.above;
     const { apiVersion, kind, name, uid } = isTop ? above : direct;
     return { apiVersion, kind, namespace, name, uid };
@@ -65,7 +66,7 @@ export class TopControllers {
     uid?: string,
   ): Promise<ObjectMeta | undefined> {
     const path = `${group}/namespaces/${namespace}/${plural[kind]}/${encodeURIComponent(name)}`; // nobody checks names in owner references
-    const accept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+    const accept = metadataOf('PartialObjectMetadata');
     for (const query of [{ resourceVersion: '0' }, {}]) {
       const found = await this.#find<{ readonly metadata: ObjectMeta }>({ method: 'GET', path, query, accept });
       if (found !== undefined && (uid === undefined || found.metadata.uid === uid)) return found.metadata;
@@ -73,6 +74,3 @@ export class TopControllers {
     return undefined;
   }
 }
-
-const controllerIn = (owners: readonly OwnerReference[] = []): OwnerReference | undefined =>
-  owners.find(({ controller }) => controller === true);

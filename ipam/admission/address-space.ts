@@ -1,3 +1,4 @@
+import type { AddressSpaceSpec } from '../../contracts/crds/addressspace.ts';
 import { parseCidr } from '../cidr.ts';
 import { type Interval, type IntervalSet, intersect, intervalSet, isSameSet, subtract } from '../interval-set.ts';
 import { formatRanges, parseRange } from '../range-grammar.ts';
@@ -15,20 +16,8 @@ export interface AddressSpace {
   readonly entries: readonly SpaceEntry[];
 }
 
-export interface SpaceEntry {
-  readonly kind: 'SpiderIPPool' | 'SpiderSubnet';
-  readonly name: string;
-  /** `metadata.uid` and `metadata.generation`, as the validating webhook sees them: those that the object will have. */
-  readonly uid: string;
-  readonly generation: number;
-  readonly subnet: string;
-  /** `ips` less `excludeIPs`, as range texts. */
-  readonly ranges: readonly string[];
-  /** There were too many ranges to keep: these cover them, and more. */
-  readonly rounded?: boolean;
-  /** Unix time in milliseconds. */
-  readonly since: number;
-}
+/** One creation or edit: `uid` and `generation` are those that the object will have, as the validating webhook sees them. */
+export type SpaceEntry = AddressSpaceSpec['entries'][number];
 
 /** uid → generation of every pool and SpiderSubnet in the newest list that this replica has read. */
 export type SeenObjects = ReadonlyMap<string, number>;

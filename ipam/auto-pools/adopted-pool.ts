@@ -1,6 +1,7 @@
 import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
 import type { SpiderSubnet } from '../../contracts/crds/spidersubnet.ts';
 import { automaticPoolLabels } from '../automatic-pool.ts';
+import { controllerOf } from '../controller-reference.ts';
 import { labelText } from './pool-identity.ts';
 import { cidrLabel, ownedBy, poolCidrLabel } from './pool-object.ts';
 
@@ -10,7 +11,7 @@ import { cidrLabel, ownedBy, poolCidrLabel } from './pool-object.ts';
  */
 export function adopted(pool: SpiderIPPool, subnet: SpiderSubnet): SpiderIPPool | undefined {
   const { metadata, spec } = pool;
-  const isTaken = metadata.ownerReferences?.some(({ controller }) => controller === true) === true;
+  const isTaken = controllerOf(metadata.ownerReferences) !== undefined;
   const goes = metadata.deletionTimestamp !== undefined || subnet.metadata.deletionTimestamp !== undefined;
   if (isTaken || goes || spec.subnet !== subnet.spec.subnet) return undefined;
   const { gateway, routes } = subnet.spec;

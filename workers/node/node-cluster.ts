@@ -13,6 +13,7 @@ import type { ClaimHolder } from '../../contracts/ip-claim.ts';
 import type { ClaimedAddress } from '../../contracts/pod-network.ts';
 import { toClaimName } from '../../ipam/address.ts';
 import { parseCidr } from '../../ipam/cidr.ts';
+import { controllerOf } from '../../ipam/controller-reference.ts';
 import { type PoolCatalogue, readPoolCatalogue } from '../../ipam/pool-catalogue.ts';
 import { underEdits } from '../../ipam/pool-edit.ts';
 import { readPool } from '../../ipam/pool-snapshot.ts';
@@ -127,7 +128,7 @@ export async function openNodeCluster(
       listener = to;
     },
     workloadOf(pod) {
-      const owner = podReader.remembered(pod)?.ownerReferences.find(({ controller }) => controller === true);
+      const owner = controllerOf(podReader.remembered(pod)?.ownerReferences);
       return owner && `${owner.kind}/${pod.namespace}/${owner.name}`;
     },
     get isReady() {
