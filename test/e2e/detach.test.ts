@@ -108,6 +108,22 @@ describe('a DEL needs nobody', () => {
     await cluster.untilStatus(sandbox, 'COMPLETED');
   }, 30_000);
 
+  it('not the worker that answered it, which is killed before Temporal has recorded it', async () => {
+    const sandboxes = await Promise.all(Array.from({ length: 20 }, (_, index) => attached(`answered-${index}`)));
+    await Promise.all(sandboxes.map((sandbox) => cluster.deletePod(sandbox)));
+    let answered = 0;
+    const enough = Promise.withResolvers<void>();
+    const deleting = sandboxes.map(async (sandbox) => {
+      await expectDone(sandbox.del());
+      answered += 1;
+      if (answered === 10) enough.resolve();
+    });
+    await enough.promise;
+    await cluster.restartWorker();
+    await Promise.all(deleting);
+    for (const sandbox of sandboxes) await cluster.untilStatus(sandbox, 'COMPLETED', 20); // the sweep would take a minute
+  }, 60_000);
+
   it('not its record', async () => {
     const sandbox = await attached('no-record');
     await cluster.deletePod(sandbox);

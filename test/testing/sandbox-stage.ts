@@ -104,7 +104,8 @@ export class SandboxStage {
       },
     });
     const { calls, locks, steps } = node;
-    this.detaches = new DetachService({ runs: this.runs, calls, locks, steps, log: silent });
+    const untold = { note: () => undefined };
+    this.detaches = new DetachService({ runs: this.runs, calls, locks, steps, untold, log: silent });
     this.#running = worker?.run() ?? Promise.resolve();
   }
 

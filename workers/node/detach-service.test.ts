@@ -14,11 +14,13 @@ afterEach(() => void jest.useRealTimers());
 
 function open(detach: DetachOptions['runs']['detach'], steps: Partial<DetachOptions['steps']> = {}) {
   const done: string[] = [];
+  const untold: string[] = [];
   const [calls, locks] = [new OpenCalls(), new SandboxLocks()];
   const service = new DetachService({
     calls,
     locks,
     log: silent,
+    untold: { note: ({ nonce }) => void untold.push(nonce) },
     runs: { detach },
     steps: {
       removeLink: async () => void done.push('link removed'),
@@ -35,24 +37,24 @@ function open(detach: DetachOptions['runs']['detach'], steps: Partial<DetachOpti
     await jest.advanceTimersByTimeAsync(durationMs);
     return outcome;
   };
-  return { service, calls, locks, done, outcomeWithin };
+  return { service, calls, locks, done, untold, outcomeWithin };
 }
 
 describe('a DEL', () => {
   it('is done by the run, and this process undoes nothing itself', async () => {
-    const { service, done, calls } = open(() => Promise.resolve('detached'));
+    const { service, done, untold, calls } = open(() => Promise.resolve('detached'));
     await expect(service.detach(request)).resolves.toBe('undone');
-    expect(done).toEqual([]);
+    expect({ done, untold }).toEqual({ done: [], untold: [] });
     expect(calls.size).toBe(0);
   });
 
-  it('is answered when the last step is done, before Temporal has recorded it', async () => {
-    const { service, calls, done } = open(() => {
+  it('is answered when the last step is done, before Temporal has recorded it, and is remembered until then', async () => {
+    const { service, calls, done, untold } = open(() => {
       calls.succeed(request.nonce);
       return never();
     });
     await expect(service.detach(request)).resolves.toBe('undone');
-    expect(done).toEqual([]);
+    expect({ done, untold }).toEqual({ done: [], untold: [request.nonce] });
   });
 
   it('is wanted, as an ADD that still runs can see, until it is over', async () => {

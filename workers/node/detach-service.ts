@@ -4,12 +4,15 @@ import type { DetachRequest } from '../../contracts/pod-network.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { SandboxLocks } from './sandbox-locks.ts';
 import type { SandboxRuns } from './sandbox-runs.ts';
+import type { UntoldRuns } from './untold-runs.ts';
 
 export interface DetachOptions {
   readonly runs: Pick<SandboxRuns, 'detach'>;
   readonly calls: OpenCalls;
   readonly locks: SandboxLocks;
   readonly steps: Pick<NodeActivities, 'removeLink' | 'releaseAddresses'>;
+  /** Told of each DEL that may be answered before Temporal has recorded it. */
+  readonly untold: Pick<UntoldRuns, 'note'>;
   readonly log: Log;
   /** How long the run may take before this process undoes the attachment itself. */
   readonly runLimitMs?: number;
@@ -42,14 +45,16 @@ export class DetachService {
   }
 
   async #detach(request: DetachRequest, call: ReturnType<OpenCalls['open']>): Promise<Detached> {
-    const { runs, runLimitMs, log } = this.#options;
+    const { runs, runLimitMs, untold, log } = this.#options;
+    const told = runs.detach(request);
     // The last step tells us inside the process, before Temporal has recorded it.
-    const byRun = Promise.race([runs.detach(request), call.outcome.then(() => 'detached' as const)]);
+    const byRun = Promise.race([told, call.outcome.then(() => 'done, not recorded' as const)]);
     const outcome = await within(runLimitMs, byRun).catch((err: unknown) => {
       log.warn({ err, attachment: request.attachment }, 'run did not detach, undoing by records and marks');
       return 'not-in-time' as const;
     });
-    if (outcome === 'detached') return 'undone';
+    if (outcome === 'done, not recorded') untold.note(request, told);
+    if (outcome === 'detached' || outcome === 'done, not recorded') return 'undone';
     call.takeOver();
     await this.#undoDirectly(request, outcome);
     if (outcome === 'no-run') return 'undone';

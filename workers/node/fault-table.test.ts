@@ -224,7 +224,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
       const { world, worker } = await open();
       const { calls, locks, steps } = worker;
       const runs = { detach: () => Promise.resolve('no-run' as const), terminate: () => Promise.resolve() };
-      const detaches = new DetachService({ runs, calls, locks, steps, log: silent });
+      const detaches = new DetachService({ runs, calls, locks, steps, untold: { note: () => undefined }, log: silent });
       let detached: Promise<string> | undefined;
       once(world, moment, () => {
         detached = detaches.detach(detachRequestOf());

@@ -8,7 +8,7 @@ import { createNodeActivities, createNodeSteps, type NodePorts } from '../../act
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { restoreClaims } from '../../activities/restore-claims.ts';
 import { podNetworkId } from '../../contracts/attachment.ts';
-import type { RequestFrame } from '../../contracts/frame.ts';
+import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
 import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
@@ -22,6 +22,7 @@ import { CallTimes } from './call-times.ts';
 import { openCniSocket } from './cni-socket.ts';
 import type { NodeWorkerConfig } from './config.ts';
 import { DeleteQueue } from './delete-queue.ts';
+import { toDelFrame } from './detach-or-keep.ts';
 import { DetachService } from './detach-service.ts';
 import { createImportedAttachment } from './imported-attachment.ts';
 import { LostDeletes } from './lost-deletes.ts';
@@ -37,6 +38,7 @@ import { untilAgentIsGone } from './spiderpool-agent.ts';
 import { createSuspectRuns } from './suspect-runs.ts';
 import { installTemporalRuntime } from './temporal-runtime.ts';
 import { TemporalWorker } from './temporal-worker.ts';
+import { UntoldRuns } from './untold-runs.ts';
 
 /** A run that keeps its DEL waiting so often, while Temporal answers, will not react any more. */
 const attemptsBeforeTermination = 4;
@@ -127,7 +129,12 @@ export async function runNodeWorker(
       log.warn({}, 'run was not started eagerly');
     },
   });
-  const detaches = new DetachService({ runs, calls, locks, steps, log });
+  const untold = new UntoldRuns({
+    directory: join(config.runDirectory, 'untold'),
+    keep: (request) => queue.put(encodeRequest(toDelFrame(request)), request.nonce),
+    log,
+  });
+  const detaches = new DetachService({ runs, calls, locks, steps, untold, log });
   const queue: DeleteQueue = new DeleteQueue({
     directory: config.queueDirectory,
     attachmentOf: attachmentOfDel,
@@ -201,6 +208,7 @@ export async function runNodeWorker(
   }
 
   await queue.read();
+  await untold.recover();
   const socket = await openCniSocket(
     join(config.runDirectory, 'socket'),
     (frame, gone) => server.serve(frame, gone),

@@ -99,7 +99,9 @@ export class ReclaimStage {
   async #detach(request: DetachRequest): Promise<void> {
     const { calls, locks, steps } = this.worker;
     const runs = { detach: async () => 'no-run' as const };
-    await new DetachService({ runs, calls, locks, steps, log: silent }).detach(request);
+    await new DetachService({ runs, calls, locks, steps, untold: { note: () => undefined }, log: silent }).detach(
+      request,
+    );
     this.detached.push(request);
   }
 
