@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { type Address, formatAddress, fromClaimName, parseAddress, toClaimName } from './address.ts';
@@ -38,6 +39,11 @@ describe('parseAddress', () => {
     '[::1]',
     ':::',
     '1::2::3',
+    '1::2:3:4:5:6:7:8',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    ':1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:',
     '::12345',
     '::ffff:10.0.0.1',
     '::ffff:a00:1',
@@ -45,6 +51,20 @@ describe('parseAddress', () => {
     'eth0',
   ])('refuses %j', (text) => {
     expect(parseAddress(text)).toBeUndefined();
+  });
+
+  it('reads of almost-addresses those that inet_pton(3) reads, as the same address', () => {
+    const group = fc.stringMatching(/^([0-9a-fA-F]{1,4}|[0-9a-f]{5}|g|)$/);
+    const colons = fc.array(group, { maxLength: 9 }).map((groups) => groups.join(':'));
+    const dots = fc.array(fc.stringMatching(/^[0-9]{0,3}$/), { maxLength: 5 }).map((parts) => parts.join('.'));
+    fc.assert(
+      fc.property(fc.oneof(colons, dots), (text) => {
+        const address = parseAddress(text);
+        const canonical = isIPv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
+        const isReadable = isIPv4(text) || (isIPv6(text) && !/^::ffff:[^:]+:[^:]+$/.test(canonical));
+        expect(address && formatAddress(address)).toBe(isReadable ? canonical : undefined);
+      }),
+    );
   });
 
   it('reads back what formatAddress prints, and never a second family', () => {

@@ -12,16 +12,14 @@ export interface IntervalSet {
 
 /** The set of every value in any of the intervals, which may come in any order and overlap. */
 export function intervalSet(intervals: Iterable<Interval>): IntervalSet {
-  const merged: Interval[] = [];
-  for (const next of [...intervals].sort((a, b) => compare(a.first, b.first))) {
-    const previous = merged.at(-1);
-    if (previous && next.first <= previous.last + 1n) {
-      merged[merged.length - 1] = {
-        first: previous.first,
-        last: next.last > previous.last ? next.last : previous.last,
-      };
-    } else {
-      merged.push(next);
+  const merged: { first: bigint; last: bigint }[] = [];
+  let previous: { first: bigint; last: bigint } | undefined;
+  for (const { first, last } of [...intervals].sort((a, b) => compare(a.first, b.first))) {
+    if (previous === undefined || first > previous.last + 1n) {
+      previous = { first, last };
+      merged.push(previous);
+    } else if (last > previous.last) {
+      previous.last = last;
     }
   }
   return fromSorted(merged);

@@ -10,17 +10,22 @@ export type RangeReading =
  * prefix length, both ends of one family, start not after end (spec/ipam.md §1.5). A problem names the entry.
  */
 export function parseRange(entry: string): RangeReading {
-  const invalid = (problem: string): RangeReading => ({ outcome: 'invalid', problem: `"${entry}" ${problem}` });
-  if (/\s/.test(entry)) return invalid('contains blanks');
-  if (entry.includes('/')) return invalid('has a prefix length: write it as start-end');
-  const ends = entry.split('-');
-  const start = parseAddress(ends[0] ?? '');
-  const end = ends.length === 1 ? start : parseAddress(ends[1] ?? '');
-  if (ends.length > 2 || !start || !end) return invalid('is neither an address nor a range start-end');
-  if (start.family !== end.family)
-    return invalid(`starts as ${familyName(start.family)} and ends as ${familyName(end.family)}`);
-  if (start.value > end.value) return invalid('ends before it starts');
+  const dash = entry.indexOf('-');
+  const start = parseAddress(dash < 0 ? entry : entry.slice(0, dash));
+  const end = dash < 0 ? start : parseAddress(entry.slice(dash + 1));
+  if (!start || !end) return { outcome: 'invalid', problem: `"${entry}" ${problemOf(entry)}` };
+  if (start.family !== end.family) {
+    const problem = `"${entry}" starts as ${familyName(start.family)} and ends as ${familyName(end.family)}`;
+    return { outcome: 'invalid', problem };
+  }
+  if (start.value > end.value) return { outcome: 'invalid', problem: `"${entry}" ends before it starts` };
   return { outcome: 'range', family: start.family, interval: { first: start.value, last: end.value } };
+}
+
+function problemOf(entry: string): string {
+  if (/\s/.test(entry)) return 'contains blanks';
+  if (entry.includes('/')) return 'has a prefix length: write it as start-end';
+  return 'is neither an address nor a range start-end';
 }
 
 /** One range as `parseRange` reads it: "10.70.8.20-10.70.8.90", and a single address without a dash. */

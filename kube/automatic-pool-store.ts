@@ -30,7 +30,7 @@ export class AutomaticPoolStore {
     const { items } = await persist('list automatic pools', deadlineIn(deadlineMs), (timeoutMs) =>
       listObjects<SpiderIPPool>(
         this.#api,
-        { path: collection, labelSelector: selectorOf(subject) },
+        { path: collection, labelSelector: selectorOf(subject), isShort: true },
         deadlineIn(timeoutMs),
       ),
     );

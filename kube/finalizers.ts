@@ -1,6 +1,5 @@
 import type { ObjectMeta } from '../contracts/crds/object-meta.ts';
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
-import type { SpiderSubnet } from '../contracts/crds/spidersubnet.ts';
 import { ipClaimLabels } from '../contracts/ip-claim.ts';
 import { finalizer } from '../ipam/admission/metadata.ts';
 import type { ApiClient } from './api-client.ts';
@@ -23,6 +22,10 @@ export interface FinalizersOptions {
   readonly log: Log;
 }
 
+interface Finalized {
+  readonly metadata: ObjectMeta;
+}
+
 /** What is kept of an object that may be going. */
 interface Row {
   readonly uid: string;
@@ -38,8 +41,8 @@ interface Row {
  */
 export class Finalizers {
   readonly #options: FinalizersOptions;
-  readonly #pools: ObjectFeed<SpiderIPPool, Row>;
-  readonly #subnets: ObjectFeed<SpiderSubnet, Row>;
+  readonly #pools: ObjectFeed<Finalized, Row>;
+  readonly #subnets: ObjectFeed<Finalized, Row>;
   readonly #work: PacedWork;
   #isStarted = false;
 
@@ -142,7 +145,7 @@ export class Finalizers {
   }
 }
 
-const rowOf = ({ metadata }: { readonly metadata: ObjectMeta }): Row => ({
+const rowOf = ({ metadata }: Finalized): Row => ({
   uid: metadata.uid ?? '',
   isGoing: metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(finalizer) === true,
   owners: (metadata.ownerReferences ?? []).map(({ uid }) => uid),

@@ -15,15 +15,15 @@ const application = (replicas: number): WishingApplication => ({
   seen: { uid: 'a-1', annotations: { 'ipam.spidernet.io/subnet': '{"ipv4":["rack7"]}' }, replicas },
   isForeign: false,
 });
-const row = (size: number): PoolRow => ({
+const row = (size: number, isTerminating = false): PoolRow => ({
   cidr: '10.70.8.0/24',
   isOrphan: false,
-  isTerminating: false,
+  isTerminating,
   addresses: String(size),
   seen: {
     name: 'auto4-api-eth0-1',
     family: 4,
-    isTerminating: false,
+    isTerminating,
     sizeText: '+1',
     addresses: intervalSet([{ first: 1n, last: BigInt(size) }]),
     made: { application: identity, applicationUID: 'a-1', ifName: 'eth0', subnet: 'rack7', isReclaimed: true },
@@ -88,6 +88,20 @@ describe('hints', () => {
     await untilTold(2);
     hints.poolChanged('auto4-api-eth0-1', row(4), undefined);
     await untilTold(3);
+  });
+
+  it('are not given for a pool that goes already, nor when it is gone, but for an application that changed meanwhile', async () => {
+    const going = row(4, true);
+    hints.compare();
+    hints.poolChanged('auto4-api-eth0-1', undefined, going);
+    hints.poolChanged('auto4-api-eth0-1', going, undefined);
+    hints.applicationChanged({ ...subject, name: 'last' });
+    await untilTold(1);
+    expect(told).toEqual(['last']);
+    hints.applicationChanged(subject);
+    hints.poolChanged('auto4-api-eth0-1', going, undefined);
+    await untilTold(2);
+    expect(told).toEqual(['last', 'api']);
   });
 
   it('that did not arrive are given again', async () => {

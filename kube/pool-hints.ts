@@ -34,6 +34,8 @@ export class PoolHints {
   /** By `subjectKey`: whoever wishes for a pool, or has one. */
   readonly #subjects = new Map<string, PoolSubject>();
   readonly #pools = new Map<string, Map<string, SeenPool>>();
+  /** Whose application changed since the newest hint. */
+  readonly #untold = new Set<string>();
   readonly #work: PacedWork;
   #isStarted = false;
 
@@ -53,6 +55,7 @@ export class PoolHints {
   applicationChanged(subject: PoolSubject): void {
     const key = subjectKey(subject);
     this.#subjects.set(key, subject);
+    this.#untold.add(key);
     if (this.#isStarted) this.#work.mark(key);
   }
 
@@ -62,7 +65,7 @@ export class PoolHints {
     );
     for (const [key, subject] of concerned) {
       this.#subjects.set(key, subject);
-      if (this.#isStarted && !this.#isSettled(key, subject)) this.#work.mark(key);
+      if (this.#isStarted && (!this.#isSettled(key, subject) || this.#isOver(key))) this.#work.mark(key);
     }
   }
 
@@ -101,10 +104,25 @@ export class PoolHints {
   async #tell(key: string): Promise<number> {
     const subject = this.#subjects.get(key);
     if (subject === undefined) return 0;
-    const wishing = this.#options.wishing(key);
-    await this.#options.hint(subject, wishing?.isForeign === true ? wishing.seen.annotations : {});
-    if (this.#options.wishing(key) === undefined && !this.#pools.has(key)) this.#subjects.delete(key);
+    if (!this.#isOver(key) || this.#untold.has(key)) await this.#hint(key, subject);
+    if (this.#isOver(key) && !this.#untold.has(key)) this.#subjects.delete(key);
     return pauseMs;
+  }
+
+  async #hint(key: string, subject: PoolSubject): Promise<void> {
+    const wishing = this.#options.wishing(key);
+    this.#untold.delete(key); // what changes from here on is told again
+    try {
+      await this.#options.hint(subject, wishing?.isForeign === true ? wishing.seen.annotations : {});
+    } catch (error) {
+      this.#untold.add(key);
+      throw error;
+    }
+  }
+
+  /** Nobody wishes for a pool, and there is none. */
+  #isOver(key: string): boolean {
+    return this.#options.wishing(key) === undefined && !this.#pools.has(key);
   }
 
   #reading(key: string, subject: PoolSubject): ReturnType<typeof wishOf> {

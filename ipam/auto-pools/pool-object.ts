@@ -1,5 +1,6 @@
 import type { SpiderIPPool, SpiderIPPoolSpec } from '../../contracts/crds/spiderippool.ts';
 import { type Family, familyName } from '../address.ts';
+import { finalizer } from '../admission/metadata.ts';
 import { automaticPoolLabels, readAutomaticPool } from '../automatic-pool.ts';
 import type { IntervalSet } from '../interval-set.ts';
 import { formatRanges } from '../range-grammar.ts';
@@ -43,7 +44,10 @@ export const selectorOf = ({ ifName, family, ...application }: PoolSubject): str
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 
-/** A pool to be made. Gateway and routes are the Subnet's as they are now; the Subnet owns it, not the application (spec/ipam.md §6.3). */
+/**
+ * A pool to be made, as admission would complete it, for it is not asked to. Gateway and routes are the Subnet's as they are now;
+ * the Subnet owns it, not the application (spec/ipam.md §6.3).
+ */
 export function newPool(name: string, wish: PoolWish, ips: IntervalSet, subnet: SubnetObject): SpiderIPPool {
   const { spec, metadata } = subnet;
   return withAddresses(
@@ -52,6 +56,7 @@ export function newPool(name: string, wish: PoolWish, ips: IntervalSet, subnet: 
       kind: 'SpiderIPPool',
       metadata: {
         name,
+        finalizers: [finalizer],
         labels: { [poolCidrLabel]: cidrLabel(spec.subnet) },
         ownerReferences: [ownedBy(metadata)],
       },

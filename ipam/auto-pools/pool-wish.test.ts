@@ -102,6 +102,8 @@ describe('of the pools of an application', () => {
     expect(isSettled(reading, [pool('a'), pool('b', {}, { subnet: 'rack8' })])).toBe(false);
     expect(isSettled({ outcome: 'none' }, [pool('a', {}, { isReclaimed: false })])).toBe(true);
     expect(isSettled({ outcome: 'none' }, [pool('a')])).toBe(false);
+    expect(isSettled({ outcome: 'none' }, [pool('a', { isTerminating: true })])).toBe(true);
+    expect(isSettled(reading, [pool('a', { isTerminating: true })])).toBe(false);
   });
 });
 

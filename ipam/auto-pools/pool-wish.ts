@@ -111,12 +111,15 @@ export const fulfils = ({ owner, size, sizeText, isReclaimed }: PoolWish, pool: 
   pool.made.isReclaimed === isReclaimed &&
   pool.made.applicationUID === owner.application.uid;
 
-/** Nothing is to be done for this application, NIC and family. */
+/** Nothing is to be done for this application, NIC and family: what goes already needs nobody. */
 export function isSettled(reading: WishReading, pools: readonly SeenPool[]): boolean {
   if (reading.outcome === 'refused') return false;
   const wish = reading.outcome === 'wish' ? reading.wish : undefined;
   const { serving, leaving } = assignPools(wish, pools);
-  return leaving.length === 0 && (wish === undefined || (serving !== undefined && fulfils(wish, serving)));
+  return (
+    leaving.every(({ isTerminating }) => isTerminating) &&
+    (wish === undefined || (serving !== undefined && fulfils(wish, serving)))
+  );
 }
 
 /** One text for each application, NIC and family: "Deployment/pay/api/eth0/4", of another group than apps and batch "CloneSet.apps.kruise.io/…". */

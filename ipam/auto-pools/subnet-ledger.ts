@@ -131,8 +131,8 @@ export function ledgerStatus({ family, addresses, entries }: SubnetLedger): NonN
   };
 }
 
-/** The largest double below 2^63: the next one does not fit into an int64. */
-const counted = (size: bigint): number => Math.min(Number(size), 2 ** 63 - 1024);
+/** What does not fit into an int64 is written as the largest that does (kube/int64-json.ts). */
+const counted = (size: bigint): number => Math.min(Number(size), 2 ** 63);
 
 /** What a pool asks of its Subnet. */
 export interface PoolDemand {

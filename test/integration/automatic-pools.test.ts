@@ -7,9 +7,11 @@ import type { SpiderSubnet } from '../../contracts/crds/spidersubnet.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { type Stack, startStack } from '../../deploy/dev/stack.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
+import { ClaimFeed } from '../../kube/claim-feed.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { labelHash } from '../../kube/label-hash.ts';
 import { LeaderLease } from '../../kube/lease.ts';
+import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
 import { superviseSubnets } from '../../kube/supervise-subnets.ts';
 import { holderOf } from '../../kube/testing/claim-fixtures.ts';
@@ -31,6 +33,7 @@ let control: Client;
 let temporal: ControlTemporal;
 let lease: LeaderLease;
 let leading: Promise<void>;
+const stopped = new AbortController();
 
 beforeAll(async () => {
   installQuietRuntime();
@@ -55,14 +58,20 @@ beforeAll(async () => {
   });
   lease = new LeaderLease({ api, namespace: 'orbweaver-system', name: 'test', identity: 'a', log: silent });
   const settings = readClusterSettings({}, []);
-  leading = lease.compete((term) =>
-    superviseSubnets({ api, term, settings, book, hint: temporal.hintAtPool, log: silent }),
-  );
+  const claims = new ClaimFeed({ api, log: silent });
+  void claims.follow(stopped.signal);
+  leading = lease.compete(async (term) => {
+    await Promise.all([
+      superviseSubnets({ api, term, settings, book, hint: temporal.hintAtPool, log: silent }),
+      publishViews({ api, claims, term, log: silent }), // with the finalizers of pools
+    ]);
+  });
   await eventually('It polls', 30, () => (temporal.isConnected ? { value: true } : { state: 'not connected' }));
 }, 120_000);
 afterAll(async () => {
   lease?.stop();
   await leading;
+  stopped.abort();
   await temporal?.stop();
   await connection?.close();
   await api?.close();

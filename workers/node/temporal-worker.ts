@@ -6,9 +6,9 @@ import type { NodeCheckActivities } from '../../contracts/node-check.ts';
 import { toApplicationFailure } from '../../temporal-config/failure-conversion.ts';
 import { nodeQueue } from '../../temporal-config/queues.ts';
 import { podNetworkTimeouts } from '../../temporal-config/timeouts.ts';
+import { makeWorkflowsLean } from '../lean-workflows.ts';
 import { loadWorkflows } from '../load-workflows.ts';
 import { Breaker } from './breaker.ts';
-import { makeWorkflowsLean } from './lean-workflows.ts';
 
 export interface TemporalWorkerOptions {
   readonly address: string;
@@ -143,6 +143,7 @@ export class TemporalWorker {
 
 /** Our failures cross into Temporal with their type and all that an operator needs; the order of steps stays in the run. */
 export const withTemporalFailures = (activities: NodeActivities): NodeActivities => ({
+  prepareLinks: withTemporalFailure(activities.prepareLinks),
   claimAddresses: withTemporalFailure(activities.claimAddresses),
   releaseAddresses: withTemporalFailure(activities.releaseAddresses),
   plumbLink: withTemporalFailure(activities.plumbLink),

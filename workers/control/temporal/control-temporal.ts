@@ -14,9 +14,10 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { ApplicationReader } from '../../../kube/application-reader.ts';
 import { AutomaticPoolStore } from '../../../kube/automatic-pool-store.ts';
 import type { SubnetBook } from '../../../kube/subnet-book.ts';
-import { createSuspectReader } from '../../../kube/suspect-reader.ts';
+import { createSuspectReader, type FollowedNames } from '../../../kube/suspect-reader.ts';
 import { toApplicationFailure } from '../../../temporal-config/failure-conversion.ts';
 import { controlQueue } from '../../../temporal-config/queues.ts';
+import { makeWorkflowsLean } from '../../lean-workflows.ts';
 import { loadWorkflows } from '../../load-workflows.ts';
 import { openNodeNamespace } from './node-namespace.ts';
 import { hintAtPool } from './pool-runs.ts';
@@ -39,6 +40,8 @@ export interface ControlTemporalOptions {
   readonly poolSurplus: number;
   /** Absent: StatefulSets and machines keep their addresses. */
   readonly stickiness?: Stickiness;
+  /** What sweeps need not list; absent: they list everything. */
+  readonly followed?: FollowedNames;
   /** Counts what sweeps come to. */
   readonly metrics?: { counting(activities: SweepActivities): SweepActivities };
   readonly log: Log;
@@ -146,13 +149,22 @@ async function withConnections(
 
 const uncounted = { counting: (activities: SweepActivities): SweepActivities => activities };
 
-const createControlWorker = (
+async function createControlWorker(
   connection: NativeConnection,
   nodes: Client,
   workflowBundle: WorkflowBundleOption,
-  { controlNamespace, identity, api, stickiness, metrics = uncounted, answerMs, ...options }: ControlTemporalOptions,
-): Promise<Worker> =>
-  Worker.create({
+  {
+    controlNamespace,
+    identity,
+    api,
+    stickiness,
+    followed,
+    metrics = uncounted,
+    answerMs,
+    ...options
+  }: ControlTemporalOptions,
+): Promise<Worker> {
+  const worker = await Worker.create({
     connection,
     namespace: controlNamespace,
     taskQueue: controlQueue,
@@ -161,13 +173,17 @@ const createControlWorker = (
     activities: {
       ...asTemporalActivities(
         metrics.counting(
-          createSweepActivities({ ...createSuspectReader(api, stickiness), ...openNodeNamespace(nodes, answerMs) }),
+          createSweepActivities({
+            ...createSuspectReader(api, stickiness, followed),
+            ...openNodeNamespace(nodes, answerMs),
+          }),
         ),
       ),
       ...asTemporalActivities(
         createApplicationPoolActivities(poolPorts(api, options), { surplus: options.poolSurplus }),
       ),
     },
+    debugMode: true, // runs on this thread: an automatic pool takes a quarter less CPU here (docs/decisions/013, 027)
     maxCachedWorkflows: 300, // an application's pool is 0.1 MB; one that is not cached costs 8 ms of replay when it is told something
     maxConcurrentActivityTaskExecutions: 40, // a sweep asks 20 nodes at a time
     maxConcurrentLocalActivityExecutions: 16, // looks at pools: more of them would wait for connections, against their deadlines
@@ -176,6 +192,9 @@ const createControlWorker = (
     shutdownGraceTime: '2 seconds',
     shutdownForceTime: '10 seconds',
   });
+  if (!makeWorkflowsLean(worker)) options.log.warn({}, 'the SDK is not as expected: workflows run, but slower');
+  return worker;
+}
 
 function poolPorts(api: ApiClient, { subnets, log }: Pick<ControlTemporalOptions, 'subnets' | 'log'>) {
   const pools = new AutomaticPoolStore(api);

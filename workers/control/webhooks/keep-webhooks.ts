@@ -4,6 +4,7 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { leaderRequests } from '../../../kube/leader-writes.ts';
 import type { Term } from '../../../kube/lease.ts';
 import { removeEndedEdits } from '../../../kube/pool-edits.ts';
+import { whoAmI } from '../../../kube/who-am-i.ts';
 import type { CertificateSecret } from './certificate-secret.ts';
 import { renewed, trusted, withNextServed } from './rotation.ts';
 import type { WebhookConfig } from './webhook-config.ts';
@@ -26,6 +27,7 @@ export const lookMs = 5000;
  */
 export async function keepWebhooks({ api, secret, config, term, log }: KeepWebhooksOptions): Promise<void> {
   const request = leaderRequests(api, term);
+  let controlWorker: string | undefined;
   /** What both configurations say, and since when they do, by our clock and as far as we know. */
   let told: { readonly authorities: string; readonly sinceMs: number } | undefined;
 
@@ -38,7 +40,8 @@ export async function keepWebhooks({ api, secret, config, term, log }: KeepWebho
       return 'changed';
     }
     const authorities = trusted(kept);
-    await keepConfigurations(request, config.client, authorities);
+    controlWorker ??= await whoAmI(api);
+    await keepConfigurations(request, { client: config.client, authorities, controlWorker });
     if (told?.authorities !== authorities) told = { authorities, sinceMs: performance.now() };
     if (kept.next !== undefined && performance.now() - told.sinceMs >= config.settleMs) {
       const outcome = await secret.write(withNextServed(kept.current, kept.next), read);

@@ -9,6 +9,7 @@ import type { Term } from '../../../kube/lease.ts';
 import { announceEdit, knownEdits, noteKnown, withdrawEdit } from '../../../kube/pool-edits.ts';
 import { poolMemoryMs } from '../../../kube/pool-reader.ts';
 import { takenAddresses } from '../../../kube/taken-addresses.ts';
+import { whoAmI } from '../../../kube/who-am-i.ts';
 import { Admission } from './admission.ts';
 import { CertificateSecret } from './certificate-secret.ts';
 import { keepWebhooks, lookMs } from './keep-webhooks.ts';
@@ -147,21 +148,4 @@ async function createAdmission(
     },
     nodeMemoryMs: poolMemoryMs + clockMarginMs,
   });
-}
-
-interface SelfSubjectReview {
-  readonly status?: { readonly userInfo?: { readonly username?: string } };
-}
-
-/** Our own user name, as the API server knows us. */
-async function whoAmI(api: ApiClient): Promise<string> {
-  const review = await api.request<SelfSubjectReview>({
-    method: 'POST',
-    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
-    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
-    timeoutMs: 3000,
-  });
-  const name = review.status?.userInfo?.username;
-  if (name === undefined) throw new Error('The API server does not say who we are');
-  return name;
 }

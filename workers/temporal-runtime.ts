@@ -1,5 +1,5 @@
 import { DefaultLogger, type LogLevel, Runtime } from '@temporalio/worker';
-import type { Log } from '../../activities/node-ports.ts';
+import type { Log } from '../activities/node-ports.ts';
 
 const levels = {
   TRACE: 'debug',
