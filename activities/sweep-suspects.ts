@@ -39,7 +39,7 @@ export type Suspicion = { readonly reason: string } & (
 );
 
 /**
- * Compares claims and open runs with pods that were listed **after** them: a pod that had a claim or a run then is among them
+ * Compares claims and open runs with pods as they were **after** them: in lists, a pod that had a claim or a run then is among them
  * unless it went since. A Bound claim without a run is no reason: its run was terminated, and its pod keeps the address.
  */
 export function suspicionsOf(

@@ -21,10 +21,13 @@ class World implements SweepPorts {
   /** What is said when a claim is ended. */
   refusal: Error | undefined;
   readonly there = new Map<string, PodIdentity>();
+  /** There as well, and not in the list of pods yet. */
+  readonly late = new Map<string, PodIdentity>();
   readonly open = new Map<string, OpenRun>();
   readonly states = new Map<string, NodeState>();
   readonly asked: { node: string; request: NodeCheckRequest }[] = [];
   answer: CheckAnswer | undefined;
+  now = Date.now;
 
   readonly claims = {
     list: async () =>
@@ -74,7 +77,7 @@ class World implements SweepPorts {
       hasName: (namespace: string, name: string) =>
         [...this.there.values()].some((pod) => pod.namespace === namespace && pod.name === name),
     }),
-    isThere: async ({ uid }: PodIdentity) => this.there.has(uid),
+    isThere: async ({ uid }: PodIdentity) => this.there.has(uid) || this.late.has(uid),
     runningUID: async (namespace: string, name: string) => this.running.get(`${namespace}/${name}`),
   };
   readonly runs = {
@@ -142,6 +145,13 @@ describe('the first look', () => {
     expect(left).toEqual([]);
   });
 
+  it('suspects nothing whose pod is there after all: names may be a moment old', async () => {
+    world.claim('10.70.8.20');
+    world.run('pod/pay/api-0/c1');
+    world.late.set('uid-0', api0);
+    expect((await firstLook()).suspects).toEqual([]);
+  });
+
   it('leaves to the node guardian what is on nodes that are lost', async () => {
     world.states.set('r7-n8', 'absent');
     world.states.set('r7-n9', 'not ready');
@@ -177,6 +187,38 @@ describe('the first look', () => {
   it('says how many are left for the next sweep', async () => {
     for (let at = 0; at < 60; at += 1) world.claim(`10.70.8.${at}`);
     expect(await firstLook()).toMatchObject({ postponed: 10, suspects: { length: 50 } });
+  });
+});
+
+describe('a claim that is Cooling or Conflicted', () => {
+  const past = '2026-11-21T12:00:00Z';
+  const blocked = (name: string, phase: 'Cooling' | 'Conflicted', until: string): void => {
+    world.claim(name, api0, 'r7-n9'); // its node may be lost: nobody has the address
+    world.change(name, { phase, until });
+  };
+
+  it.each(['Cooling', 'Conflicted'] as const)('ends when its time is over: %s', async (phase) => {
+    blocked('10.70.8.20', phase, past);
+    blocked('10.70.8.21', phase, '9999-12-31T23:59:59Z');
+    const { expired, suspects } = await firstLook();
+    expect([expired, suspects]).toEqual([['10.70.8.20'], []]);
+    expect([...world.stored.keys()]).toEqual(['10.70.8.21']);
+  });
+
+  it('ends by the clock of whoever sweeps', async () => {
+    blocked('10.70.8.20', 'Conflicted', '2026-11-21T12:00:10Z');
+    world.now = () => Date.parse('2026-11-21T12:00:09Z');
+    expect((await firstLook()).expired).toBeUndefined();
+    world.now = () => Date.parse('2026-11-21T12:00:10Z');
+    expect((await firstLook()).expired).toEqual(['10.70.8.20']);
+  });
+
+  it('is left to the next sweep when the API server is away for a moment', async () => {
+    blocked('10.70.8.20', 'Conflicted', past);
+    world.refusal = new Error('away');
+    expect((await firstLook()).expired).toBeUndefined();
+    world.refusal = undefined;
+    expect((await firstLook()).expired).toEqual(['10.70.8.20']);
   });
 });
 

@@ -11,6 +11,7 @@ import type {
   SweepVerdict,
 } from '../contracts/sweep.ts';
 import { parseIdentity, podNameOf } from '../ipam/sticky-identity.ts';
+import { blockedClaims, endBlocked } from './end-blocked.ts';
 import type { Identities } from './node-ports.ts';
 import { sideBySide } from './side-by-side.ts';
 import {
@@ -29,6 +30,8 @@ export interface ReadClaim {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly phase: ClaimPhase;
+  /** RFC 3339: when the phase is over, if it ends by itself. */
+  readonly until?: string;
   readonly holders: readonly {
     readonly podUID: string;
     readonly containerID: string;
@@ -46,13 +49,16 @@ export type CheckAnswer =
 /** What a first look needs. */
 export interface SurveyPorts {
   readonly claims: {
+    /** As they were a moment ago: what looks abandoned in it is read. */
     list(): Promise<readonly ListedClaim[]>;
     /** From a read that begins now; undefined when it is gone. */
     read(name: string): Promise<ReadClaim | undefined>;
   };
-  /** From a list that begins now. */
   readonly pods: {
+    /** As they were a moment ago: one that is not in it is looked for. */
     list(): Promise<PodsSeen>;
+    /** From a read that begins now: a pod of this name and UID, its own or its mirror's; without a UID any of that name. */
+    isThere(pod: PodIdentity): Promise<boolean>;
     /** From a read that begins now: UID of the pod of this name, if its containers run. */
     runningUID(namespace: string, name: string): Promise<string | undefined>;
   };
@@ -64,8 +70,8 @@ export interface SurveyPorts {
 export interface SweepPorts extends SurveyPorts {
   readonly claims: SurveyPorts['claims'] & {
     /**
-     * Ends a claim that is Held for an identity which has ended, if it is still as it was seen: deleted, or, when nobody has said
-     * that its last sandbox is silent, `suspect`, and then of no identity.
+     * Ends a claim that is Held for an identity which has ended, or whose time is over, if it is still as it was seen: deleted, or,
+     * when nobody has said that its last sandbox is silent, `suspect`, and then of no identity.
      */
     end(seen: {
       readonly name: string;
@@ -73,11 +79,9 @@ export interface SweepPorts extends SurveyPorts {
       readonly version: string;
     }): Promise<'deleted' | 'suspect' | 'changed'>;
   };
-  readonly pods: SurveyPorts['pods'] & {
-    /** From a read that begins now: a pod of this name and UID, its own or its mirror's; without a UID any of that name. */
-    isThere(pod: PodIdentity): Promise<boolean>;
-  };
   readonly runs: SurveyPorts['runs'] & { isOpen(workflowId: string, runId: string): Promise<boolean> };
+  /** Unix time; the machine's when absent. */
+  readonly now?: () => number;
   readonly checks: {
     /** Asks the node's worker. One question per node at a time; never throws for a worker that says nothing. */
     ask(node: string, request: NodeCheckRequest): Promise<CheckAnswer>;
@@ -90,6 +94,8 @@ export interface Survey {
   readonly suspects: readonly Suspect[];
   readonly left: readonly LeftSuspect[];
   readonly postponed: number;
+  /** Claims that end by the clock, some time. */
+  readonly blocked: readonly string[];
 }
 
 /** As the first look's lists show it. */
@@ -102,8 +108,10 @@ export interface LeftSuspect extends Listed {
 
 export const createSweepActivities = (ports: SweepPorts): SweepActivities => ({
   async findSuspects(limits) {
-    const { left, ...survey } = await surveyZombies(ports, limits, Math.random());
-    return { ...survey, left: inGroups(left) } satisfies Sightings;
+    const start = Math.random();
+    const { left, blocked, ...survey } = await surveyZombies(ports, limits, start);
+    const expired = await endBlocked(blocked, start, ports);
+    return { ...survey, left: inGroups(left), ...(expired.length === 0 ? {} : { expired }) } satisfies Sightings;
   },
 
   async checkNode(node, suspects) {
@@ -131,8 +139,8 @@ const readsAtOnce = 16;
 const mostIdentities = 1000;
 
 /**
- * The first look: lists names, then reads the suspects among them. Claims and runs come before pods, so that a pod which is just
- * being created is never missed. `start`: see `withinLimits`.
+ * The first look: compares names, then reads the suspects among them and looks for their pods. Claims and runs come before pods: in
+ * lists a pod that is just being created is then never missed. `start`: see `withinLimits`.
  */
 export async function surveyZombies(ports: SurveyPorts, limits: SweepLimits, start: number): Promise<Survey> {
   const [claims, runs] = await Promise.all([ports.claims.list(), ports.runs.listOpen()]);
@@ -158,6 +166,7 @@ export async function surveyZombies(ports: SurveyPorts, limits: SweepLimits, sta
     suspects: read.flatMap((suspect) => suspect ?? []),
     left,
     postponed: open.length - chosen.length,
+    blocked: blockedClaims(claims),
   };
 }
 
@@ -212,8 +221,9 @@ const listed = (suspicion: Suspicion): Listed => {
   return { kind, subject: name, uid: '', node, pod, containerID, pool, reason, ...ofIdentity };
 };
 
-/** The suspect as it is now; undefined when a claim is not any more what its list showed, or somebody else holds it too. */
-async function sighted(suspect: Listed, { claims }: SurveyPorts): Promise<Suspect | undefined> {
+/** The suspect as it is now; undefined when its pod is there, when a claim is not any more what its list showed, or somebody else holds it too. */
+async function sighted(suspect: Listed, { claims, pods }: SurveyPorts): Promise<Suspect | undefined> {
+  if (await pods.isThere(suspect.pod)) return undefined;
   if (suspect.kind === 'run') return { ...suspect, version: '' };
   const claim = await claims.read(suspect.subject);
   const [holder, second] = claim?.holders ?? [];

@@ -50,6 +50,8 @@ export interface Sightings {
   readonly left: readonly LeftAlone[];
   /** Beyond the limits: for the next sweep. */
   readonly postponed: number;
+  /** Claims that were Cooling or Conflicted and whose time was over: they ended. Absent: none. */
+  readonly expired?: readonly string[];
 }
 
 export interface Seen {

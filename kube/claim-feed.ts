@@ -4,6 +4,7 @@ import { parseIdentity } from '../ipam/sticky-identity.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Log } from './log.ts';
 import { ObjectFeed } from './object-feed.ts';
+import type { ListedClaim } from './suspect-reader.ts';
 
 /** What the views need of a claim: everything else stays at the API server. */
 export interface ClaimRow {
@@ -22,24 +23,29 @@ export interface HolderRow {
   /** Namespace/name of the pod; of a KubeVirt machine its own, whose pods come and go. */
   readonly pod: string;
   readonly podUID: string;
+  /** Name of a machine's pod. */
+  readonly podName?: string;
   readonly interface: string;
   readonly node: string;
+  readonly containerID: string;
 }
 
-/** All claims of the cluster, and which of them a pool or a pod has. 0.7 KB each. */
+/** Pools, and pods as namespace/name, of which a claim came, changed or went. */
+export interface Concerned {
+  readonly pools: readonly string[];
+  readonly pods: readonly string[];
+}
+
+/** All claims of the cluster, and which of them a pool or a pod has. 0.8 KB each. */
 export class ClaimFeed {
   readonly #feed: ObjectFeed<IPClaim, ClaimRow>;
   readonly #byPool = new Map<string, Set<ClaimRow>>();
   /** Arrays: a pod has one claim or a few, and a set would cost as much as the row. */
   readonly #byPod = new Map<string, readonly ClaimRow[]>();
   readonly #words = new Map<string, string>();
+  readonly #listeners = new Set<(concerned: Concerned) => void>();
 
-  constructor(options: {
-    readonly api: ApiClient;
-    readonly log: Log;
-    /** A claim of these came, changed or went. */
-    readonly onChange: (concerned: { readonly pools: readonly string[]; readonly pods: readonly string[] }) => void;
-  }) {
+  constructor(options: { readonly api: ApiClient; readonly log: Log }) {
     this.#feed = new ObjectFeed({
       api: options.api,
       log: options.log,
@@ -54,13 +60,25 @@ export class ClaimFeed {
         }
         if (before) this.#remove(before);
         if (after) this.#add(after);
-        options.onChange({ pools: [...concerned.pools], pods: [...concerned.pods] });
+        for (const listener of this.#listeners) listener({ pools: [...concerned.pools], pods: [...concerned.pods] });
       },
     });
   }
 
-  get listed(): Promise<void> {
-    return this.#feed.listed;
+  /** Tells of every change from now on, until the given function is called. */
+  subscribe(listener: (concerned: Concerned) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** False while list and watch are interrupted: then all of this may be old. */
+  get isWatching(): boolean {
+    return this.#feed.isWatching;
+  }
+
+  /** Resolves when all claims are known as they are now: at once while a watch says so. */
+  refresh(): Promise<void> {
+    return this.#feed.refresh();
   }
 
   follow(signal: AbortSignal): Promise<void> {
@@ -84,6 +102,11 @@ export class ClaimFeed {
   /** Whether there is a claim of this name. */
   has(name: string): boolean {
     return this.#feed.rows.has(name);
+  }
+
+  /** Every claim as a list of names would show it. */
+  names(): readonly ListedClaim[] {
+    return Array.from(this.#feed.rows, ([name, row]) => listedClaim(name, row));
   }
 
   /** One for each claim. */
@@ -118,11 +141,13 @@ export class ClaimFeed {
       phase: spec.phase,
       createdAtSeconds: Date.parse(metadata.creationTimestamp ?? '') / 1000,
       ...(spec.identity === undefined ? {} : { identity: spec.identity }),
-      holders: spec.holders.map(({ namespace, pod, podUID, interface: nic, node }) => ({
+      holders: spec.holders.map(({ namespace, pod, podUID, interface: nic, node, containerID }) => ({
         pod: [namespace, machine?.name ?? pod].join('/'), // a flat string: a template would keep its parts, too
         podUID,
+        ...(machine && { podName: pod }),
         interface: this.#word(nic),
         node: this.#word(node),
+        containerID,
       })),
     };
   }
@@ -133,6 +158,19 @@ export class ClaimFeed {
     if (known === undefined) this.#words.set(text, text);
     return known ?? text;
   }
+}
+
+function listedClaim(name: string, { phase, pool, identity = '', holders: [holder] }: ClaimRow): ListedClaim {
+  const [namespace = '', ownName = ''] = holder?.pod.split('/') ?? [];
+  return {
+    name,
+    phase,
+    pool,
+    identity,
+    node: holder?.node ?? '',
+    pod: { namespace, name: holder?.podName ?? ownName, uid: holder?.podUID ?? '' },
+    containerID: holder?.containerID ?? '',
+  };
 }
 
 const nothing: readonly ClaimRow[] = [];

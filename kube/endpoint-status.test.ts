@@ -9,6 +9,7 @@ const holder = (some: Partial<HolderRow> = {}): HolderRow => ({
   podUID: 'uid-0',
   interface: 'eth0',
   node: 'r7-n1',
+  containerID: 'c1',
   ...some,
 });
 const claim = (address: string, some: Partial<ClaimRow> = {}): ClaimRow => ({

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ApiClient, metadataOf } from './api-client.ts';
+import { type ApiClient, type ApiRequest, metadataOf } from './api-client.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import type { Log } from './log.ts';
 
@@ -45,7 +45,10 @@ interface WatchEvent<Wire> {
 export class ObjectFeed<Wire extends FedObject, Row> {
   readonly #options: FeedOptions<Wire, Row>;
   readonly #rows = new Map<string, Row>();
-  readonly #listed = Promise.withResolvers<void>();
+  #listed = Promise.withResolvers<void>();
+  #wasListed = false;
+  /** Ends the present watch, or the pause before the next. */
+  #interruption = new AbortController();
   /** Where the next watch goes on; undefined: list first. */
   #resourceVersion: string | undefined;
   #isWatching = false;
@@ -69,13 +72,27 @@ export class ObjectFeed<Wire extends FedObject, Row> {
     return this.#listed.promise;
   }
 
+  /** Resolves when `rows` is what there is: at once while a watch keeps it so, else when all is listed anew. */
+  refresh(): Promise<void> {
+    if (this.#isWatching) return Promise.resolve();
+    if (this.#wasListed) {
+      this.#wasListed = false;
+      this.#listed = Promise.withResolvers();
+      this.#resourceVersion = undefined;
+      this.#interruption.abort();
+    }
+    return this.#listed.promise;
+  }
+
   /** Lists and watches, again and again, until the signal. */
   async follow(signal: AbortSignal): Promise<void> {
     const { log, path } = this.#options;
     for (let pauseMs = shortestPauseMs; !signal.aborted; ) {
+      this.#interruption = new AbortController();
+      const uninterrupted = AbortSignal.any([signal, this.#interruption.signal]);
       try {
         if (this.#resourceVersion === undefined) await this.#list(signal);
-        await this.#watch(signal);
+        await this.#watch(uninterrupted);
         pauseMs = shortestPauseMs;
       } catch (err) {
         this.#isWatching = false;
@@ -84,19 +101,17 @@ export class ObjectFeed<Wire extends FedObject, Row> {
         else log.warn({ err, path }, 'watch interrupted');
         pauseMs = Math.min(2 * pauseMs, longestPauseMs);
       }
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await sleep(pauseMs, undefined, { signal: uninterrupted }).catch(() => undefined);
     }
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { api, path, fieldSelector, metadataOnly = false } = this.#options;
-    const accept = metadataOnly ? metadataOf('PartialObjectMetadataList') : 'application/json';
+    const { fieldSelector } = this.#options;
     const gone = new Set(this.#rows.keys());
     let next: string | undefined;
     let resourceVersion: string | undefined;
     do {
-      const query = { fieldSelector, limit: pageSize, continue: next };
-      const page = await api.request<Page<Wire>>({ method: 'GET', path, query, accept, timeoutMs: pageTimeoutMs });
+      const page = await this.#page({ fieldSelector, limit: pageSize, continue: next }, signal);
       if (signal.aborted) return;
       for (const object of page.items ?? []) {
         gone.delete(keyOf(object));
@@ -108,8 +123,24 @@ export class ObjectFeed<Wire extends FedObject, Row> {
     for (const key of gone) this.#forget(key);
     this.#resourceVersion = resourceVersion;
     this.#isWatching = true;
+    this.#wasListed = true;
     this.#listed.resolve();
     this.#options.onListed?.();
+  }
+
+  /** A page that does not come is asked for again: of 100,000 objects the other 199 would have to be listed anew. */
+  async #page(query: ApiRequest['query'] & { readonly continue: string | undefined }, signal: AbortSignal) {
+    const { api, path, metadataOnly = false } = this.#options;
+    const accept = metadataOnly ? metadataOf('PartialObjectMetadataList') : 'application/json';
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await api.request<Page<Wire>>({ method: 'GET', path, query, accept, timeoutMs: pageTimeoutMs });
+      } catch (error) {
+        const isLast = query.continue === undefined || attempt === pageAttempts || hasStatus(error, 410);
+        if (isLast || signal.aborted) throw error;
+        await sleep(attempt * longerPauseMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
   }
 
   /** Follows one watch until the server ends it; the next goes on where this one ended. */
@@ -123,6 +154,7 @@ export class ObjectFeed<Wire extends FedObject, Row> {
       timeoutSeconds: 300 + Math.floor(Math.random() * 300), // those who watch do not come back all at once
     };
     for await (const event of api.watch<WatchEvent<Wire>>({ path, query, accept, silenceMs, signal })) {
+      if (signal.aborted) return;
       if (event.type === 'ERROR') throw watchError(path, event.object);
       const object = event.object as Wire;
       this.#isWatching = true;
@@ -148,7 +180,9 @@ export class ObjectFeed<Wire extends FedObject, Row> {
 }
 
 const pageSize = 500;
-const pageTimeoutMs = 10_000;
+const pageTimeoutMs = 30_000; // a busy API server; nobody waits for it who could do without it
+const pageAttempts = 4;
+const longerPauseMs = 500;
 const shortestPauseMs = 100;
 const longestPauseMs = 5000;
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ApiClient } from './api-client.ts';
-import { ClaimFeed } from './claim-feed.ts';
+import type { ClaimFeed } from './claim-feed.ts';
 import { Finalizers } from './finalizers.ts';
 import { leaderRequests } from './leader-writes.ts';
 import type { Term } from './lease.ts';
@@ -25,11 +25,14 @@ export interface ClusterFigures {
  */
 export async function publishViews({
   api,
+  claims,
   term,
   log,
   onFigures = () => undefined,
 }: {
   readonly api: ApiClient;
+  /** Followed by the caller, also between terms. */
+  readonly claims: ClaimFeed;
   readonly term: Term;
   readonly log: Log;
   /** Told where to look once all is known, and with nothing when the term is over. */
@@ -38,25 +41,21 @@ export async function publishViews({
   const { signal } = term;
   const ended = signal.aborted ? Promise.resolve() : once(signal, 'abort');
   const request = leaderRequests(api, term);
-  const claims = new ClaimFeed({
-    api,
-    log,
-    onChange: (concerned) => {
-      for (const pool of concerned.pools) {
-        pools.concern(pool);
-        finalizers.concern(pool);
-      }
-      for (const pod of concerned.pods) endpoints.concern(pod);
-    },
-  });
   const pools = new PoolStatusPublisher({ api, request, claimsOf: (pool) => claims.ofPool(pool), log });
   const endpoints = new EndpointPublisher({ api, request, claims, pools: () => pools.pools, log });
   const finalizers = new Finalizers({ api, request, claimCount: (pool) => claims.ofPool(pool).size, log });
 
-  const feeds = [claims, pools, endpoints];
-  for (const feed of [...feeds, finalizers]) void feed.follow(signal);
+  const unsubscribe = claims.subscribe((concerned) => {
+    for (const pool of concerned.pools) {
+      pools.concern(pool);
+      finalizers.concern(pool);
+    }
+    for (const pod of concerned.pods) endpoints.concern(pod);
+  });
+
+  for (const feed of [pools, endpoints, finalizers]) void feed.follow(signal);
   // Not before all is known: an endpoint whose claims are not listed yet would look like one that nobody stands behind.
-  await Promise.race([Promise.all(feeds.map(({ listed }) => listed)), ended]);
+  await Promise.race([Promise.all([claims.refresh(), pools.listed, endpoints.listed]), ended]);
   const { pods: podReader } = createSuspectReader(api);
   await untilImported({
     endpoints: () => endpoints.ofSpiderpool(),
@@ -73,6 +72,7 @@ export async function publishViews({
     onFigures({ pools: () => pools.figures(), claimPhases: () => claims.phases() });
   }
   await ended;
+  unsubscribe();
   onFigures(undefined);
   await Promise.all([pools.stop(), endpoints.stop(), finalizers.stop()]);
 }

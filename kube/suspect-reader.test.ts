@@ -63,6 +63,30 @@ describe('the pods of the cluster', () => {
   });
 });
 
+describe('what is followed', () => {
+  const { api, asked } = serverOf({
+    '/api/v1/pods': { metadata: {}, items: [podOf('api-0')] },
+    '/apis/orbweaver.io/v1alpha1/ipclaims': { metadata: {}, columnDefinitions: [{ name: 'Name' }], rows: [] },
+  });
+  const pods = { count: 3, hasUID: () => true, hasName: () => true };
+  const reader = (isWatching: boolean) =>
+    createSuspectReader(api, undefined, {
+      claims: { isWatching, names: () => [] },
+      pods: { isWatching, names: () => pods },
+    });
+
+  it('is not listed', async () => {
+    expect([await reader(true).pods.list(), await reader(true).claims.list()]).toEqual([pods, []]);
+    expect(asked).toEqual([]);
+  });
+
+  it('is listed while its watch is interrupted', async () => {
+    expect((await reader(false).pods.list()).count).toBe(1);
+    await reader(false).claims.list();
+    expect(asked.map(({ path }) => path)).toEqual(['/api/v1/pods', '/apis/orbweaver.io/v1alpha1/ipclaims']);
+  });
+});
+
 describe('one pod', () => {
   const { api } = serverOf({ '/api/v1/namespaces/pay/pods/etcd-0': podOf('etcd-0', 'uid-of-the-runtime') });
   it.each([

@@ -25,6 +25,7 @@ export interface ReadClaim {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly phase: ClaimPhase;
+  readonly until?: string;
   readonly holders: readonly ClaimHolder[];
 }
 
@@ -36,17 +37,34 @@ export interface PodNames {
   hasName(namespace: string, name: string): boolean;
 }
 
+/** What a process follows anyway. It is listed instead while its watch is interrupted. */
+export interface FollowedNames {
+  readonly claims: Followed<readonly ListedClaim[]>;
+  readonly pods: Followed<PodNames>;
+}
+
+interface Followed<Names> {
+  readonly isWatching: boolean;
+  names(): Names;
+}
+
 /**
- * Reads the cluster for what nobody owns any more: lists of names and metadata, in pages and at the most recent state, and live
- * reads of single objects. Ends what is Held for identities that have ended, and writes nothing else. Fails with `ApiServerUnavailable`.
+ * Reads the cluster for what nobody owns any more: names and metadata of everything, from what is followed or from lists in pages
+ * at the most recent state, and live reads of single objects. Ends what is Held for identities that have ended, and writes nothing
+ * else. Fails with `ApiServerUnavailable`.
  */
-export function createSuspectReader(api: ApiClient, stickiness: Stickiness = everythingSticks) {
+export function createSuspectReader(
+  api: ApiClient,
+  stickiness: Stickiness = everythingSticks,
+  followed?: FollowedNames,
+) {
   const find = <Answer>(what: string, path: string, accept = 'application/json'): Promise<Answer | undefined> =>
     findObject(api, `read ${what}`, { method: 'GET', path, accept }, deadlineIn(readMs));
 
   return {
     claims: {
       list: async (): Promise<readonly ListedClaim[]> => {
+        if (followed?.claims.isWatching === true) return followed.claims.names();
         const rows = await persist('list IPClaims', deadlineIn(listMs), (timeoutMs) =>
           listTable(api, { path: claimsPath }, deadlineIn(timeoutMs)),
         );
@@ -65,7 +83,8 @@ export function createSuspectReader(api: ApiClient, stickiness: Stickiness = eve
         const claim = await find<IPClaim>(`IPClaim "${name}"`, `${claimsPath}/${encodeURIComponent(name)}`);
         if (claim === undefined) return undefined;
         const { uid = '', resourceVersion = '' } = claim.metadata;
-        return { uid, resourceVersion, phase: claim.spec.phase, holders: claim.spec.holders };
+        const { phase, holders, until } = claim.spec;
+        return { uid, resourceVersion, phase, holders, ...(until === undefined ? {} : { until }) };
       },
 
       end: async ({ name, uid, version }: SeenClaim): Promise<'deleted' | 'suspect' | 'changed'> => {
@@ -90,18 +109,20 @@ export function createSuspectReader(api: ApiClient, stickiness: Stickiness = eve
     identities: createIdentityReader(api, stickiness, readMs),
 
     pods: {
-      list: (): Promise<PodNames> =>
-        persist('list pods', deadlineIn(listMs), (timeoutMs) => listPodNames(api, deadlineIn(timeoutMs))),
+      list: async (): Promise<PodNames> => {
+        if (followed?.pods.isWatching === true) return followed.pods.names();
+        return await persist('list pods', deadlineIn(listMs), (timeoutMs) => listPodNames(api, deadlineIn(timeoutMs)));
+      },
 
       isThere: async ({ namespace, name, uid }: PodIdentity): Promise<boolean> => {
         const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
-        const pod = await find<MetadataOnly>(`pod ${namespace}/${name}`, path, metadataOf('PartialObjectMetadata'));
+        const pod = await find<PodMetadata>(`pod ${namespace}/${name}`, path, metadataOf('PartialObjectMetadata'));
         return pod !== undefined && (uid === '' || uidsOf(pod).includes(uid));
       },
 
       runningUID: async (namespace: string, name: string): Promise<string | undefined> => {
         const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
-        const pod = await find<MetadataOnly & { readonly status?: { readonly phase?: string } }>(
+        const pod = await find<PodMetadata & { readonly status?: { readonly phase?: string } }>(
           `pod ${namespace}/${name}`,
           path,
         );
@@ -141,7 +162,8 @@ const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';
 const listMs = 20_000;
 const readMs = 3000;
 
-interface MetadataOnly {
+/** A pod without its spec and status. */
+export interface PodMetadata {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
@@ -155,7 +177,7 @@ interface NodeObject {
 }
 
 /** A static pod has two: its mirror's own one, and in the mirror's annotation the one that the runtime passes. */
-const uidsOf = ({ metadata: { uid, annotations = {} } }: MetadataOnly): readonly string[] => {
+export const uidsOf = ({ metadata: { uid, annotations = {} } }: PodMetadata): readonly string[] => {
   const mirrored = annotations['kubernetes.io/config.mirror'];
   return mirrored === undefined ? [uid] : [uid, mirrored];
 };
@@ -169,7 +191,7 @@ async function listPodNames(api: ApiClient, deadline: Deadline): Promise<PodName
     const page = await api.request<{
       readonly metadata: { readonly continue?: string };
       /** Null, not empty, where there is none (Go's nil slice; lists of whole objects are never null). */
-      readonly items: readonly MetadataOnly[] | null;
+      readonly items: readonly PodMetadata[] | null;
     }>({
       method: 'GET',
       path: '/api/v1/pods',

@@ -6,10 +6,12 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { repositoryRoot } from '../../deploy/toolchain/parts.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { calibrate } from './calibration.ts';
+import { measureControlWorker } from './control-worker.ts';
+import { fillPool } from './fill-pool.ts';
 import type { CpuRates } from './idle-rates.ts';
 import { measureIdleRates, measureRound, type VariantRound } from './measure.ts';
 import { type MemoryFigures, measureMemory } from './memory.ts';
-import { fillPool, poolAnnotations, poolObjects, pools } from './pools.ts';
+import { type BenchPool, type PoolName, poolAnnotations, poolObjects, pools } from './pools.ts';
 import { failuresOf, toMarkdown } from './report.ts';
 import type { PhaseResults, Results } from './results.ts';
 import { mean, quantile } from './statistics.ts';
@@ -21,10 +23,13 @@ const { values: options } = parseArgs({
     only: { type: 'string', multiple: true },
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    most: { type: 'string' },
   },
 });
 const isQuick = options.quick;
 const rounds = Number(options.rounds ?? (isQuick ? 2 : 5));
+/** Claims that a pool is filled with at the most. */
+const mostUsed = Number(options.most ?? (isQuick ? 500 : Number.POSITIVE_INFINITY));
 const startedAt = performance.now();
 const tell = (line: string): void =>
   console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(7)} s  ${line}`);
@@ -47,6 +52,7 @@ const results: Results = {
   startedAt: new Date().toISOString(),
   rounds,
   isQuick,
+  ...(Number.isFinite(mostUsed) && { mostUsed }),
   ...(await measureEverything()),
   minutes: (performance.now() - startedAt) / 60_000,
 };
@@ -64,7 +70,7 @@ async function measureEverything(): Promise<Pick<Results, 'phases' | 'executable
   let executableAlone: Results['executableAlone'];
   let calibration: Results['calibration'];
   for (const phase of phases.map((one) => selected(one))) {
-    if (phase.variants.length === 0) continue;
+    if (phase.variants.length === 0 && !isForControlWorker(phase)) continue;
     await onFleet(phase.fleetNodes, async (fleet) => {
       executableAlone ??= await measureExecutableAlone(fleet);
       calibration ??= await calibrate(fleet);
@@ -93,9 +99,20 @@ function isWanted(...names: string[]): boolean {
   return only === undefined || only.some((wanted) => names.some((one) => one.includes(wanted)));
 }
 
+function isForControlWorker(phase: Phase): boolean {
+  return phase.controlWorkerOf !== undefined && isWanted(phase.name, 'control worker');
+}
+
 function selected(phase: Phase): Phase {
-  const variants = phase.variants.filter((variant) => isWanted(phase.name, variant.name));
-  return { ...phase, variants: variants.map((variant) => (isQuick ? quick(variant) : variant)) };
+  const wanted = (variants: readonly Variant[] = []): readonly Variant[] =>
+    variants
+      .filter((variant) => isWanted(phase.name, variant.name))
+      .map((variant) => (isQuick ? quick(variant) : variant));
+  return { ...phase, beforeFill: wanted(phase.beforeFill), variants: wanted(phase.variants) };
+}
+
+function filling(name: PoolName): BenchPool {
+  return { ...pools[name], used: Math.min(pools[name].used, mostUsed) };
 }
 
 function quick(variant: Variant): Variant {
@@ -116,28 +133,51 @@ async function onFleet(nodes: number, work: (fleet: Fleet) => Promise<void>): Pr
 }
 
 async function measurePhase(fleet: Fleet, phase: Phase): Promise<PhaseResults> {
+  const { beforeFill = [], controlWorkerOf } = phase;
+  const before = beforeFill.length === 0 ? [] : (await measureVariants(fleet, phase, beforeFill)).variants;
   for (const filled of phase.filled) {
-    const pool = isQuick ? { ...pools[filled], used: Math.min(pools[filled].used, 500) } : pools[filled];
-    await fillPool(fleet.api, pool);
-    tell(`${pool.used} addresses of ${pool.subnet} are in use by others`);
+    // A part is left for the control worker to publish.
+    const unpublished = filled === controlWorkerOf ? filling(filled).used / 50 : 0;
+    await fillPool(fleet, filling(filled), { unpublished, onProgress: tell });
   }
+  const { variants, workerIdleCpuMsPerSecond } = await measureVariants(fleet, phase, phase.variants);
+  const controlWorker =
+    controlWorkerOf === undefined || !isForControlWorker(phase)
+      ? undefined
+      : await measureControlWorker(
+          fleet,
+          { pool: filling(controlWorkerOf), restarts: rounds, idleStretchSeconds: isQuick ? 5 : 10 },
+          tell,
+        );
+  return {
+    name: phase.name,
+    title: phase.title,
+    variants: [...before, ...variants],
+    leftOver: await leftOver(fleet),
+    workerIdleCpuMsPerSecond,
+    notEager: await countNotEager(fleet),
+    ...(controlWorker === undefined ? {} : { controlWorker }),
+  };
+}
+
+async function measureVariants(
+  fleet: Fleet,
+  { name }: Phase,
+  variants: readonly Variant[],
+): Promise<Pick<PhaseResults, 'variants' | 'workerIdleCpuMsPerSecond'>> {
   await warmUp(fleet);
   const idle = await measureIdleRates(fleet, isQuick ? 5 : 10, tell);
-  const found = new Map<Variant, VariantRound[]>(phase.variants.map((variant) => [variant, []]));
+  const found = new Map<Variant, VariantRound[]>(variants.map((variant) => [variant, []]));
   for (let round = 1; round <= rounds; round += 1) {
     for (const [variant, soFar] of found) {
       const one = await measureRound(fleet, variant, idle);
       soFar.push(one);
-      tell(`${phase.name} ${round}/${rounds}  ${variant.name.padEnd(36)} ${inShort(one)}`);
+      tell(`${name} ${round}/${rounds}  ${variant.name.padEnd(36)} ${inShort(one)}`);
     }
   }
   return {
-    name: phase.name,
-    title: phase.title,
     variants: [...found].map(([variant, all]) => ({ variant, rounds: all })),
-    leftOver: await leftOver(fleet),
     workerIdleCpuMsPerSecond: meanIdleRate(fleet, idle),
-    notEager: await countNotEager(fleet),
   };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { together } from '../../deploy/dev/together.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { Fleet, PodsOptions } from '../fleet/fleet.ts';
 import type { FleetNode } from '../fleet/fleet-node.ts';
 import type { CniCommand, FleetPod } from '../fleet/fleet-pod.ts';
 import type { CniOutcome } from '../fleet/runner-messages.ts';
@@ -53,7 +53,8 @@ export async function measureRound(fleet: Fleet, variant: Variant, idle: CpuRate
   const annotations = poolAnnotations(variant.pool, variant.isDualStack);
   const perNode = Math.ceil(variant.calls / active.length);
   const pods: FleetPod[] = [];
-  for (const node of active) pods.push(...(await fleet.pods(perNode, node, { annotations })));
+  const options = { annotations, ...(variant.isSticky === true && ofStatefulSet) };
+  for (const node of active) pods.push(...(await fleet.pods(perNode, node, options)));
   try {
     const add = await measureCommand(fleet, 'ADD', variant, pods, idle);
     await fleet.deletePods(pods);
@@ -64,6 +65,20 @@ export async function measureRound(fleet: Fleet, variant: Variant, idle: CpuRate
     for (const node of active) await node.removeNamespaces(pods.filter((pod) => pod.node === node));
   }
 }
+
+/** There is no such StatefulSet: the DEL of a pod ends what is kept for it, as when one is scaled down. */
+const ofStatefulSet: PodsOptions = {
+  prefix: 'db',
+  ownerReferences: [
+    {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      name: 'db',
+      uid: '2b7d4f0e-5c1a-4e57-9a3c-0f1d8c6e4b21',
+      controller: true,
+    },
+  ],
+};
 
 async function measureCommand(
   fleet: Fleet,

@@ -1,9 +1,5 @@
-import type { IPClaim } from '../../contracts/crds/ipclaim.ts';
-import { ipClaimLabels } from '../../contracts/ip-claim.ts';
-import { formatAddress, parseAddress } from '../../ipam/address.ts';
+import { formatAddress } from '../../ipam/address.ts';
 import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
-import type { ApiClient } from '../../kube/api-client.ts';
-import { labelHash } from '../../kube/label-hash.ts';
 
 /** A pool of the benchmark. Each has a subnet of its own, so that filling one takes nothing from another. */
 export interface BenchPool {
@@ -70,55 +66,3 @@ export const poolAnnotations = (pool: PoolName, isDualStack: boolean): Record<st
     ...(isDualStack ? { ipv6: [v6Pool.name] } : {}),
   }),
 });
-
-/** Fills a pool with claims of pods on a node that does not exist, spread evenly over its range. */
-export async function fillPool(api: ApiClient, pool: BenchPool): Promise<void> {
-  const [first] = pool.range.split('-');
-  const start = parseAddress(first ?? '')?.value ?? 0n;
-  const addresses = Array.from({ length: pool.used }, (_, index) => Math.floor((index * pool.size) / pool.used));
-  const waiting = addresses.values();
-  const lane = async (): Promise<void> => {
-    for (const offset of waiting) {
-      const address = formatAddress({ family: 4, value: start + BigInt(offset) });
-      await api.request({
-        method: 'POST',
-        path: '/apis/orbweaver.io/v1alpha1/ipclaims',
-        body: strangersClaim(pool, address),
-        timeoutMs: 30_000,
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, lane));
-}
-
-function strangersClaim(pool: BenchPool, address: string): IPClaim {
-  const id = Buffer.from(address).toString('hex').padEnd(64, '0');
-  return {
-    apiVersion: 'orbweaver.io/v1alpha1',
-    kind: 'IPClaim',
-    metadata: {
-      name: address,
-      labels: { [ipClaimLabels.pool]: labelHash(pool.name), [ipClaimLabels.node]: labelHash('elsewhere') },
-    },
-    spec: {
-      address: `${address}${pool.subnet.slice(pool.subnet.indexOf('/'))}`,
-      pool: pool.name,
-      phase: 'Bound',
-      holders: [
-        {
-          namespace: 'default',
-          pod: `stranger-${address.replaceAll('.', '-')}`,
-          podUID: '9a1f4c52-0b7e-4c0e-8d0f-6d2b2f3f0a11',
-          interface: 'eth0',
-          network: 'underlay',
-          containerID: id,
-          netns: `/run/netns/cni-${id.slice(0, 36)}`,
-          netnsCookie: '4242',
-          node: 'elsewhere',
-          machineID: '6d7a3b1e-52f4-4f6a-9a53-2f0c5ab1c9d4',
-          bootID: '0c6d0c8e-31a7-4a6e-b2f7-5a7d3f1b2e90',
-        },
-      ],
-    },
-  };
-}

@@ -35,7 +35,18 @@ export interface Memory {
 }
 
 export async function memoryOf(pid: number): Promise<Memory> {
+  const [rssMiB = Number.NaN, anonymousMiB = Number.NaN] = await readMiB(pid, ['VmRSS', 'RssAnon']);
+  return { rssMiB, anonymousMiB };
+}
+
+/** The most that was ever resident of a process. */
+export async function peakRssMiBOf(pid: number): Promise<number> {
+  const [peak = Number.NaN] = await readMiB(pid, ['VmHWM']);
+  return peak;
+}
+
+/** Fields of proc_pid_status(5). */
+async function readMiB(pid: number, fields: readonly string[]): Promise<readonly number[]> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
-  return { rssMiB: field('VmRSS'), anonymousMiB: field('RssAnon') };
+  return fields.map((name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { ControlWorkerFigures } from './control-worker.ts';
 import type { CommandRound, VariantRound } from './measure.ts';
 import { toMarkdown } from './report.ts';
 import type { Results } from './results.ts';
@@ -76,6 +77,11 @@ describe('the report', () => {
     expect(markdown).not.toContain('NaN');
   });
 
+  it('says when pools were filled with less than their variants say', () => {
+    const isSaid = (results: Results): boolean => toMarkdown(results).includes('No pool was filled with more than 500');
+    expect([isSaid({ ...resultsOf(round(14)), mostUsed: 500 }), isSaid(resultsOf(round(14)))]).toEqual([true, false]);
+  });
+
   it('scales times by the speed of the machine, and says when a target is met only so', () => {
     const calibration = { create: 3.6, createTaken: 3.8, read: 2.4, remove: 4 };
     const markdown = toMarkdown({ ...resultsOf(round(16)), calibration });
@@ -95,9 +101,50 @@ describe('the report', () => {
   });
 });
 
+describe('what is asked of many claims', () => {
+  const named = (name: string, ...rounds: readonly VariantRound[]) => ({ variant: { ...variant, name }, rounds });
+  const withClaims = (p50Ms: number, controlWorker?: ControlWorkerFigures): Results => {
+    const results = resultsOf(round(14));
+    const [phase] = results.phases;
+    if (phase === undefined) throw new Error('No phase');
+    const variants = [
+      named('no claims elsewhere, addresses, 1 at once', round(20)),
+      named('100,000 claims elsewhere, addresses, 1 at once', round(p50Ms)),
+    ];
+    return { ...results, phases: [{ ...phase, variants, ...(controlWorker && { controlWorker }) }] };
+  };
+
+  it('is a p50 at most a quarter above that without them', () => {
+    const target = 'p50 beside 100,000 claims';
+    const shown = (p50Ms: number): readonly string[] => row(toMarkdown(withClaims(p50Ms)), target).slice(2);
+    expect(shown(24)).toEqual(['+20 % (24.0 against 20.0 ms)', '', 'met']);
+    expect(shown(26)).toEqual(['+30 % (26.0 against 20.0 ms)', '', '**missed**']);
+  });
+
+  it('is a control worker that stays small and is soon back: its slowest restart counts', () => {
+    const restart = { verdictSeconds: 2, publishedSeconds: 9, peakRssMiB: 400 };
+    const markdown = toMarkdown(
+      withClaims(20, {
+        claims: 100_000,
+        atRest: { rssMiB: 300, anonymousMiB: 200 },
+        peakRssMiB: 500,
+        sweepSeconds: 0.4,
+        idleCpuMsPerSecond: { 'API server': 30 },
+        restarts: [restart, { ...restart, publishedSeconds: 16 }],
+      }),
+    );
+    const at = 'control worker at 100,000 claims';
+    expect(row(markdown, `${at}, resident`).slice(1)).toEqual(['≤ 600 MB', '315 MB', '', 'met']);
+    expect(row(markdown, `${at}, from kill -9 to verdicts and views`).slice(2)).toEqual(['16.0 s', '', '**missed**']);
+    expect(row(markdown, 'a sweep')[1]).toBe('0.4 s');
+  });
+});
+
 describe('the variants', () => {
   it('have names of their own, and call on nodes that their fleet has', () => {
-    const all = phases.flatMap(({ variants, fleetNodes }) => variants.map((one) => ({ ...one, fleetNodes })));
+    const all = phases.flatMap(({ beforeFill = [], variants, fleetNodes }) =>
+      [...beforeFill, ...variants].map((one) => ({ ...one, fleetNodes })),
+    );
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
     for (const { nodes, fleetNodes } of all) expect(nodes).toBeLessThanOrEqual(fleetNodes);
   });

@@ -1,4 +1,5 @@
 import { type Calibration, calibrationOfReference, slowness } from './calibration.ts';
+import type { ControlWorkerFigures } from './control-worker.ts';
 import type { CommandRound, Shares, VariantRound } from './measure.ts';
 import type { Memory } from './process-usage.ts';
 import { spiderpool } from './reference-figures.ts';
@@ -13,9 +14,15 @@ export function toMarkdown(results: Results): string {
     `Measured ${results.startedAt.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}; ${results.rounds} rounds${results.isQuick ? ' of a quick run' : ''} in ${results.minutes.toFixed(0)} minutes, ` +
       `load before ${machine.loadBefore.map((load) => load.toFixed(2)).join(' / ')}.`,
+    ...(results.mostUsed === undefined
+      ? []
+      : [`**No pool was filled with more than ${results.mostUsed} claims**, whatever the names below say.`]),
     ...(calibration === undefined ? [] : [calibrationText(calibration)]),
     section('Targets', ['target', 'asked', 'found', 'at the reference speed', ''], judge(results)),
-    ...results.phases.flatMap((phase) => [latencySection(phase), costSection(phase), sharesSection(phase)]),
+    ...results.phases.flatMap((phase) => [
+      ...(phase.variants.length === 0 ? [] : [latencySection(phase), costSection(phase), sharesSection(phase)]),
+      ...(phase.controlWorker === undefined ? [] : [controlWorkerSection(phase.controlWorker)]),
+    ]),
   ];
   if (executableAlone !== undefined) {
     sections.push(
@@ -155,6 +162,30 @@ function memorySection(memory: NonNullable<Results['memory']>): string {
     ['its samples', growth.samples.map(([pairs, miB]) => `${pairs}: ${miB.toFixed(0)}`).join(', ')],
   ];
   return section('Memory', ['resident memory', ''], rows);
+}
+
+function controlWorkerSection(found: ControlWorkerFigures): string {
+  const { claims, atRest, peakRssMiB, sweepSeconds, idleCpuMsPerSecond, restarts } = found;
+  const cpu = Object.entries(idleCpuMsPerSecond).map(([kind, rate]) => `${kind} ${rate.toFixed(1)}`);
+  const rows = [
+    [
+      'resident, all published and a sweep over',
+      `${atRest.rssMiB.toFixed(0)} MiB, ${atRest.anonymousMiB.toFixed(0)} of them no file's`,
+    ],
+    ['the most that it ever had', `${peakRssMiB.toFixed(0)} MiB`],
+    ['a sweep', `${sweepSeconds.toFixed(1)} s`],
+    ['CPU when nothing happens, sweeps included, ms per second', cpu.join(', ')],
+    [
+      'after kill -9, seconds until a verdict',
+      restarts.map(({ verdictSeconds }) => verdictSeconds.toFixed(1)).join(', '),
+    ],
+    [
+      '… until a new claim is published',
+      restarts.map(({ publishedSeconds }) => publishedSeconds.toFixed(1)).join(', '),
+    ],
+    ['… and the most that it had by then, MiB', restarts.map((one) => one.peakRssMiB.toFixed(0)).join(', ')],
+  ];
+  return section(`Control worker at ${claims.toLocaleString('en')} claims`, ['', ''], rows);
 }
 
 function section(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,4 +1,5 @@
 import type { Calibration } from './calibration.ts';
+import type { ControlWorkerFigures } from './control-worker.ts';
 import type { VariantRound } from './measure.ts';
 import type { MemoryFigures } from './memory.ts';
 import type { Variant } from './variants.ts';
@@ -18,6 +19,8 @@ export interface Results {
   readonly minutes: number;
   readonly rounds: number;
   readonly isQuick: boolean;
+  /** No pool was filled with more claims, whatever the names of variants say. */
+  readonly mostUsed?: number;
   readonly phases: readonly PhaseResults[];
   /** `VERSION` through the same runner: the start and end of our executable without a worker, one at a time. */
   readonly executableAlone?: { readonly p50Ms: number; readonly p99Ms: number; readonly spawnP50Ms: number };
@@ -35,4 +38,5 @@ export interface PhaseResults {
   readonly workerIdleCpuMsPerSecond: number;
   /** How often a worker's run was not started eagerly. */
   readonly notEager: number;
+  readonly controlWorker?: ControlWorkerFigures;
 }

@@ -69,6 +69,27 @@ export function judge({ phases, calibration, memory }: Results): readonly Row[] 
   };
   notLessThanOnOne(4, of('addresses, 4 × 8', rate));
   notLessThanOnOne(12, of('addresses, 12 × 3', rate));
+  const ratioOfP50 = (target: string, name: string, base: string): void => {
+    const [found, among] = [of(name, p50), of(base, p50)];
+    const percent = (found / among - 1) * 100;
+    if (!Number.isFinite(percent)) return;
+    const sign = percent < 0 ? '−' : '+';
+    rows.push([
+      target,
+      '≤ +25 %',
+      `${sign}${Math.abs(percent).toFixed(0)} % (${found.toFixed(1)} against ${among.toFixed(1)} ms)`,
+      '',
+      verdict(percent <= 25, false),
+    ]);
+  };
+  ratioOfP50('p50 in a /8 above a /24', 'pool of a /8, 1 at once', 'pool of a /24, 1 at once');
+  ratioOfP50('p50 in an IPv6 /64 above a /24', 'pool of a IPv6 /64, 1 at once', 'pool of a /24, 1 at once');
+  for (const [called, name] of [
+    ['p50', 'addresses, 1 at once'],
+    ['p50 of 8 at once', 'addresses, 8 at once'],
+  ] as const) {
+    ratioOfP50(`${called} beside 100,000 claims`, `100,000 claims elsewhere, ${name}`, `no claims elsewhere, ${name}`);
+  }
   const growth = of('4,000 of 8,189 in use, 1 at once', p50) - of('0 of 8,189 in use, 1 at once', p50);
   atMost('p50 with 4,000 of 8,189 in use above empty', 3, growth, 'ms');
   if (everyRound.length > 0) {
@@ -95,6 +116,14 @@ export function judge({ phases, calibration, memory }: Results): readonly Row[] 
     'KB',
   );
   atMost('CPU of an idle worker per ADD of others, mean of all variants', 0.1, idleWorkerCpuMs(phases), 'ms', 2);
+  for (const { controlWorker } of phases) {
+    if (controlWorker === undefined) continue;
+    const { claims, atRest, restarts } = controlWorker;
+    const at = `control worker at ${claims.toLocaleString('en')} claims`;
+    atMost(`${at}, resident`, 600, (atRest.rssMiB * 2 ** 20) / 1e6, 'MB', 0);
+    const seconds = restarts.map(({ verdictSeconds, publishedSeconds }) => Math.max(verdictSeconds, publishedSeconds));
+    atMost(`${at}, from kill -9 to verdicts and views`, 15, spreadOf(seconds).max, 's');
+  }
   if (memory !== undefined) {
     atMost('node worker with 200 pods', 280, memory.workerWithPods.rssMiB, 'MiB', 0);
     atMost('executable, memory', 1, memory.executablePeakKiB / 1024, 'MiB', 2);

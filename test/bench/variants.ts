@@ -17,6 +17,8 @@ export interface Variant {
   /** Over all nodes, per round. */
   readonly calls: number;
   readonly pool: PoolName;
+  /** Its pods are of a StatefulSet, each on this node for the first time: every ADD looks for an address that is kept. */
+  readonly isSticky?: boolean;
 }
 
 export const callOptions: Readonly<Record<Mode, PodCallOptions>> = {
@@ -25,13 +27,18 @@ export const callOptions: Readonly<Record<Mode, PodCallOptions>> = {
   chain: { network: chainNetwork },
 };
 
-/** Variants that are measured on one fleet, interleaved. */
+/** What is measured on one fleet. */
 export interface Phase {
   readonly name: string;
   readonly title: string;
   readonly fleetNodes: number;
+  /** Interleaved, before any pool is filled: what the others are compared with. */
+  readonly beforeFill?: readonly Variant[];
   readonly filled: readonly PoolName[];
+  /** Interleaved. */
   readonly variants: readonly Variant[];
+  /** In the end also what the claims of this pool cost the control worker. */
+  readonly controlWorkerOf?: PoolName;
 }
 
 const variant = (name: string, mode: Mode, atOncePerNode: number, more: Partial<Variant> = {}): Variant => ({
@@ -57,6 +64,12 @@ const filled = (pool: PoolName, used: string): Variant[] =>
 /** Few calls: each leaves one address less of the small one. */
 const ofSize = (pool: PoolName, size: string): Variant =>
   variant(`pool of a ${size}, 1 at once`, 'addresses', 1, { pool, calls: 40 });
+
+const beside = (claims: string): Variant[] =>
+  [
+    ...onOneNode('addresses', [1, 8]),
+    variant("first ADD of a StatefulSet's pod, 1 at once", 'addresses', 1, { isSticky: true }),
+  ].map((one) => ({ ...one, name: `${claims} claims elsewhere, ${one.name}` }));
 
 const spread = (nodes: number, atOncePerNode: number, mode: Mode = 'addresses', pool: PoolName = 'empty'): Variant =>
   variant(`${mode}, ${nodes} × ${atOncePerNode}${pool === 'empty' ? '' : ', 4,000 in use'}`, mode, atOncePerNode, {
@@ -102,8 +115,10 @@ export const phases: readonly Phase[] = [
     name: 'claims',
     title: 'Claims of other pools',
     fleetNodes: 2,
+    beforeFill: beside('no'),
     filled: ['elsewhere'],
-    variants: onOneNode('addresses', [1, 8]).map((one) => ({ ...one, name: `100,000 claims elsewhere, ${one.name}` })),
+    variants: beside('100,000'),
+    controlWorkerOf: 'elsewhere',
   },
   {
     name: 'nodes',

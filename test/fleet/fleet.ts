@@ -12,6 +12,7 @@ import { labelHash } from '../../kube/label-hash.ts';
 import { TestCluster } from '../e2e/test-cluster.ts';
 import { FleetNode } from './fleet-node.ts';
 import { type CniCommand, FleetPod, type PodCallOptions } from './fleet-pod.ts';
+import { placedPod } from './placed-pod.ts';
 import type { CniOutcome } from './runner-messages.ts';
 
 export interface FleetOptions extends Omit<ClusterOptions, 'nodes' | 'kubelets'> {
@@ -195,19 +196,6 @@ export class Fleet {
 
 const podsPath = '/api/v1/namespaces/default/pods';
 const timeoutMs = 60_000; // many are sent at once
-
-/** Placed by its maker: no scheduler and no kubelet will touch it. */
-const placedPod = (nodeName: string, metadata: object): object => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  metadata: { ...metadata, namespace: 'default' },
-  spec: {
-    nodeName,
-    terminationGracePeriodSeconds: 0,
-    tolerations: [{ operator: 'Exists' }],
-    containers: [{ name: 'main', image: 'kube.local/busybox:1' }],
-  },
-});
 
 async function onEachNode(
   pods: readonly FleetPod[],

@@ -5,6 +5,7 @@ import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { type ApiClient, type ApiRequest, openApiClient } from '../../kube/api-client.ts';
 import { ApiError } from '../../kube/api-error.ts';
+import { ClaimFeed } from '../../kube/claim-feed.ts';
 import { labelHash } from '../../kube/label-hash.ts';
 import { LeaderLease } from '../../kube/lease.ts';
 import { publishViews } from '../../kube/publish-views.ts';
@@ -38,6 +39,7 @@ class Replica {
   #client: ApiClient | undefined;
   #lease: LeaderLease | undefined;
   #ended: Promise<void> | undefined;
+  readonly #stopped = new AbortController();
 
   async start(identity: string): Promise<void> {
     await this.proxy.listen();
@@ -59,12 +61,15 @@ class Replica {
       log: silent,
     });
     this.#lease = lease;
-    this.#ended = lease.compete((term) => publishViews({ api, term, log: silent }));
+    const claims = new ClaimFeed({ api, log: silent });
+    void claims.follow(this.#stopped.signal);
+    this.#ended = lease.compete((term) => publishViews({ api, claims, term, log: silent }));
   }
 
   async stop(): Promise<void> {
     this.#lease?.stop();
     await this.#ended;
+    this.#stopped.abort();
     await this.#client?.close();
     await this.proxy.stop();
   }

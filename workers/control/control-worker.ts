@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { openApiClient } from '../../kube/api-client.ts';
+import { ClaimFeed } from '../../kube/claim-feed.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { LeaderLease } from '../../kube/lease.ts';
+import { PodFeed } from '../../kube/pod-feed.ts';
+import { publishCoordinators } from '../../kube/publish-coordinators.ts';
 import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
 import { superviseSubnets } from '../../kube/supervise-subnets.ts';
@@ -9,7 +12,7 @@ import { createLogger } from '../logger.ts';
 import { ControlMetrics } from '../metrics/control-metrics.ts';
 import { serveMonitoring } from '../metrics/http-server.ts';
 import { readSubnetFigures } from '../metrics/subnet-figures.ts';
-import { installTemporalRuntime } from '../node/temporal-runtime.ts';
+import { installTemporalRuntime } from '../temporal-runtime.ts';
 import type { ControlWorkerConfig } from './config.ts';
 import { startControlTemporal } from './temporal/control-temporal.ts';
 import { startWebhooks } from './webhooks/webhooks.ts';
@@ -22,6 +25,11 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   const leaseApi = openApiClient(endpoint); // renewing waits for no connection that others use
   const subnetApi = openApiClient(endpoint); // nine watches hold a connection each, and what is written meanwhile needs others
   const webhookApi = openApiClient(endpoint); // nor does somebody who waits for a verdict
+  const feedApi = openApiClient(endpoint);
+  // On every replica, whoever leads: sweeps run on all of them, and a new leader need not list 100,000 claims first.
+  const stopped = new AbortController();
+  const followed = { claims: new ClaimFeed({ api: feedApi, log }), pods: new PodFeed({ api: feedApi, log }) };
+  for (const feed of Object.values(followed)) void feed.follow(stopped.signal);
   const lease = new LeaderLease({
     api: leaseApi,
     namespace: config.cluster.namespace,
@@ -46,6 +54,7 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     subnets,
     poolSurplus: config.cluster.automaticPoolSurplus,
     stickiness: config.cluster,
+    followed,
     metrics,
     log,
   });
@@ -71,7 +80,8 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   }
   await lease.compete(async (term) => {
     await Promise.all([
-      publishViews({ api, term, log, onFigures: metrics.lead }),
+      publishViews({ api, claims: followed.claims, term, log, onFigures: metrics.lead }),
+      publishCoordinators({ api, term, log, ciliumConfigMap: config.ciliumConfigMap }),
       superviseSubnets({
         api: subnetApi,
         term,
@@ -85,6 +95,7 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   });
   await Promise.all([temporal.stop(), webhooks?.stop()]);
   monitoring.close();
-  await Promise.all([api.close(), leaseApi.close(), webhookApi.close(), subnetApi.close()]);
+  stopped.abort();
+  await Promise.all([api, leaseApi, webhookApi, subnetApi, feedApi].map((client) => client.close()));
   log.info({}, 'stopped');
 }
