@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readClusterSettings } from '../contracts/cluster-settings.ts';
-import { type Failure, toFailure } from '../contracts/failures.ts';
+import { type Failure, failures, toFailure } from '../contracts/failures.ts';
+import type { ClaimHolder } from '../contracts/ip-claim.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
 import { poolAffinity, poolLabels } from '../ipam/auto-pools/pool-identity.ts';
 import type { Application, Labels } from '../ipam/pool-request.ts';
@@ -29,6 +30,21 @@ const automatic = (ifName = 'eth0'): PoolObject => ({
   },
   spec: { ...pool('', 9).spec, podAffinity: { matchLabels: poolAffinity(deployment) } },
 });
+
+/** Another pod, on another node. */
+const somebody: ClaimHolder = {
+  namespace: 'pay',
+  pod: 'api-1',
+  podUID: 'other',
+  interface: 'eth0',
+  network: 'underlay',
+  containerID: 'c1',
+  netns: '/run/netns/c1',
+  netnsCookie: '1',
+  node: 'r7-n2',
+  machineID: 'm2',
+  bootID: 'b2',
+};
 
 interface Stage {
   readonly world: NodeWorld;
@@ -153,6 +169,15 @@ describe('an automatic pool that is not there yet', () => {
     expect(await pools()).toEqual(['auto4-api']);
   });
 
+  it('is waited for no longer than a step may take, and the runtime is told to try again later', async () => {
+    const { world, failure } = await stage([], wish, given);
+    const told = await failure();
+    expect(told).toMatchObject({ type: 'PoolAwaited', message: expect.stringContaining('is not there yet') });
+    expect(failures[told.type].cniCode).toBe(11);
+    expect(world.waitedMs).toBeGreaterThan(24_000);
+    expect(world.waitedMs).toBeLessThanOrEqual(26_000);
+  });
+
   it('is not waited for when nobody waits for the answer', async () => {
     const { world, worker, failure } = await stage([], wish, given);
     const request = addRequest();
@@ -169,6 +194,64 @@ describe('an automatic pool that is not there yet', () => {
       if (call === 'pools.recent' && at === 'after') worker.calls.open('d'.repeat(32), 'DEL', addRequest().attachment);
     };
     expect(await failure()).toMatchObject({ type: 'Cancelled' });
+  });
+});
+
+describe('an automatic pool that is full', () => {
+  const wish = (more: Labels = {}): Labels => ({ 'ipam.spidernet.io/subnet': '{"ipv4": ["rack7"]}', ...more });
+  const sized = (last: number): PoolObject => {
+    const { metadata, spec } = automatic();
+    return { metadata, spec: { ...spec, ips: [`10.70.9.10-10.70.9.${last}`] } };
+  };
+  async function full(annotations: Labels): Promise<Stage> {
+    const staged = await stage([sized(10)], annotations, (world) => {
+      world.controller = deployment;
+    });
+    await staged.world.putClaim('10.70.9.10', 'Bound', somebody, { pool: 'auto4-api' });
+    return staged;
+  }
+  /** Counts the looks at the pool; the third finds what `grow` did. */
+  function atThirdLook(world: NodeWorld, grow: () => void): void {
+    let looks = 0;
+    world.onMoment = ({ call, at }) => {
+      if (call !== 'pools.fresh' || at !== 'before') return;
+      looks += 1;
+      if (looks === 3) grow();
+    };
+  }
+
+  it('is waited for while it may grow with its application', async () => {
+    const { world, add } = await full(wish());
+    atThirdLook(world, () => world.pools.set('auto4-api', sized(11)));
+    expect(await add()).toMatchObject([{ address: '10.70.9.11/24' }]);
+    expect(world.waitedMs).toBe(100 + 200);
+  });
+
+  it('is exhausted when it has not grown within 5 seconds', async () => {
+    const { world, failure } = await full(wish({ 'ipam.spidernet.io/ippool-ip-number': '+0' }));
+    expect(await failure()).toMatchObject({ type: 'PoolExhausted' });
+    expect(world.waitedMs).toBeGreaterThanOrEqual(5000);
+    expect(world.waitedMs).toBeLessThan(6000);
+  });
+
+  it('is exhausted at once when its size is fixed', async () => {
+    const { world, failure } = await full(wish({ 'ipam.spidernet.io/ippool-ip-number': '1' }));
+    expect(await failure()).toMatchObject({ type: 'PoolExhausted' });
+    expect(world.waitedMs).toBe(0);
+  });
+
+  it('is not waited for by other pods than those of an application', async () => {
+    const { world, failure } = await stage([pool('v4', 8, { ips: ['10.70.8.10'], default: true })]);
+    await world.putClaim('10.70.8.10', 'Bound', somebody);
+    expect(await failure()).toMatchObject({ type: 'PoolExhausted' });
+    expect(world.waitedMs).toBe(0);
+  });
+
+  it('is not waited for when nobody waits for the answer', async () => {
+    const { world, worker, failure } = await full(wish());
+    const request = addRequest();
+    atThirdLook(world, () => worker.calls.open(request.nonce, 'ADD', request.attachment).close());
+    expect(await failure(request)).toMatchObject({ type: 'CallerGone' });
   });
 });
 
@@ -269,16 +352,7 @@ describe('an exact address', () => {
 
   it('is refused when somebody has it, and it is said who', async () => {
     const { world, failure } = await stage(two);
-    const holder = { namespace: 'pay', pod: 'api-1', podUID: 'other', interface: 'eth0', network: 'underlay' };
-    const sandbox = {
-      containerID: 'c1',
-      netns: '/run/netns/c1',
-      netnsCookie: '1',
-      node: 'r7-n2',
-      machineID: 'm2',
-      bootID: 'b2',
-    };
-    await world.putClaim('10.70.8.13', 'Bound', { ...holder, ...sandbox });
+    await world.putClaim('10.70.8.13', 'Bound', somebody);
     expect(await failure(asked('10.70.8.13'))).toMatchObject({
       type: 'AddressTaken',
       message: 'Cannot claim 10.70.8.13, which args.cni.ips asks for: pod pay/api-1 on node "r7-n2" has it (Bound)',

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import { type Failure, ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest, AddressWish, NetworkConf } from '../contracts/pod-network.ts';
@@ -11,20 +10,17 @@ import { needsController, type PoolSelection, selectPools } from '../ipam/select
 import { listSkipped } from '../ipam/skipped-pool.ts';
 import { stickyIdentity } from '../ipam/sticky-identity.ts';
 import { narrowTo, readWishes, type WantedCandidates } from '../ipam/wanted-address.ts';
-import { callerGone, detachWanted } from './interruptions.ts';
-import type { AttachmentRecords, Log, NodeIdentity, OpenCalls, Pod, PoolReader, Surroundings } from './node-ports.ts';
+import type { AttachmentRecords, Log, NodeIdentity, Pod, PoolReader, Surroundings } from './node-ports.ts';
+import type { Patience } from './patience.ts';
 import { stepLog } from './step-log.ts';
 
 export interface ChoosePorts {
-  readonly calls: OpenCalls;
   readonly records: Pick<AttachmentRecords, 'list'>;
   readonly pools: PoolReader;
   readonly surroundings: Surroundings;
   readonly node: NodeIdentity;
   /** The same on every node. */
   readonly cluster: ClusterSettings;
-  /** Told of each ADD that has to wait for its pool. */
-  readonly onAwaitedPool?: () => void;
   readonly log: Log;
 }
 
@@ -34,18 +30,18 @@ export interface Candidates extends WantedCandidates {
   readonly refusal?: Failure;
 }
 
-/** How long an automatic pool that is being made is waited for. Less than a step may take, so that its reason is told. */
-const awaitedPoolMs = 25_000;
-const firstPauseMs = 100;
-const longestPauseMs = 1000;
-
 /**
  * Chooses the pools of one NIC as the cluster stands now, and narrows them to the exact addresses that are asked for. Waits
  * for an automatic pool that is being made, as long as the caller does. Throws the reason when there is none.
  */
-export async function choosePools(ports: ChoosePorts, request: AddRequest, pod: Pod): Promise<readonly Candidates[]> {
+export async function choosePools(
+  ports: ChoosePorts,
+  request: AddRequest,
+  pod: Pod,
+  patience: Patience,
+): Promise<readonly Candidates[]> {
   const log = stepLog(ports.log, request);
-  const { selection, catalogue } = await untilSelected(ports, request, pod);
+  const { selection, catalogue } = await untilSelected(ports, request, pod, patience);
   if (selection.outcome === 'refused' && selection.named !== undefined && stickyIdentity(pod, ports.cluster)) {
     const named = selection.named.map((candidates) => ({ ...candidates, refusal: selection.failure }));
     return await withoutRoutesOfOthers(ports, request, named);
@@ -69,20 +65,19 @@ interface Chosen {
   readonly catalogue: PoolCatalogue;
 }
 
-async function untilSelected(ports: ChoosePorts, request: AddRequest, pod: Pod): Promise<Chosen> {
-  const { calls, pools } = ports;
-  const { attachment, nonce } = request;
-  const deadline = performance.now() + awaitedPoolMs;
-  let catalogue = await pools.recent();
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    const selection = selectPools(await poolRequestOf(ports, request, pod, catalogue), catalogue);
-    if (selection.outcome !== 'awaited' || performance.now() > deadline) return { selection, catalogue };
-    if (pauseMs === firstPauseMs) ports.onAwaitedPool?.();
-    await sleep(pauseMs);
-    if (!calls.isWaiting(nonce)) throw callerGone(attachment);
-    if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
-    catalogue = await pools.recent('newer');
+async function untilSelected(ports: ChoosePorts, request: AddRequest, pod: Pod, patience: Patience): Promise<Chosen> {
+  const choose = async (catalogue: PoolCatalogue): Promise<Chosen> => ({
+    selection: selectPools(await poolRequestOf(ports, request, pod, catalogue), catalogue),
+    catalogue,
+  });
+  let chosen = await choose(await ports.pools.recent());
+  if (chosen.selection.outcome === 'awaited') {
+    await patience.until(async () => {
+      chosen = await choose(await ports.pools.recent('newer'));
+      return chosen.selection.outcome === 'awaited' ? undefined : chosen;
+    });
   }
+  return chosen;
 }
 
 /** What selection looks at; what costs a read of its own only where something in this cluster asks for it. */

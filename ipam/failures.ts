@@ -10,15 +10,62 @@ interface PodName {
   readonly name: string;
 }
 
+/** An address for which something answered that has no claim: a host that was configured by hand, say. */
+export interface Conflict {
+  /** With prefix length. */
+  readonly address: string;
+  readonly pool: string;
+  /** MAC of whoever answered. */
+  readonly mac: string;
+}
+
+const findIt = 'Find that host by its MAC (ip neigh, the tables of the switch)';
+
+/** So many addresses in a row were found in use that the pool, or the network, needs a person. */
+export function conflictsEverywhere(family: Family, conflicts: readonly Conflict[]): ProvisionError {
+  const pools = [...new Set(conflicts.map(({ pool }) => pool))];
+  return new ProvisionError({
+    type: 'AddressConflict',
+    message: `Cannot claim an ${familyName(family)} address: something else on the network answers for each that was tried: ${listConflicts(conflicts)}`,
+    remedy: `${findIt}; or take these addresses out of spec.ips of SpiderIPPool ${pools.map((name) => `"${name}"`).join(' or ')}. A router with proxy ARP answers for all: switch that off, or detectIPConflict`,
+  });
+}
+
+/** The one address that the pod may have is in use by something without a claim; `whose` says why only this one will do. */
+export const conflictOf = ({ address, mac }: Pick<Conflict, 'address' | 'mac'>, whose: string): ProvisionError =>
+  new ProvisionError({
+    type: 'AddressConflict',
+    message: `Cannot use ${address}, ${whose}: ${mac} on the network answers for it`,
+    remedy: `${findIt} and take the address from it: it stays this pod's, and the runtime repeats the ADD`,
+  });
+
+/** Nobody answers at the gateway that comes with an address. */
+export const gatewayUnreachable = (
+  { address, pool, gateway }: { readonly address: string; readonly pool: string; readonly gateway: string },
+  ifName: string,
+  { tries }: { readonly tries: number },
+): ProvisionError =>
+  new ProvisionError({
+    type: 'GatewayUnreachable',
+    message: `Cannot use ${address} of pool "${pool}" on "${ifName}": its gateway ${gateway} does not answer (asked ${tries} times)`,
+    remedy:
+      'See whether the gateway is up, and in the VLAN of the interface underneath; correct spec.gateway of the pool; or set "detectGateway": false',
+  });
+
+const listConflicts = (conflicts: readonly Conflict[]): string =>
+  conflicts.map(({ address, mac }) => `${address.replace(/\/.*/, '')} (${mac})`).join(', ');
+
 /**
  * No pool of the family has a free address. True only if the claims were listed after the request arrived.
  *
  * @param skipped Pools that were named, too, and could not be tried.
+ * @param conflicts Addresses that had no claim, and are in use all the same.
  */
 export function poolExhausted(
   family: Family,
   tried: readonly Pick<PoolSnapshot, 'name' | 'candidates'>[],
   skipped: readonly Pick<SkippedPool, 'name' | 'reason'>[] = [],
+  conflicts: readonly Conflict[] = [],
 ): ProvisionError {
   const pools = tried.map(({ name, candidates }) => ({ name: `"${name}"`, use: use(candidates.size) }));
   const [first, ...others] = pools;
@@ -26,9 +73,11 @@ export function poolExhausted(
     first && others.length === 0
       ? `Cannot claim an ${familyName(family)} address from pool ${first.name}: ${first.use}`
       : `Cannot claim an ${familyName(family)} address: ${pools.map(({ name, use }) => `of pool ${name} ${use}`).join('; ')}`;
+  const found = conflicts.length === 0 ? '' : `. Found in use by something else: ${listConflicts(conflicts)}`;
+  const notTried = skipped.length === 0 ? '' : `. Not tried: ${listSkipped(skipped)}`;
   return new ProvisionError({
     type: 'PoolExhausted',
-    message: skipped.length > 0 ? `${told}. Not tried: ${listSkipped(skipped)}` : told,
+    message: `${told}${found}${notTried}`,
     remedy: `Extend spec.ips of SpiderIPPool ${pools.map(({ name }) => name).join(' or ')}, or see who holds them: ${tried.map(({ name }) => `orb pools ${name}`).join('; ')}`,
   });
 }

@@ -194,7 +194,7 @@ const noApplication = (annotation: string, { pod }: PoolRequest): Failure => ({
 });
 
 const poolAwaited = (whose: string, subnet: string, predecessor: string | undefined): Failure => ({
-  type: 'NoPool',
+  type: 'PoolAwaited',
   message: `Cannot choose a pool: ${whose} is not there yet${predecessor === undefined ? '' : `, pool "${predecessor}" is still that of an earlier application of the same name`}`,
   remedy: `See whether the SpiderSubnet is there and has free addresses: kubectl get spidersubnet ${shownValue(subnet)}. The runtime repeats the ADD`,
 });

@@ -1,5 +1,6 @@
 import { Pool } from 'undici';
 import { ApiError, ApiUnreachable } from './api-error.ts';
+import { toJson } from './int64-json.ts';
 import type { ApiEndpoint } from './kubeconfig.ts';
 
 export type ApiMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -77,7 +78,7 @@ export function openApiClient(endpoint: ApiEndpoint): ApiClient {
             method,
             path: prefix + path + queryText(query),
             headers,
-            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+            ...(body === undefined ? {} : { body: toJson(body) }),
             signal,
           }),
         );

@@ -1,6 +1,7 @@
 import type { SpiderIPPool, SpiderIPPoolStatus } from '../contracts/crds/spiderippool.ts';
 import { intervalSet } from '../ipam/interval-set.ts';
 import { isMalformed, readPool } from '../ipam/pool-snapshot.ts';
+import { int64Max } from './int64-json.ts';
 
 /** What of a claim shows in its pool's status. */
 export interface CountedClaim {
@@ -31,7 +32,7 @@ export const poolStatus = (
 /** `ips` less `excludeIPs`, at most what an int64 holds; undefined for a pool that cannot be read, which gives no address. */
 export function totalIPCount(pool: SpiderIPPool): number | undefined {
   const read = readPool(pool, nothing);
-  return isMalformed(read) ? undefined : Math.min(Number(read.total), mostCounted);
+  return isMalformed(read) ? undefined : Math.min(Number(read.total), int64Max);
 }
 
 /** Spiderpool's text: sorted as Go sorts the keys of a map. */
@@ -44,7 +45,5 @@ function recordsOf(claims: ReadonlySet<CountedClaim>): string {
   return JSON.stringify(Object.fromEntries(records.toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** The largest double below 2^63: the next one does not fit into an int64. */
-const mostCounted = 2 ** 63 - 1024;
 /** Reservations are not subtracted: spec/ipam.md §1.1. */
 const nothing = { 4: intervalSet([]), 6: intervalSet([]) };

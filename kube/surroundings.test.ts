@@ -77,6 +77,9 @@ describe('an IPAMClaim', () => {
 
   it.each([
     [{ status: { ips: ['10.70.8.20/22'] } }, ['10.70.8.20/22']],
+    [{ spec: { ipRequests: ['10.70.8.21/22'] }, status: { ips: ['10.70.8.20/22'] } }, ['10.70.8.20/22']],
+    [{ spec: { ipRequests: ['10.70.8.21/22', 'fd70::21/64'] } }, ['10.70.8.21/22', 'fd70::21/64']],
+    [{ spec: { ipRequests: ['10.70.8.21/22'] }, status: { ips: [] } }, ['10.70.8.21/22']],
     [{ status: {} }, []],
     [{}, []],
   ])('%j has the addresses %j', async (claim, ips) => {

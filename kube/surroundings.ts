@@ -23,6 +23,12 @@ export interface Marks {
   readonly annotations: Labels;
 }
 
+/** What we read of it. */
+interface IPAMClaim {
+  readonly spec?: { readonly ipRequests?: readonly string[] };
+  readonly status?: { readonly ips?: readonly string[] };
+}
+
 const maxAgeMs = 2000;
 const mostNamespaces = 1000;
 
@@ -64,14 +70,14 @@ export class Surroundings {
     return this.#controllers.above(pod);
   }
 
-  /** Addresses in the status of an IPAMClaim (k8s.cni.cncf.io/v1alpha1), as it is now. */
+  /** What an IPAMClaim (k8s.cni.cncf.io/v1alpha1) has, by its status as it is now; while it has nothing, what it asks for. */
   async ipamClaimIPs(namespace: string, name: string): Promise<readonly string[]> {
     const path = `/apis/k8s.cni.cncf.io/v1alpha1/namespaces/${encodeURIComponent(namespace)}/ipamclaims/${encodeURIComponent(name)}`;
-    const claim = await this.#find<{ readonly status?: { readonly ips?: readonly string[] } }>(
-      `read IPAMClaim "${namespace}/${name}"`,
-      { method: 'GET', path },
-    );
-    if (claim !== undefined) return claim.status?.ips ?? [];
+    const claim = await this.#find<IPAMClaim>(`read IPAMClaim "${namespace}/${name}"`, { method: 'GET', path });
+    if (claim !== undefined) {
+      const { ips = [] } = claim.status ?? {};
+      return ips.length > 0 ? ips : (claim.spec?.ipRequests ?? []);
+    }
     throw new ProvisionError({
       type: 'InvalidAnnotation',
       message: `Cannot tell which address is wanted: the pod names IPAMClaim "${name}", and namespace "${namespace}" has none of that name`,

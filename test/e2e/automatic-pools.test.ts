@@ -8,7 +8,7 @@ import { orbweaverNetwork } from '../../deploy/dev/multus.ts';
 import { labelText } from '../../ipam/auto-pools/pool-identity.ts';
 import { automaticPoolLabels } from '../../ipam/automatic-pool.ts';
 import { controlNamespace } from '../../temporal-config/queues.ts';
-import { poolsOf, RunningPods, sleepingContainer, sleepingPod } from './running-pods.ts';
+import { poolsOf, type RunningPod, RunningPods, sleepingContainer, sleepingPod } from './running-pods.ts';
 import { TestCluster } from './test-cluster.ts';
 
 /** Pools that applications get from a SpiderSubnet. Names begin with the id of the case (spec/ipam.md §11.6, §11.7). */
@@ -30,6 +30,7 @@ const subnet = (name: string, cidr: string, ips: readonly string[], spec: object
   metadata: { name },
   spec: { subnet: cidr, ips, ...spec },
 });
+const toOffice = (gw: string) => ({ dst: '10.201.0.0/16', gw });
 const subnets = [
   subnet('underlay4', underlay.v4.subnet, ['10.70.20.1-10.70.29.250'], { gateway: underlay.v4.gateway }),
   subnet('underlay6', underlay.v6.subnet, ['fd00:70::20:1-fd00:70::20:ff'], { gateway: underlay.v6.gateway }),
@@ -37,6 +38,10 @@ const subnets = [
   subnet('reserved', '10.72.0.0/24', ['10.72.0.1-10.72.0.20']),
   subnet('tiny', '10.73.0.0/24', ['10.73.0.1-10.73.0.3']),
   subnet('record', '10.74.0.0/24', ['10.74.0.1-10.74.0.99']),
+  subnet('first', '10.75.0.0/24', ['10.75.0.1-10.75.0.99'], {
+    gateway: '10.75.0.254',
+    routes: [toOffice('10.75.0.253')],
+  }),
 ];
 const second = {
   apiVersion: 'k8s.cni.cncf.io/v1',
@@ -397,6 +402,54 @@ describe('an application', () => {
   );
 });
 
+describe('D00008: a pool of the same CIDR as a SpiderSubnet', () => {
+  const pool = (name: string, cidr: string, ips: string) => ({
+    apiVersion: 'spiderpool.spidernet.io/v2beta1',
+    kind: 'SpiderIPPool',
+    metadata: { name },
+    spec: { subnet: cidr, ips: [ips] },
+  });
+  const routesOf = async (name: string): Promise<string> => await pods.exec(await pods.one(name), 'ip', 'route');
+  const fromPool = (name: string) => ({ 'ipam.spidernet.io/ippool': JSON.stringify({ ipv4: [name] }) });
+
+  it(
+    'inherits gateway and routes when it comes second',
+    async () => {
+      await cluster.stack.apply(pool('d8-second', '10.75.0.0/24', '10.75.0.5'));
+      await cluster.stack.apply(sleepingPod('d8-second', fromPool('d8-second')));
+      const routes = await routesOf('d8-second');
+      expect(routes).toContain('default via 10.75.0.254 dev eth0');
+      expect(routes).toContain('10.201.0.0/16 via 10.75.0.253 dev eth0');
+    },
+    seconds,
+  );
+
+  it(
+    'inherits gateway and routes when it was there first',
+    async () => {
+      await cluster.stack.apply(pool('d8-first', '10.76.0.0/24', '10.76.0.5'));
+      await cluster.stack.apply(
+        subnet('second', '10.76.0.0/24', ['10.76.0.1-10.76.0.99'], {
+          gateway: '10.76.0.254',
+          routes: [toOffice('10.76.0.253')],
+        }),
+      );
+      await eventually('The pool is adopted', 30, async () => {
+        const path = `${group}/spiderippools/d8-first`;
+        const { spec } = await cluster.api.request<SpiderIPPool>({ method: 'GET', path, timeoutMs: 5000 });
+        return spec.gateway === '10.76.0.254' ? { value: true } : { state: `gateway ${spec.gateway}` };
+      });
+      await cluster.stack.apply(sleepingPod('d8-first', fromPool('d8-first')));
+      const routes = await routesOf('d8-first');
+      expect(routes).toContain('default via 10.76.0.254 dev eth0');
+      expect(routes).toContain('10.201.0.0/16 via 10.76.0.253 dev eth0');
+      await cluster.stack.kubectl('delete', 'pod', 'd8-first', 'd8-second', '--wait=true');
+      await cluster.stack.kubectl('delete', 'spiderippool', 'd8-first', 'd8-second', '--wait=true');
+    },
+    seconds,
+  );
+});
+
 describe('an application of a third party', () => {
   const owner = async (kind: string, name: string, spec: object = {}) => {
     const apiVersion = 'apps.kruise.io/v1alpha1';
@@ -468,6 +521,43 @@ describe('an application of a third party', () => {
     },
     seconds,
   );
+});
+
+describe('I00006, I00008: thirty applications at once', () => {
+  const names = Array.from({ length: 30 }, (_, index) => `i6-${index}`);
+  const [grown, emptied] = [names.slice(0, 15), names.slice(15)];
+  /** How many of them have one pool of so many addresses. */
+  const untilSized = (sizes: ReadonlyMap<string, number>): Promise<true> =>
+    eventually('Every application has its pool', 180, async () => {
+      const query = { labelSelector: automaticPoolLabels.applicationName };
+      const path = `${group}/spiderippools`;
+      const { items } = await cluster.api.request<{ items: readonly SpiderIPPool[] }>({
+        method: 'GET',
+        path,
+        query,
+        timeoutMs: 5000,
+      });
+      const found = items
+        .filter(({ metadata }) => metadata.labels?.[automaticPoolLabels.applicationName]?.startsWith('i6-'))
+        .map((pool) => `${pool.metadata.labels?.[automaticPoolLabels.applicationName]} ${sizeOf(pool)}`)
+        .toSorted();
+      const wanted = [...sizes].map(([name, size]) => `${name} ${size}`).toSorted();
+      return found.join() === wanted.join() ? { value: true } : { state: found.join(', ') };
+    });
+  const scale = (some: readonly string[], replicas: number): Promise<string> =>
+    cluster.stack.kubectl('scale', 'deployment', ...some, `--replicas=${replicas}`);
+
+  it('are made, scaled up and down and deleted: each pool follows, no address is given twice, nothing stays', async () => {
+    await cluster.stack.apply(...names.map((name) => deployment(name, 1, from('underlay4'))));
+    await Promise.all([scale(grown, 2), scale(emptied, 0)]);
+    const sizes = new Map([...grown.map((name) => [name, 3] as const), ...emptied.map((name) => [name, 1] as const)]);
+    await untilSized(sizes);
+    const running: RunningPod[] = [];
+    for (const name of grown) running.push(...(await pods.ofApp(name, 2, 180)));
+    expect(new Set(running.flatMap(({ nics }) => nics.map(({ address }) => address))).size).toBe(30);
+    await remove('deployment', ...names);
+    await untilSized(new Map());
+  }, 600_000);
 });
 
 it(

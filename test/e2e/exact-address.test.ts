@@ -17,7 +17,15 @@ beforeAll(async () => {
       metadata: { name: 'printers' },
       spec: { ips: ['10.70.7.30'] },
     },
+    ipamClaims,
   );
+  await cluster.stack.kubectl(
+    'wait',
+    '--for=condition=Established',
+    `crd/${ipamClaims.metadata.name}`,
+    '--timeout=30s',
+  );
+  await cluster.stack.apply(ipamClaim('asks', { ipRequests: ['10.70.7.21/16'] }));
 }, 120_000);
 afterAll(() => cluster?.stop(), 60_000);
 beforeEach(() => cluster.remember());
@@ -42,6 +50,32 @@ const refused = (code: number, type: string, ...told: readonly string[]) => ({
     ),
   },
 });
+/** The kind of the Network Plumbing Working Group, as far as it is read here. */
+const ipamClaims = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'ipamclaims.k8s.cni.cncf.io' },
+  spec: {
+    group: 'k8s.cni.cncf.io',
+    scope: 'Namespaced',
+    names: { kind: 'IPAMClaim', plural: 'ipamclaims', singular: 'ipamclaim', listKind: 'IPAMClaimList' },
+    versions: [
+      {
+        name: 'v1alpha1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+        subresources: { status: {} },
+      },
+    ],
+  },
+};
+const ipamClaim = (name: string, spec: object) => ({
+  apiVersion: 'k8s.cni.cncf.io/v1alpha1',
+  kind: 'IPAMClaim',
+  metadata: { name, namespace: 'default' },
+  spec: { network: 'underlay', interface: 'eth0', ...spec },
+});
 const onePool = { 'ipam.spidernet.io/ippool': '{"ipv4": ["rack7-v4"]}' };
 
 describe('an exact address', () => {
@@ -55,6 +89,11 @@ describe('an exact address', () => {
         'v1.multus-cni.io/default-network':
           '[{"name": "underlay", "namespace": "orbweaver-system", "ips": ["10.70.7.21/16"]}]',
       },
+      () => ({}),
+    ],
+    [
+      'an IPAMClaim',
+      { 'v1.multus-cni.io/default-network': '[{"name": "underlay", "ipam-claim-reference": "asks"}]' },
       () => ({}),
     ],
     [
@@ -75,6 +114,20 @@ describe('an exact address', () => {
     },
     30_000,
   );
+
+  it('of an IPAMClaim is what its status has, whatever was asked for; and nothing is given while it is not there', async () => {
+    await cluster.stack.apply(ipamClaim('has', { ipRequests: ['10.70.7.21/16'] }));
+    const status = JSON.stringify({ status: { ips: ['10.70.7.23/16'], ownerPod: 'earlier' } });
+    await cluster.stack.kubectl('patch', 'ipamclaim', 'has', '--subresource=status', '--type=merge', '-p', status);
+    const naming = (claim: string) => ({
+      ...onePool,
+      'v1.multus-cni.io/default-network': JSON.stringify([{ name: 'underlay', 'ipam-claim-reference': claim }]),
+    });
+    expect(addresses(await (await cluster.sandbox('has', naming('has'))).add())).toEqual(['10.70.7.23/16']);
+    const sandbox = await cluster.sandbox('lacks', naming('lacks'));
+    expect(await sandbox.add()).toMatchObject(refused(7, 'InvalidAnnotation', 'the pod names IPAMClaim "lacks"'));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  }, 30_000);
 
   it('is asked for of both families in one list', async () => {
     const sandbox = await cluster.sandbox('both');

@@ -93,6 +93,19 @@ class PoolSizes {
   }
 }
 
+/** Adds all of them; those that meet error 11, because the API server is busy with the pools, again as kubelet does. */
+async function addAll(pods: readonly FleetPod[]): Promise<{ readonly repeated: number }> {
+  let waiting = pods;
+  for (let repeated = 0; ; repeated += waiting.length) {
+    const answers = await fleet().callAll('ADD', waiting, callsAtOnce / 2);
+    const refused = answers.filter(({ exitCode, body }) => exitCode !== 0 && body?.code !== 11);
+    expect(refused).toEqual([]);
+    waiting = waiting.filter((_, at) => answers[at]?.exitCode !== 0);
+    if (waiting.length === 0) return { repeated };
+    expect(repeated).toBeLessThan(5 * pods.length);
+  }
+}
+
 const figures = (waitsMs: readonly number[]): string => {
   const sorted = waitsMs.toSorted((a, b) => a - b);
   const at = (share: number): string => `${Math.round(sorted[Math.ceil(share * sorted.length) - 1] ?? 0)} ms`;
@@ -105,6 +118,7 @@ describe(`I00006, I00008: ${applications} applications with automatic pools, cre
     const sizes = new PoolSizes();
     const names = Array.from({ length: applications }, (_, at) => `app-${at}`);
     const pods = new Map<string, FleetPod[]>(names.map((name) => [name, []]));
+    let repeated = 0;
     const write = <Answer>(method: 'POST' | 'PUT' | 'DELETE', at: string, body?: object): Promise<Answer> =>
       api.request<Answer>({ method, path: at, body, timeoutMs: 60_000 });
     try {
@@ -131,8 +145,7 @@ describe(`I00006, I00008: ${applications} applications with automatic pools, cre
             return pod;
           }),
         );
-        const answers = await fleet().callAll('ADD', started, callsAtOnce / 2);
-        expect(answers.filter(({ exitCode }) => exitCode !== 0)).toEqual([]);
+        repeated += (await addAll(started)).repeated;
       };
       await startPods();
 
@@ -170,7 +183,7 @@ describe(`I00006, I00008: ${applications} applications with automatic pools, cre
       await untilNothingIsLeft(fleet());
 
       process.stderr.write(
-        `${applications} pools made after ${figures(made.map(({ waitMs }) => waitMs))}; grown after ${figures(grown)}\n`,
+        `${applications} pools made after ${figures(made.map(({ waitMs }) => waitMs))}; grown after ${figures(grown)}; ${repeated} ADDs repeated\n`,
       );
     } finally {
       sizes.stop();
