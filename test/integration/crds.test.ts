@@ -22,6 +22,10 @@ const groups: Readonly<Record<string, { readonly path: string; readonly apiVersi
     path: '/apis/spiderpool.spidernet.io/v2beta1/spiderreservedips',
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
   },
+  SpiderCoordinator: {
+    path: '/apis/spiderpool.spidernet.io/v2beta1/spidercoordinators',
+    apiVersion: 'spiderpool.spidernet.io/v2beta1',
+  },
   SpiderEndpoint: {
     path: '/apis/spiderpool.spidernet.io/v2beta1/namespaces/default/spiderendpoints',
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
@@ -160,6 +164,40 @@ describe('SpiderIPPool', () => {
     await expect(
       server.kubectl('patch', 'sp', 'rack7-v4', '--type=merge', '-p', '{"spec":{"subnet":"10.70.12.0/22"}}'),
     ).rejects.toThrow('subnet cannot be changed');
+  });
+});
+
+describe('SpiderCoordinator', () => {
+  const coordinator = (spec: object): Promise<string> => verdict('SpiderCoordinator', 'c', { spec });
+
+  it('is admitted with every field that Spiderpool has', async () => {
+    const settings = {
+      mode: 'auto',
+      podCIDRType: 'cluster',
+      hijackCIDR: ['169.254.0.0/16'],
+      policyRoutes: [{ dst: '10.65.0.0/16', gw: '10.70.8.1' }],
+      podMACPrefix: '0a:1b',
+      tunePodRoutes: true,
+      podDefaultRouteNIC: 'net1',
+      podDefaultCniNic: 'eth0',
+      vethLinkAddress: '169.254.200.1',
+      vethMTU: 1500,
+      txQueueLen: 0,
+      hostRuleTable: 500,
+      podRPFilter: -1,
+    };
+    const past = { hostRPFilter: 0, detectGateway: false, detectIPConflict: false, detectOptions: { retry: 3 } };
+    expect(await coordinator({ ...settings, ...past })).toBe('admitted');
+  });
+
+  it.each([
+    ['a mode that is none', { mode: 'disable' }, 'supported values: "auto", "underlay", "overlay", "disabled"'],
+    ['a network that we do not know', { podCIDRType: 'weave' }, 'spec.podCIDRType: Unsupported value'],
+    ['an MTU of nothing', { vethMTU: 0 }, 'spec.vethMTU in body should be greater than or equal to 68'],
+    ['rp_filter 3', { podRPFilter: 3 }, 'spec.podRPFilter in body should be less than or equal to 2'],
+    ['a route to nowhere', { policyRoutes: [{ gw: '10.70.8.1' }] }, 'spec.policyRoutes[0].dst: Required value'],
+  ])('is refused with %s', async (_, spec, why) => {
+    expect(await coordinator(spec)).toContain(why);
   });
 });
 

@@ -7,6 +7,7 @@ describe('the configuration of the control worker', () => {
     expect(parseConfig({ ORBWEAVER_TEMPORAL_ADDRESS: 'temporal:7233', ORBWEAVER_REPLICA_NAME: 'a' })).toEqual({
       name: 'a',
       cluster: readClusterSettings({}, []),
+      ciliumConfigMap: 'kube-system/cilium-config',
       kubeconfig: '',
       temporalAddress: 'temporal:7233',
       temporalNamespaces: { control: 'orbweaver-control', node: 'orbweaver' },
@@ -19,8 +20,10 @@ describe('the configuration of the control worker', () => {
   });
 
   it('reports all problems together', () => {
-    expect(() => parseConfig({ ORBWEAVER_NAMESPACE: 'a/b', ORBWEAVER_LOG_LEVEL: 'loud' })).toThrow(
-      /ORBWEAVER_NAMESPACE is "a\/b".*\n- ORBWEAVER_TEMPORAL_ADDRESS is "".*\n- ORBWEAVER_LOG_LEVEL is "loud"/,
+    expect(() =>
+      parseConfig({ ORBWEAVER_NAMESPACE: 'a/b', ORBWEAVER_CILIUM_CONFIGMAP: 'cilium', ORBWEAVER_LOG_LEVEL: 'loud' }),
+    ).toThrow(
+      /ORBWEAVER_NAMESPACE is "a\/b".*\n- ORBWEAVER_CILIUM_CONFIGMAP is "cilium", allowed: namespace\/name\n- ORBWEAVER_TEMPORAL_ADDRESS is "".*\n- ORBWEAVER_LOG_LEVEL is "loud"/,
     );
   });
 });

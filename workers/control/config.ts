@@ -12,6 +12,8 @@ export interface ControlWorkerConfig {
   readonly cluster: ClusterSettings;
   /** Absent: nothing checks pools and Subnets. */
   readonly webhook?: WebhookConfig;
+  /** Namespace/name of Cilium's ConfigMap, where it says which addresses pods have. */
+  readonly ciliumConfigMap: string;
   /** Empty: the service account of the pod that this runs in. */
   readonly kubeconfig: string;
   readonly temporalAddress: string;
@@ -27,6 +29,7 @@ export interface ControlWorkerConfig {
   readonly logLevel: string;
 }
 
+const configMapPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/;
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
 
 /** Parses the environment and reports all problems together: key, value found, values allowed. */
@@ -37,6 +40,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     name: environment['ORBWEAVER_REPLICA_NAME'] || hostname(),
     cluster: readClusterSettings(environment, problems),
     ...(webhook && { webhook }),
+    ciliumConfigMap: environment['ORBWEAVER_CILIUM_CONFIGMAP'] || 'kube-system/cilium-config',
     kubeconfig: environment['KUBECONFIG'] ?? '',
     temporalAddress: environment['ORBWEAVER_TEMPORAL_ADDRESS'] ?? '',
     temporalNamespaces: {
@@ -52,6 +56,9 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   for (const key of ['ORBWEAVER_METRICS_ADDRESS', 'ORBWEAVER_HEALTH_ADDRESS'] as const) {
     const value = environment[key] ?? '';
     if (!isListenAddress(value)) problems.push(`${key} is "${value}", allowed: host:port, or nothing`);
+  }
+  if (!configMapPattern.test(config.ciliumConfigMap)) {
+    problems.push(`ORBWEAVER_CILIUM_CONFIGMAP is "${config.ciliumConfigMap}", allowed: namespace/name`);
   }
   const debug = environment['ORBWEAVER_DEBUG_METRICS'] || 'false';
   if (debug !== 'true' && debug !== 'false') {

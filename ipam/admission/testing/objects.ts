@@ -27,6 +27,13 @@ export const reserved = (spec: object, metadata: object = {}): object => ({
   spec,
 });
 
+export const coordinator = (spec: object, metadata: object = {}): object => ({
+  apiVersion: 'spiderpool.spidernet.io/v2beta1',
+  kind: 'SpiderCoordinator',
+  metadata: metadataOf('default', metadata),
+  spec,
+});
+
 const metadataOf = (name: string, metadata: object): ObjectMeta => ({
   name,
   uid: `uid-of-${'name' in metadata ? String(metadata.name) : name}`,

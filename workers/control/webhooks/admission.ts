@@ -3,6 +3,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { PoolEditSpec } from '../../../contracts/crds/pooledit.ts';
 import type { Family } from '../../../ipam/address.ts';
 import { entryFor } from '../../../ipam/admission/address-space.ts';
+import {
+  mutateCoordinator,
+  validateCoordinatorCreate,
+  validateCoordinatorUpdate,
+} from '../../../ipam/admission/coordinator-rules.ts';
 import { asObject, asText, specOf } from '../../../ipam/admission/json-object.ts';
 import {
   judgeNarrowing,
@@ -87,6 +92,8 @@ export class Admission {
         return mutateSubnet(object, old, { settings });
       case 'spiderreservedip':
         return mutateReservedIP(object, old, { settings });
+      case 'spidercoordinator':
+        return mutateCoordinator(object, old);
     }
   }
 
@@ -110,6 +117,10 @@ export class Admission {
         return operation === 'CREATE'
           ? validateReservedIPCreate(object, { settings })
           : validateReservedIPUpdate(oldObject, object, { settings });
+      case 'spidercoordinator':
+        return operation === 'CREATE'
+          ? validateCoordinatorCreate(object)
+          : validateCoordinatorUpdate(oldObject, object);
     }
   }
 

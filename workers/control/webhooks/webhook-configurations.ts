@@ -11,7 +11,7 @@ const group = 'spiderpool.spidernet.io';
 const version = 'v2beta1';
 
 /** A kind that admission looks at, by its name in lower case. */
-export type AdmittedKind = 'spiderippool' | 'spidersubnet' | 'spiderreservedip';
+export type AdmittedKind = 'spiderippool' | 'spidersubnet' | 'spiderreservedip' | 'spidercoordinator';
 export type AdmissionPhase = 'mutate' | 'validate';
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE';
 
@@ -20,6 +20,7 @@ const operations: Readonly<Record<AdmittedKind, readonly Operation[]>> = {
   spiderippool: ['CREATE', 'UPDATE', 'DELETE'],
   spidersubnet: ['CREATE', 'UPDATE', 'DELETE'],
   spiderreservedip: ['CREATE', 'UPDATE'],
+  spidercoordinator: ['CREATE', 'UPDATE'],
 };
 export const admittedKinds = Object.keys(operations) as readonly AdmittedKind[];
 
@@ -33,8 +34,20 @@ const phases = {
   validate: { plural: 'validatingwebhookconfigurations', kind: 'ValidatingWebhookConfiguration', timeoutSeconds: 20 },
 } as const satisfies Record<AdmissionPhase, object>;
 
+export interface WebhookCallers {
+  /** Where the API server asks. */
+  readonly client: WebhookClient;
+  /** Whom it trusts there, in PEM. */
+  readonly authorities: string;
+  /** Our own user name. */
+  readonly controlWorker: string;
+}
+
 /** The webhooks of one configuration, with every field that the API server would fill in, so that they can be compared. */
-export function webhooksOf(phase: AdmissionPhase, client: WebhookClient, authorities: string): readonly object[] {
+export function webhooksOf(
+  phase: AdmissionPhase,
+  { client, authorities, controlWorker }: WebhookCallers,
+): readonly object[] {
   const caBundle = Buffer.from(authorities).toString('base64');
   return admittedKinds.map((kind) => {
     const path = webhookPath(phase, kind);
@@ -60,10 +73,18 @@ export function webhooksOf(phase: AdmissionPhase, client: WebhookClient, authori
       objectSelector: {},
       sideEffects: phase === 'mutate' ? 'None' : 'NoneOnDryRun',
       timeoutSeconds: phases[phase].timeoutSeconds,
-      ...(phase === 'mutate' && { reinvocationPolicy: 'Never' }),
+      ...(phase === 'mutate' && {
+        reinvocationPolicy: 'Never',
+        // What we create is complete (ipam/auto-pools/pool-object.ts): one call less for each automatic pool.
+        matchConditions: [{ name: 'not-our-own', expression: isNotOurCreation(controlWorker) }],
+      }),
     };
   });
 }
+
+/** CEL, whose text literals are written as JSON's. */
+const isNotOurCreation = (controlWorker: string): string =>
+  `request.operation != 'CREATE' || request.userInfo.username != ${JSON.stringify(controlWorker)}`;
 
 interface Configuration {
   readonly metadata: ObjectMeta;
@@ -71,17 +92,13 @@ interface Configuration {
 }
 
 /** Makes both configurations say this; writes nothing when they do. */
-export async function keepConfigurations(
-  request: LeaderRequest,
-  client: WebhookClient,
-  authorities: string,
-): Promise<void> {
+export async function keepConfigurations(request: LeaderRequest, callers: WebhookCallers): Promise<void> {
   for (const phase of ['validate', 'mutate'] as const) {
     const { plural, kind } = phases[phase];
     const collection = `/apis/admissionregistration.k8s.io/v1/${plural}`;
     const path = `${collection}/${configurationName}`;
     const found = await request<Configuration>({ method: 'GET', path }).catch(undefinedWhenAbsent);
-    const webhooks = webhooksOf(phase, client, authorities);
+    const webhooks = webhooksOf(phase, callers);
     if (isDeepStrictEqual(found?.webhooks, webhooks)) continue;
     await request({
       method: found ? 'PUT' : 'POST',
