@@ -3,32 +3,44 @@ import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimHolder } from '../contracts/ip-claim.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
 import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam/address.ts';
-import { poolExhausted } from '../ipam/failures.ts';
+import { type Conflict, conflictOf, conflictsEverywhere, poolExhausted } from '../ipam/failures.ts';
+import { hash64 } from '../ipam/hash64.ts';
 import { contains } from '../ipam/interval-set.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
 import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { isGiving, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import { type Identity, identityText, migrationAnnotation, stickyIdentity } from '../ipam/sticky-identity.ts';
+import { readSubnetWish } from '../ipam/subnet-annotation.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
+import { recordOf } from './attachment-record.ts';
 import { type Candidates, type ChoosePorts, choosePools } from './choose-pools.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
-import type { AttachmentRecords, ClaimStore, Kernel, Pod, PodReader } from './node-ports.ts';
+import type { AttachmentRecords, ClaimStore, Kernel, OpenCalls, Pod, PodReader } from './node-ports.ts';
+import { Patience, type PatiencePorts } from './patience.ts';
+import { type ProbePorts, ProbeSite } from './probe-site.ts';
 import { stepLog } from './step-log.ts';
 import { claimSticky } from './sticky-claim.ts';
 import { type Taker, takeOver } from './take-over.ts';
 
-export interface ClaimPorts extends ChoosePorts {
+export interface ClaimPorts extends ChoosePorts, PatiencePorts, ProbePorts {
+  readonly calls: OpenCalls;
   readonly records: AttachmentRecords;
   readonly claims: ClaimStore;
   readonly pods: PodReader;
-  readonly kernel: Pick<Kernel, 'namespaceState'>;
+  readonly kernel: Pick<Kernel, 'namespaceState'> & ProbePorts['kernel'];
 }
 
 /** After so many taken addresses, reading the pool's taken names once costs less than meeting the next one. */
 const missesBeforeListing = 3;
 /** A pool of which so many addresses in a row were taken a moment ago is nearly full: its list says more than its memory. */
 const skipsBeforeListing = 64;
+/** How long the growth of a full automatic pool is waited for: it grows a moment after its application did. */
+const growthMs = 5000;
+/** So many strangers in one pool are no accident, and the next address would hardly be better. */
+const mostConflicts = 8;
+/** Each costs the whole time of a probe, and several pods may be after the same ones. */
+const mostSuspects = 16;
 
 /** Claims an address of every family that the pod's selection rules ask for. */
 export const createClaimAddresses =
@@ -41,24 +53,18 @@ export const createClaimAddresses =
       return record.addresses;
     }
     if (!ports.calls.isWaiting(nonce)) throw callerGone(attachment);
+    // Its shared links are written down: without that record the attachment was undone meanwhile, and they may be gone.
+    if (network.shared !== undefined && record === undefined) throw detachWanted(attachment);
     ports.calls.noteStep(nonce);
 
-    const fresh = {
-      attachment,
-      pod: request.pod,
-      netns: request.netns,
-      netnsCookie: request.netnsCookie,
-      provides: network.provides,
-      ...(network.link === undefined ? {} : { link: network.link }),
-      addedAtMs: request.arrivedAtMs,
-    };
-    await ports.records.write({ ...fresh, addresses: [] });
+    const fresh = recordOf(request);
+    await ports.records.write(fresh);
     const pod = await findLivePod(ports, request);
-    const families = await choosePools(ports, request, pod);
-    const addresses: ClaimedAddress[] = [];
-    for (const candidates of families) {
-      addresses.push(await new FamilyClaim(ports, request, pod, candidates).claim());
-    }
+    const patience = new Patience(ports, request);
+    const families = await choosePools(ports, request, pod, patience);
+    const site = new ProbeSite(ports, request);
+    const claims = families.map((candidates) => new FamilyClaim(ports, request, pod, candidates, patience, site));
+    const addresses = await claimEach(claims, site);
     for (const warning of routeWarnings(families[0]?.routes.podRoutes ?? [], attachment.ifName, addresses)) {
       stepLog(ports.log, request).warn({ warning }, 'part of what is asked for has no effect');
     }
@@ -66,8 +72,26 @@ export const createClaimAddresses =
     const doneResult = toCniResult(addresses);
     await ports.records.write({ ...fresh, addresses, doneResult });
     ports.calls.succeed(nonce, doneResult);
+    site.announce(addresses);
     return addresses;
   };
+
+/**
+ * One family after the other, so that a failure of the first spares the second. Where the network is asked about each address
+ * they go side by side, because its silence takes time; but none goes on once this has failed.
+ */
+async function claimEach(claims: readonly FamilyClaim[], site: ProbeSite): Promise<readonly ClaimedAddress[]> {
+  const addresses: ClaimedAddress[] = [];
+  if (!site.isAsking) {
+    for (const family of claims) addresses.push(await family.claim());
+    return addresses;
+  }
+  for (const outcome of await Promise.allSettled(claims.map((family) => family.claim()))) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    addresses.push(outcome.value);
+  }
+  return addresses;
+}
 
 async function findLivePod({ pods }: ClaimPorts, { pod: identity }: AddRequest): Promise<Pod> {
   const pod = await pods.find(identity);
@@ -97,18 +121,41 @@ class FamilyClaim {
   readonly #identity: Identity | undefined;
   readonly #isMigrationTarget: boolean;
   readonly #candidates: Candidates;
+  readonly #patience: Patience;
+  readonly #site: ProbeSite;
+  /** Addresses without a claim for which something answered. */
+  readonly #conflicts: Conflict[] = [];
+  /** A pool of exactly so many addresses was asked for, so none that is full will grow. */
+  readonly #isSizeFixed: boolean;
   readonly #startedAtMs = performance.now();
 
-  constructor(ports: ClaimPorts, request: AddRequest, pod: Pod, candidates: Candidates) {
+  constructor(
+    ports: ClaimPorts,
+    request: AddRequest,
+    pod: Pod,
+    candidates: Candidates,
+    patience: Patience,
+    site: ProbeSite,
+  ) {
     this.#ports = ports;
     this.#request = request;
     this.#uid = pod.uid;
     this.#identity = stickyIdentity(pod, ports.cluster);
     this.#isMigrationTarget = pod.annotations[migrationAnnotation] !== undefined;
     this.#candidates = candidates;
+    this.#patience = patience;
+    this.#site = site;
+    const reading = readSubnetWish(pod.annotations);
+    this.#isSizeFixed = reading.outcome === 'wish' && reading.wish.size?.kind === 'fixed';
   }
 
   async claim(): Promise<ClaimedAddress> {
+    const claimed = await this.#claimOne();
+    await this.#site.requireGateway(claimed);
+    return claimed;
+  }
+
+  async #claimOne(): Promise<ClaimedAddress> {
     const held = (await this.#claimSticky()) ?? (await this.#claimOwn());
     if (held !== undefined) return held;
     if (this.#candidates.refusal !== undefined) throw new ProvisionError(this.#candidates.refusal);
@@ -121,8 +168,11 @@ class FamilyClaim {
     const { family, skipped, wanted } = this.#candidates;
     if (exhausted.length === 0) throw this.#allWithdrawn();
     const grown = wanted === undefined ? await this.#claimFromGrown(exhausted) : undefined;
-    if (grown !== undefined) return grown;
-    throw wanted === undefined ? poolExhausted(family, exhausted, skipped) : await this.#taken(wanted);
+    const last = grown ?? (await this.#claimSuspect(exhausted));
+    if (last !== undefined) return last;
+    if (wanted === undefined) throw poolExhausted(family, exhausted, skipped, this.#conflicts);
+    const [conflict] = this.#conflicts;
+    throw conflict ? conflictOf(conflict, `which ${wanted.source} asks for`) : await this.#taken(wanted);
   }
 
   /** What the pod's identity has for this NIC and family comes before everything else, whichever pod of it had it last. */
@@ -134,8 +184,13 @@ class FamilyClaim {
       taker: this.#taker(),
       candidates: this.#candidates,
     };
-    const sticky = await claimSticky(want, this.#ports);
-    return sticky && this.#claimed(sticky.pool, sticky.address, 'kept');
+    const sticky = await claimSticky(want, { ...this.#ports, site: this.#site });
+    if (sticky === undefined) return undefined;
+    const { address } = toClaimedAddress(sticky.pool, sticky.address, this.#candidates.routes);
+    // While a machine migrates its other pod answers. Any other answer fails the ADD, whose undo keeps the address for the identity.
+    const mac = sticky.isShared ? undefined : await this.#site.strangerAt(address);
+    if (mac !== undefined) throw conflictOf({ address, mac }, `which belongs to ${identityText(this.#identity)}`);
+    return this.#claimed(sticky.pool, sticky.address, 'kept');
   }
 
   /**
@@ -151,8 +206,9 @@ class FamilyClaim {
       if (pool === undefined) {
         if (own.phase === 'Held') await claims.releaseHeld(own.name, this.#uid);
       } else if (
-        (await takeOver(own.name, this.#taker(), this.#ports)).outcome === 'ours' &&
-        (await this.#isStillOffered(pool, address))
+        (await takeOver(own.name, this.#taker(), { ...this.#ports, site: this.#site })).outcome === 'ours' &&
+        (await this.#isStillOffered(pool, address)) &&
+        (await this.#isUnused(pool, address))
       ) {
         return this.#claimed(pool, address, 'kept');
       }
@@ -209,21 +265,84 @@ class FamilyClaim {
       if ((await claims.take(want)) === 'taken') {
         misses += 1;
         taken.add(address.value);
+      } else if (!(await this.#isStillOffered(pool, address))) {
+        return 'withdrawn';
+      } else if (await this.#isUnused(pool, address)) {
+        return this.#claimed(pool, address, 'created');
       } else {
-        return (await this.#isStillOffered(pool, address)) ? this.#claimed(pool, address, 'created') : 'withdrawn';
+        taken.add(address.value);
       }
     }
   }
 
-  /** Pools are remembered for a while, and one of them may have more addresses by now. */
+  /** Pools are remembered for a while, and one of them may have more addresses by now; an automatic one may be about to. */
   async #claimFromGrown(exhausted: readonly PoolSnapshot[]): Promise<ClaimedAddress | undefined> {
-    for (const before of exhausted) {
-      const now = await this.#ports.pools.fresh(before.name);
-      if (now === undefined || !isGiving(now) || now.candidates.size <= before.candidates.size) continue;
-      const claimed = await this.#claimFrom(now);
-      if (claimed !== 'exhausted' && claimed !== 'withdrawn') return claimed;
+    const seen = new Map(exhausted.map((pool) => [pool.name, pool]));
+    const look = async (): Promise<ClaimedAddress | undefined> => {
+      for (const before of seen.values()) {
+        const now = await this.#ports.pools.fresh(before.name);
+        if (now === undefined || !isGiving(now) || now.candidates.size <= before.candidates.size) continue;
+        seen.set(now.name, now);
+        const claimed = await this.#claimFrom(now);
+        if (claimed !== 'exhausted' && claimed !== 'withdrawn') return claimed;
+      }
+      return undefined;
+    };
+    const grown = await look();
+    const mayGrow = !this.#isSizeFixed && exhausted.some(({ automatic }) => automatic !== undefined);
+    return grown ?? (mayGrow ? await this.#patience.until(look, growthMs) : undefined);
+  }
+
+  /**
+   * The last resort: a Suspect address is nobody's, but nobody has said either that the interface which had it last is silent. So
+   * whoever wants it listens first, whatever the settings say; where nobody can be asked it stays as it is.
+   */
+  async #claimSuspect(exhausted: readonly PoolSnapshot[]): Promise<ClaimedAddress | undefined> {
+    const { calls, claims } = this.#ports;
+    const { attachment, arrivedAtMs } = this.#request;
+    let tries = 0;
+    for (const pool of exhausted) {
+      const { suspects } = await claims.takenNames(pool.name, { notBeforeMs: arrivedAtMs });
+      for (const name of beginningAt([...suspects], hash64(`${this.#uid}/${attachment.ifName}`))) {
+        if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
+        const address = fromClaimName(name);
+        if (address === undefined || !contains(pool.candidates, address.value)) continue;
+        const seen = await claims.readWhole(name);
+        if (seen?.spec.phase !== 'Suspect') continue;
+        tries += 1;
+        if (tries > mostSuspects) return undefined;
+        const answer = await this.#site.lastOwnerOf(formatAddress(address));
+        if (answer.outcome === 'mute') {
+          stepLog(this.#ports.log, this.#request).warn({ why: answer.why }, 'Suspect addresses are not tried');
+          return undefined;
+        }
+        if (answer.outcome === 'answered') await this.#markConflicted(pool, address, answer.mac);
+        else if ((await claims.adopt(seen, this.#taker())) === 'ours' && (await this.#isStillOffered(pool, address)))
+          return this.#claimed(pool, address, 'created');
+      }
     }
     return undefined;
+  }
+
+  /** Nothing else on the network answers for an address that is ours by its claim, as far as that is to be asked. */
+  async #isUnused(pool: PoolSnapshot, address: Address): Promise<boolean> {
+    const mac = await this.#site.strangerAt(formatAddress(address));
+    if (mac !== undefined) await this.#markConflicted(pool, address, mac);
+    return mac === undefined;
+  }
+
+  /** Nobody is given the address for a while, this ADD goes on with the next one, unless there have been too many. */
+  async #markConflicted(pool: PoolSnapshot, address: Address, mac: string): Promise<void> {
+    const { claims, cluster, log } = this.#ports;
+    const until = new Date(Date.now() + cluster.conflictSeconds * 1000).toISOString();
+    const { containerID } = this.#request.attachment;
+    stepLog(log, this.#request).warn(
+      { address: formatAddress(address), pool: pool.name, mac, until },
+      'address in use',
+    );
+    await claims.setConflicted(toClaimName(address), { containerID, until });
+    this.#conflicts.push({ address: formatAddress(address), pool: pool.name, mac });
+    if (this.#conflicts.length >= mostConflicts) throw conflictsEverywhere(pool.family, this.#conflicts);
   }
 
   /** A pool may have been disabled, deleted or cut since it was read; nothing is configured before this says yes. */
@@ -287,4 +406,10 @@ class FamilyClaim {
       bootID,
     };
   }
+}
+
+/** All of them, turned so that not everybody begins with the same one. */
+function beginningAt<Item>(items: readonly Item[], place: bigint): readonly Item[] {
+  const start = items.length === 0 ? 0 : Number(place % BigInt(items.length));
+  return [...items.slice(start), ...items.slice(0, start)];
 }

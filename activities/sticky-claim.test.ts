@@ -151,9 +151,13 @@ describe('the address of an ordinal', () => {
     const body = { ...found, spec: { ...found.spec, phase: 'Held', kept: true, unproven: true } };
     const path = `/apis/orbweaver.io/v1alpha1/ipclaims/${found.metadata.name}`;
     await one.api.request({ method: 'PUT', path, body, timeoutMs: 1000 });
+    two.whyMute = 'nobody can be asked';
     await expect(new Sandbox(two, ordinal, 'c2').add()).rejects.toThrow(
-      /nobody has said that it is silent since pod pay\/api-0 on node "r7-n1" .*; it is of another machine \(m1\)$/,
+      /nobody has said that it is silent since pod pay\/api-0 on node "r7-n1" .*; nobody can be asked$/,
     );
+    two.whyMute = undefined;
+    two.strangers.set('10.70.8.20', '02:00:00:00:00:01');
+    await expect(new Sandbox(two, ordinal, 'c2').add()).rejects.toThrow('02:00:00:00:00:01 on the network answers');
     one.namespaces.delete(first.request.netns);
     expect(await new Sandbox(one, ordinal, 'c3').add()).toEqual(['10.70.8.20/24']);
     expect(one.api.all()[0]?.spec.unproven).toBeUndefined();

@@ -2,6 +2,7 @@ import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
 import { type Address, formatAddress, fromClaimName } from '../ipam/address.ts';
 import { cidrContains } from '../ipam/cidr.ts';
+import { conflictOf } from '../ipam/failures.ts';
 import { isMalformed, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
 import { type Identity, identityText } from '../ipam/sticky-identity.ts';
 import type { WantedCandidates } from '../ipam/wanted-address.ts';
@@ -25,12 +26,15 @@ export interface StickyWant {
 export interface StickyAddress {
   readonly pool: PoolSnapshot;
   readonly address: Address;
+  /** Another pod of the identity has it, too: a machine that migrates. */
+  readonly isShared: boolean;
 }
 
 /**
  * The address that the pod's identity has for this NIC and family, whichever pod and node had it last; `undefined` when it has
  * none, or had one that is not wanted any more, which is given up: its pool is not named for this NIC (spec/ipam.md §5.8; whatever
- * the filters say of those that are), or another address is asked for. Throws `StickyAddressInUse` while its last sandbox may still answer for it.
+ * the filters say of those that are), or another address is asked for. Throws `StickyAddressInUse` while its last sandbox may still answer for it,
+ * and `AddressConflict` when something does that nobody has proven to be another one.
  *
  * What this node remembers comes first: only a pod that comes from elsewhere, or for the first time, costs a list.
  */
@@ -55,9 +59,13 @@ async function takeOneOf(
     if (address?.family !== want.candidates.family) continue;
     const taken = await takeOver(name, want.taker, ports);
     if (taken.outcome === 'in use') inUse.push(taken);
+    if (taken.outcome === 'answered') {
+      const { address: answered } = taken.claim.spec;
+      throw conflictOf({ address: answered, mac: taken.mac }, `which belongs to ${identityText(want.identity)}`);
+    }
     if (taken.outcome !== 'ours') continue;
     const pool = await poolOf(taken.claim.spec.pool, address, want, ports);
-    if (pool !== undefined) return { pool, address };
+    if (pool !== undefined) return { pool, address, isShared: taken.isShared };
     await ports.claims.giveBack(name, want.request.attachment.containerID);
     stepLog(ports.log, want.request).info(
       { address: formatAddress(address), pool: taken.claim.spec.pool, identity: identityText(want.identity) },

@@ -1,7 +1,7 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder } from '../contracts/ip-claim.ts';
 import { lookForProof, type ProofPorts } from './look-for-proof.ts';
-import type { ClaimStore } from './node-ports.ts';
+import type { ClaimStore, ProbeAnswer } from './node-ports.ts';
 
 /** Who wants a claim that may be kept for it. */
 export interface Taker {
@@ -18,8 +18,8 @@ export type WayIn =
   | { readonly way: 'ours' }
   /** Its last sandbox is known to be gone. */
   | { readonly way: 'free' }
-  /** Only once this sandbox is proven gone. `why`: who has it, one clause. */
-  | { readonly way: 'proof'; readonly of: ClaimHolder; readonly why: string }
+  /** Only once this sandbox is proven gone, or silent where `isSilenceEnough`. `why`: who has it, one clause. */
+  | { readonly way: 'proof'; readonly of: ClaimHolder; readonly why: string; readonly isSilenceEnough: boolean }
   /** Beside its holder. */
   | { readonly way: 'join' }
   | { readonly way: 'wait'; readonly of: ClaimHolder; readonly why: string }
@@ -39,24 +39,35 @@ export function wayIn({ phase, holders, identity, unproven }: IPClaimSpec, taker
   if (first === undefined || !holders.every(isKin)) return { way: 'none' };
   if (phase === 'Held') {
     return unproven === true
-      ? { way: 'proof', of: first, why: `nobody has said that it is silent since ${usedBy(first)}` }
+      ? {
+          way: 'proof',
+          of: first,
+          why: `nobody has said that it is silent since ${usedBy(first)}`,
+          // Of a machine that is lost nobody has a proof. Of this one the kernel knows more than the network.
+          isSilenceEnough: first.machineID !== holder.machineID,
+        }
       : { way: 'free' };
   }
   if (phase !== 'Bound') return { way: 'none' };
   if (holders.some((one) => isSameSandbox(one, holder))) return { way: 'ours' };
   const why = `it is in use by ${usedBy(first)}`;
   if (second !== undefined) return { way: 'wait', of: first, why: `${why}, and by ${usedBy(second)}` };
-  if (first.node === holder.node) return { way: 'proof', of: first, why };
+  if (first.node === holder.node) return { way: 'proof', of: first, why, isSilenceEnough: false };
   return taker.isMigrationTarget ? { way: 'join' } : { way: 'wait', of: first, why };
 }
 
 export type TakenOver =
-  | { readonly outcome: 'ours'; readonly claim: IPClaim }
+  /** `isShared`: another pod has the address, too, as while a machine migrates. */
+  | { readonly outcome: 'ours'; readonly claim: IPClaim; readonly isShared: boolean }
   | { readonly outcome: 'none' }
+  /** Something on the network answers for it, and nobody knows whether that is its last sandbox. */
+  | { readonly outcome: 'answered'; readonly claim: IPClaim; readonly mac: string }
   | { readonly outcome: 'in use'; readonly claim: IPClaim; readonly by: ClaimHolder; readonly why: string };
 
 export interface TakeOverPorts extends ProofPorts {
   readonly claims: Pick<ClaimStore, 'readWhole' | 'adopt'>;
+  /** Where the neighbours can be asked who has an address. */
+  readonly site: { lastOwnerOf(address: string): Promise<ProbeAnswer> };
 }
 
 /** Takes over a claim as it stands now, if it may. Others may write to it meanwhile: then it is looked at again. */
@@ -69,21 +80,25 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
       case 'none':
         return { outcome: 'none' };
       case 'ours':
-        return { outcome: 'ours', claim };
+        return { outcome: 'ours', claim, isShared: claim.spec.holders.length > 1 };
       case 'wait':
         return { outcome: 'in use', claim, by: found.of, why: found.why };
       case 'proof': {
         const { isGone, because } = await lookForProof([found.of], ports);
-        if (!isGone) return { outcome: 'in use', claim, by: found.of, why: `${found.why}; ${because}` };
-        break;
+        if (isGone) break;
+        const answer = found.isSilenceEnough ? await ports.site.lastOwnerOf(claim.spec.address) : undefined;
+        if (answer?.outcome === 'answered') return { outcome: 'answered', claim, mac: answer.mac };
+        if (answer?.outcome === 'silent') break;
+        return { outcome: 'in use', claim, by: found.of, why: `${found.why}; ${answer?.why ?? because}` };
       }
       case 'free':
       case 'join':
         break;
     }
     const { holder, identity } = taker;
-    const taken = await ports.claims.adopt(claim, { holder, identity, isJoining: found.way === 'join' });
-    if (taken === 'ours') return { outcome: 'ours', claim };
+    const isShared = found.way === 'join';
+    const taken = await ports.claims.adopt(claim, { holder, identity, isJoining: isShared });
+    if (taken === 'ours') return { outcome: 'ours', claim, isShared };
   }
   return { outcome: 'none' };
 }

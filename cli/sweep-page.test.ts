@@ -95,6 +95,11 @@ describe('a sweep', () => {
     expect(text).toBe(await golden('reclaim.txt', text));
   });
 
+  it('names what is free because its time was over', () => {
+    const text = renderReport({ ...report, expired: ['10.70.8.30', '10.70.8.31'] }, plain, 200);
+    expect(text).toContain('Their time was over: 10.70.8.30 10.70.8.31');
+  });
+
   it('says when there is nothing', () => {
     const text = renderReport({ seen, verdicts: [], left: [], postponed: 0 }, plain);
     expect(text).toBe('214 claims, 198 open runs, 240 pods: nothing is abandoned');

@@ -6,7 +6,7 @@ import { shortID } from './pod-table.ts';
 import { table } from './table.ts';
 
 /** JSON of `orb reclaim --dry-run`: what a sweep would ask, and whom. */
-export interface DryRun extends Omit<Survey, 'suspects' | 'postponed'> {
+export interface DryRun extends Omit<Survey, 'suspects' | 'postponed' | 'blocked'> {
   readonly suspects: readonly (Suspect & { readonly question: Question })[];
 }
 
@@ -16,7 +16,7 @@ export interface Question {
   readonly ask: string;
 }
 
-export const dryRunOf = ({ seen, suspects, left }: Survey): DryRun => ({
+export const dryRunOf = ({ seen, suspects, left }: Omit<Survey, 'blocked'>): DryRun => ({
   seen,
   suspects: suspects.map((suspect) => ({ ...suspect, question: questionOf(suspect) })),
   left,
@@ -66,7 +66,11 @@ export function renderDryRun({ seen, suspects, left }: DryRun, paint: Paint, col
   ].join('\n\n');
 }
 
-export function renderReport({ seen, verdicts, left, postponed }: SweepReport, paint: Paint, columns?: number): string {
+export function renderReport(
+  { seen, verdicts, left, postponed, expired = [] }: SweepReport,
+  paint: Paint,
+  columns?: number,
+): string {
   const tones = { released: 'good', absent: 'dim', cleared: 'dim', kept: 'busy', unanswered: 'bad' } as const;
   return [
     `${seenText(seen)}: ${verdicts.length === 0 ? paint('good', 'nothing is abandoned') : suspectsText(verdicts.length)}`,
@@ -95,6 +99,7 @@ export function renderReport({ seen, verdicts, left, postponed }: SweepReport, p
           )}`,
         ]),
     ...(postponed === 0 ? [] : [`${postponed} more are for the next sweep.`]),
+    ...(expired.length === 0 ? [] : [`Their time was over: ${expired.join(' ')}`]),
   ].join('\n\n');
 }
 

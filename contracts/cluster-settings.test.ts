@@ -10,6 +10,8 @@ const defaults: ClusterSettings = {
   automaticPools: true,
   automaticPoolSurplus: 1,
   refusesDeletionInUse: false,
+  probes: { conflicts: false, gateways: false, timing: { tries: 3, intervalMs: 100, waitMs: 100 } },
+  conflictSeconds: 600,
 };
 
 function read(environment: Record<string, string>): ClusterSettings {
@@ -38,6 +40,22 @@ describe('the settings of the cluster', () => {
     expect(read({ MULTUS_CLUSTER_NETWORK: 'netops/vlan-70' }).defaultNetwork).toBe('netops/vlan-70');
   });
 
+  it('say what is asked of the network before an address is configured', () => {
+    expect(
+      read({
+        ORBWEAVER_ENABLE_IP_CONFLICT_DETECTION: 'true',
+        ORBWEAVER_ENABLE_GATEWAY_DETECTION: 'true',
+        ORBWEAVER_PROBE_TRIES: '2',
+        ORBWEAVER_PROBE_INTERVAL_MS: '50',
+        ORBWEAVER_PROBE_TIMEOUT_MS: '200',
+        ORBWEAVER_CONFLICT_SECONDS: '60',
+      }),
+    ).toMatchObject({
+      probes: { conflicts: true, gateways: true, timing: { tries: 2, intervalMs: 50, waitMs: 200 } },
+      conflictSeconds: 60,
+    });
+  });
+
   it('report all problems together', () => {
     const problems: string[] = [];
     readClusterSettings(
@@ -47,6 +65,8 @@ describe('the settings of the cluster', () => {
         ORBWEAVER_NAMESPACE: 'a/b',
         MULTUS_CLUSTER_NETWORK: 'vlan-70',
         ORBWEAVER_AUTO_POOL_DEFAULT_SURPLUS: '+1',
+        ORBWEAVER_PROBE_TRIES: '0',
+        ORBWEAVER_PROBE_INTERVAL_MS: '1001',
       },
       problems,
     );
@@ -56,6 +76,8 @@ describe('the settings of the cluster', () => {
       'ORBWEAVER_NAMESPACE is "a/b", allowed: the name of a namespace',
       'MULTUS_CLUSTER_NETWORK is "vlan-70", allowed: namespace/name',
       'ORBWEAVER_AUTO_POOL_DEFAULT_SURPLUS is "+1", allowed: 0 to 999999',
+      'ORBWEAVER_PROBE_TRIES is "0", allowed: 1 to 10',
+      'ORBWEAVER_PROBE_INTERVAL_MS is "1001", allowed: 1 to 1000',
     ]);
   });
 });

@@ -1,3 +1,5 @@
+import { defaultProbeTiming, mostProbePauseMs, mostProbeTries, type ProbeSettings } from './probing.ts';
+
 /**
  * Switches of the whole cluster: every node worker and every control worker is told the same. Names and defaults are those of
  * Spiderpool's ConfigMap and chart (spec/ipam.md §0.2).
@@ -21,6 +23,10 @@ export interface ClusterSettings {
   readonly automaticPoolSurplus: number;
   /** A pool or subnet with addresses in use cannot be deleted; off: it stays until they are back. */
   readonly refusesDeletionInUse: boolean;
+  /** What is asked of the network before an address is configured, unless a network configuration says otherwise. */
+  readonly probes: ProbeSettings;
+  /** For so long nobody gets an address for which something else answered. */
+  readonly conflictSeconds: number;
 }
 
 /** One reading for both workers, so that they never disagree. What is wrong is added to `problems`: key, value found, values allowed. */
@@ -48,6 +54,17 @@ export function readClusterSettings(
   if (!/^\d{1,6}$/.test(surplus)) {
     problems.push(`ORBWEAVER_AUTO_POOL_DEFAULT_SURPLUS is "${surplus}", allowed: 0 to 999999`);
   }
+  const wholeNumber = (key: string, fallback: number, least: number, most: number): number => {
+    const text = environment[key] || String(fallback);
+    const isAllowed = /^\d{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most;
+    if (!isAllowed) problems.push(`${key} is "${text}", allowed: ${least} to ${most}`);
+    return Number(text);
+  };
+  const timing = {
+    tries: wholeNumber('ORBWEAVER_PROBE_TRIES', defaultProbeTiming.tries, 1, mostProbeTries),
+    intervalMs: wholeNumber('ORBWEAVER_PROBE_INTERVAL_MS', defaultProbeTiming.intervalMs, 1, mostProbePauseMs),
+    waitMs: wholeNumber('ORBWEAVER_PROBE_TIMEOUT_MS', defaultProbeTiming.waitMs, 1, mostProbePauseMs),
+  };
   const subnets = isOn('ORBWEAVER_ENABLE_SPIDER_SUBNET', true);
   const autoPools = isOn('ORBWEAVER_ENABLE_AUTO_POOL', true);
   return {
@@ -60,6 +77,12 @@ export function readClusterSettings(
     automaticPools: subnets && autoPools,
     automaticPoolSurplus: Number(surplus),
     refusesDeletionInUse: isOn('ORBWEAVER_ENABLE_DELETE_VALIDATION', false),
+    probes: {
+      conflicts: isOn('ORBWEAVER_ENABLE_IP_CONFLICT_DETECTION', false),
+      gateways: isOn('ORBWEAVER_ENABLE_GATEWAY_DETECTION', false),
+      timing,
+    },
+    conflictSeconds: wholeNumber('ORBWEAVER_CONFLICT_SECONDS', 600, 1, 86_400),
   };
 }
 

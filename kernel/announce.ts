@@ -1,5 +1,6 @@
 import { parseAddress } from '../network/ip-prefix.ts';
 import { arpAnnouncement } from './arp-frame.ts';
+import { linkLayerAddress } from './link-layer-address.ts';
 import { neighbourAdvertisement } from './ndp-frame.ts';
 import { AF_PACKET, SOCK_RAW } from './netlink-constants.ts';
 import type { NetworkNamespace } from './network-namespace.ts';
@@ -26,15 +27,4 @@ export function announceAddresses(
   } finally {
     calls.close(socket);
   }
-}
-
-/** struct sockaddr_ll, include/uapi/linux/if_packet.h: out of which link, with the frame's own protocol and destination. */
-function linkLayerAddress(ifIndex: number, frame: Buffer): Buffer {
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(AF_PACKET, 0);
-  address.writeUInt16BE(frame.readUInt16BE(12), 2);
-  address.writeInt32LE(ifIndex, 4);
-  address.writeUInt8(6, 11);
-  address.set(frame.subarray(0, 6), 12);
-  return address;
 }

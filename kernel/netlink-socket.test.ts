@@ -38,6 +38,7 @@ function scriptedKernel(answers: readonly (readonly Answer[])[]): { calls: Syste
     setns: unused,
     socket: unused,
     getsockoptU64: unused,
+    poll: unused,
     fileSystemType: unused,
     bind: () => undefined,
     setsockopt: () => undefined,

@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { POLLIN } from './netlink-constants.ts';
 import { errnoName } from './netlink-error.ts';
 
 /** A system call that failed. */
@@ -80,6 +81,10 @@ const recv: (fd: Descriptor, into: Buffer, length: number, flags: number) => num
   libc.func('int64_t recv(int, void *, size_t, int)'),
   'recv',
 );
+const poll: (entries: Buffer, count: number, timeoutMs: number) => number = systemCall(
+  libc.func('int poll(void *, unsigned long, int)'),
+  'poll',
+);
 const fstatfs: (fd: Descriptor, into: Buffer) => number = systemCall(libc.func('int fstatfs(int, void *)'), 'fstatfs');
 
 /**
@@ -106,6 +111,16 @@ export const systemCalls = {
   sendto: (fd: Descriptor, data: Buffer, to?: Buffer): number =>
     sendto(fd, data, data.length, 0, to ?? null, to?.length ?? 0),
   recv: (fd: Descriptor, into: Buffer, flags: number): number => recv(fd, into, into.length, flags),
+  /** Those of the descriptors that have something to read, or an error to tell, within this time. */
+  poll(fds: readonly Descriptor[], timeoutMs: number): readonly Descriptor[] {
+    const entries = Buffer.alloc(8 * fds.length); // struct pollfd: fd, events, revents
+    for (const [at, fd] of fds.entries()) {
+      entries.writeInt32LE(fd, 8 * at);
+      entries.writeInt16LE(POLLIN, 8 * at + 4);
+    }
+    if (poll(entries, fds.length, timeoutMs) === 0) return [];
+    return fds.filter((_, at) => entries.readInt16LE(8 * at + 6) !== 0);
+  },
   /** f_type of the file system that holds the file: struct statfs begins with it on 64-bit machines (statfs(2)). */
   fileSystemType(fd: Descriptor): number {
     const result = Buffer.alloc(256); // struct statfs has 120 bytes

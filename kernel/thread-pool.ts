@@ -12,8 +12,8 @@ export interface ThreadTask {
 }
 
 /** Failures cross threads as values: a class does not survive the copy. */
-export type ThreadAnswer =
-  | { readonly outcome: 'done'; readonly result: unknown }
+export type ThreadAnswer<Result = unknown> =
+  | { readonly outcome: 'done'; readonly result: Result }
   | { readonly outcome: 'failed'; readonly failure: Failure; readonly stack: string };
 
 interface WaitingTask extends ThreadTask {

@@ -44,3 +44,12 @@ export const isHeldBy = (
   holder: ClaimingAttachment,
   { containerID, interface: nic, network }: ClaimingAttachment,
 ): boolean => holder.containerID === containerID && holder.interface === nic && holder.network === network;
+
+/**
+ * What a claim becomes when something else answers for its address: nobody's, until the control worker's clock says so. One that
+ * was Suspect is so again then, because its last sandbox may be what answered.
+ */
+export function toConflicted(spec: IPClaimSpec, until: string): IPClaimSpec {
+  const { identity: _, kept: __, unproven = spec.phase === 'Suspect', ...rest } = spec;
+  return { ...rest, phase: 'Conflicted', until, ...(unproven ? { unproven } : {}) };
+}

@@ -7,6 +7,7 @@ import {
   type ClaimingAttachment,
   type Disposition,
   isHeldBy,
+  toConflicted,
 } from './after-release.ts';
 import type { ApiClient } from './api-client.ts';
 import { hasStatus, leavesDoubt, neverSent } from './api-error.ts';
@@ -253,6 +254,23 @@ export class ClaimStore {
       return holder ? afterRelease(spec, holder, 'end') : { outcome: 'nothing to release' };
     };
     await this.#change(name, ofThisSandbox, `give back IPClaim "${name}"`);
+  }
+
+  /**
+   * Says that something else on the network answers for an address: nobody gets it before `until` (RFC 3339). Of a claim of this
+   * sandbox, or one that is Suspect; whatever it is by now otherwise stays.
+   */
+  async setConflicted(
+    name: string,
+    { containerID, until }: { readonly containerID: string; readonly until: string },
+  ): Promise<void> {
+    const conflicted = (spec: IPClaimSpec): AfterRelease => {
+      const isOurs = spec.phase === 'Bound' && spec.holders.some((one) => one.containerID === containerID);
+      return isOurs || spec.phase === 'Suspect'
+        ? { outcome: 'update', spec: toConflicted(spec, until) }
+        : { outcome: 'nothing to release' };
+    };
+    await this.#change(name, conflicted, `mark IPClaim "${name}" as Conflicted`);
   }
 
   /** Frees what is Held, and not sticky, for a pod that is gone. Answers with the names of the freed claims. */

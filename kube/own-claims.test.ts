@@ -39,6 +39,16 @@ describe('the claims that a node remembers', () => {
     expect(held()).toEqual(['first', 'second?']);
   });
 
+  it.each(['Cooling', 'Conflicted'] as const)(
+    'are none that is %s: nobody has it, and its end is not told here',
+    (phase) => {
+      own.see(claimOf('first'));
+      own.see({ ...claimOf('first'), spec: { ...claimOf('first').spec, phase, until: '2026-11-21T12:00:00Z' } });
+      own.addListed({ Name: '10.70.8.7', Phase: phase, 'Container-ID': 'first' });
+      expect(held()).toEqual([]);
+    },
+  );
+
   it('end a doubt when the claim turns out to be of that sandbox', () => {
     own.doubt(name, holderOf('first'));
     own.see(claimOf('first'));

@@ -51,7 +51,7 @@ export class OwnClaims {
   /** From a list: what we wrote or read since then knows better. */
   addListed(row: TableRow): void {
     const claim = fromRow(row);
-    if (!this.#byName.has(claim.name)) this.#byName.set(claim.name, claim);
+    if (!this.#byName.has(claim.name) && !isNobodys(claim.phase)) this.#byName.set(claim.name, claim);
   }
 
   /** The claim as just written or read. */
@@ -59,7 +59,7 @@ export class OwnClaims {
     const { name } = claim.metadata;
     const holder = claim.spec.holders.find(({ node }) => node === this.#node);
     const { phase, pool, identity = '' } = claim.spec;
-    if (holder) {
+    if (holder && !isNobodys(phase)) {
       this.#byName.set(name, { ...namesOf(holder), name, phase, pool, identity, isDoubtful: false });
       this.#objects.set(name, claim);
     } else {
@@ -100,6 +100,9 @@ export class OwnClaims {
     });
   }
 }
+
+/** Its last holder is still named, and has no part in it any more: the control worker ends it, and nobody here is told. */
+const isNobodys = (phase: ClaimPhase): boolean => phase === 'Cooling' || phase === 'Conflicted';
 
 interface Doubt {
   readonly claim: OwnClaim;

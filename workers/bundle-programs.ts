@@ -6,8 +6,8 @@ import { build } from 'esbuild';
 const external = ['@temporalio/*', 'koffi'];
 
 /**
- * Bundles the node worker into one file and the program of its kernel threads, `kernel-thread.js`, into another beside it. A node
- * then keeps 130 MB instead of 200 before its first call: most of the Kubernetes client is not loaded. Takes a second or two.
+ * Bundles the node worker into one file and the programs of its threads, `kernel-thread.js` and `probe-thread.js`, into others
+ * beside it. A node then keeps 130 MB instead of 200 before its first call: most of the Kubernetes client is not loaded. Takes a second or two.
  *
  * @param directory Where the files go. What is `external` is looked for from there upwards, in `node_modules`.
  * @returns The path of the node worker's program.
@@ -18,6 +18,7 @@ export async function bundleNodeWorker(directory: string): Promise<string> {
     entryPoints: {
       'node-worker': join(sources, 'workers/node/main.ts'),
       'kernel-thread': join(sources, 'kernel/kernel-thread.ts'),
+      'probe-thread': join(sources, 'kernel/probe-thread.ts'),
     },
     outdir: directory,
     bundle: true,

@@ -32,6 +32,12 @@ describe('the current details of a sweep', () => {
     expectGolden(new URL('testdata/sweep-details.md', import.meta.url), `${text}\n`);
   });
 
+  it('name what is free because its time was over', () => {
+    expect(toMarkdown({ ...found, expired: ['10.70.8.30'] }, [], 'done')).toContain(
+      '- Their time was over: `10.70.8.30`',
+    );
+  });
+
   it('are one line each where nothing was found', () => {
     expect(toMarkdown(found, [], 'done')).toBe('- Seen: 214 claims, 198 open runs, 240 pods\n- Suspects: 0');
   });

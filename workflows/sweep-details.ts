@@ -2,7 +2,7 @@ import type { Sightings, SweepVerdict } from '../contracts/sweep.ts';
 
 /** The current details of a sweep, as the Temporal UI shows them (Markdown): what was seen, who was asked, what they said. */
 export function toMarkdown(
-  { seen, suspects, left, postponed }: Sightings,
+  { seen, suspects, left, postponed, expired = [] }: Sightings,
   verdicts: readonly SweepVerdict[],
   state: string,
 ): string {
@@ -11,6 +11,7 @@ export function toMarkdown(
   const facts = [
     `Seen: ${seen.claims} claims, ${seen.openRuns} open runs, ${seen.pods} pods`,
     `Suspects: ${suspects.length}${postponed === 0 ? '' : `, and ${postponed} for the next sweep`}`,
+    ...(expired.length === 0 ? [] : [`Their time was over: ${expired.map((name) => `\`${name}\``).join(', ')}`]),
     ...(suspects.length === 0 ? [] : [`State: ${state}${outcomes === '' ? '' : `: ${outcomes}`}`]),
   ];
   return [

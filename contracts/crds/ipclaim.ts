@@ -52,6 +52,9 @@ export interface IPClaimSpec {
   readonly identity?: string;
   /** It was held or taken over once, so a failed ADD gives it back as Held instead of deleting it. */
   readonly kept?: boolean;
-  /** It became Held without its node's word; its next taker probes, and an answer fails the ADD. */
+  /**
+   * Nobody has said that its last sandbox is silent. Held: its next taker asks the network first. Conflicted: it is
+   * Suspect again afterwards.
+   */
   readonly unproven?: boolean;
 }

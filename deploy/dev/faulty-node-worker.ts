@@ -83,6 +83,7 @@ function withFaults(file: string): (ports: NodePorts) => NodePorts {
         identityOf: (held) => claims.identityOf(held),
         readWhole: (name) => claims.readWhole(name),
         adopt: (...what) => claims.adopt(...what),
+        setConflicted: (...what) => claims.setConflicted(...what),
         giveBack: (...what) => claims.giveBack(...what),
         releaseHeld: (...what) => claims.releaseHeld(...what),
         recallTaken: (pool) => claims.recallTaken(pool),

@@ -362,6 +362,41 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect((await inspect(api, address))?.spec).toMatchObject({ phase: 'Bound', holders: [{ containerID: 'c2' }] });
     });
 
+    it('marks an address of this sandbox that something else answers for, and forgets what it was kept for', async () => {
+      const until = '2026-11-21T12:00:00Z';
+      await store.take({ ...request(address, holderOf()), identity: 'StatefulSet/pay/api/0' });
+      await store.setConflicted(address, { containerID: 'c1', until });
+      expect((await inspect(api, address))?.spec).toEqual({
+        address: '10.70.8.20/22',
+        pool: 'rack7-v4',
+        phase: 'Conflicted',
+        until,
+        holders: [holderOf()],
+      });
+      expect((await inspect(api, address))?.metadata.labels).not.toHaveProperty('orbweaver.io/identity');
+      expect(await store.release({ ...attachment, disposition: 'undo' })).toEqual([]);
+      expect(await store.take(request(address, holderOf()))).toBe('taken');
+    });
+
+    it('marks no address of another sandbox, unless it is Suspect', async () => {
+      const until = '2026-11-21T12:00:00Z';
+      for (const name of [address, '10.70.8.21']) await store.take(request(name, holderOf({ containerID: 'c2' })));
+      await overwrite(api, '10.70.8.21', { phase: 'Suspect', until: '9999-12-31T23:59:59Z' });
+      for (const name of [address, '10.70.8.21', '10.70.8.22'])
+        await store.setConflicted(name, { containerID: 'c1', until });
+      expect((await inspect(api, address))?.spec.phase).toBe('Bound');
+      expect((await inspect(api, '10.70.8.21'))?.spec).toMatchObject({ phase: 'Conflicted', until, unproven: true });
+    });
+
+    it('takes over an address that is Suspect as it was seen, and it is no longer', async () => {
+      await store.take(request(address, holderOf({ containerID: 'c2', podUID: 'uid-2' })));
+      await overwrite(api, address, { phase: 'Suspect', until: '9999-12-31T23:59:59Z' });
+      expect(await adopt(store, address, { holder: holderOf() })).toBe('ours');
+      const spec = (await inspect(api, address))?.spec;
+      expect(spec).toMatchObject({ phase: 'Bound', holders: [{ containerID: 'c1' }] });
+      expect(spec).not.toHaveProperty('until');
+    });
+
     it('leaves an address alone that something else answers for', async () => {
       await store.take(request(address, holderOf()));
       await overwrite(api, address, { phase: 'Conflicted', until: '2026-11-21T12:00:00Z' });
