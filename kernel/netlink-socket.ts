@@ -74,6 +74,29 @@ export class NetlinkSocket {
     throw new NetlinkError(`${operation}: the list changed during each of ${dumpAttempts} readings`, EAGAIN);
   }
 
+  /**
+   * Asks for several changes of which the kernel makes all or none: nfnetlink's batch, which the first request opens and the
+   * last one closes. Throws the first refusal.
+   */
+  transact(operation: string, requests: readonly NetlinkRequest[]): void {
+    const first = this.#sequence + 1;
+    const awaited = first + requests.length - 2; // the kernel answers in order, and the closing one not at all
+    this.#sequence += requests.length;
+    const datagram = requests.map((request, index) => {
+      const flags = request.flags | NLM_F_REQUEST | (first + index === awaited ? NLM_F_ACK : 0);
+      return encodeMessage({ ...request, flags }, first + index);
+    });
+    this.#calls.sendto(this.#fd, Buffer.concat(datagram));
+    for (;;) {
+      for (const message of this.#receive(operation)) {
+        if (message.sequence < first || message.type !== NLMSG_ERROR) continue;
+        const { errno, extack } = readAcknowledgement(message);
+        if (errno !== 0) throw new NetlinkError(operation, errno, extack);
+        if (message.sequence === awaited) return;
+      }
+    }
+  }
+
   #exchange(
     operation: string,
     request: NetlinkRequest,

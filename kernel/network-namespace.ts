@@ -46,24 +46,30 @@ export class NetworkNamespace {
     return fstatSync(this.fd, { bigint: true }).ino.toString();
   }
 
-  netlink(): NetlinkSocket {
-    return new NetlinkSocket(this.#calls, this.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  /** A conversation with one of the kernel's netlink families: rtnetlink, unless another is named. */
+  netlink(protocol = NETLINK_ROUTE): NetlinkSocket {
+    return new NetlinkSocket(this.#calls, this.socket(AF_NETLINK, SOCK_RAW, protocol));
+  }
+
+  /** A socket that belongs to this namespace for its whole life, whichever thread uses it. */
+  socket(domain: number, type: number, protocol: number): number {
+    return this.inside(() => this.#calls.socket(domain, type | SOCK_CLOEXEC, protocol));
   }
 
   /**
-   * A socket that belongs to this namespace for its whole life, whichever thread uses it.
+   * Lets `work` make its system calls inside. It must be synchronous from the first to the last.
    *
    * Between the two setns the thread is in the pod: nothing is awaited, started or loaded there, because threads inherit the
    * namespace of the one that starts them. A thread that could not come back would do all its later work in the wrong
    * namespace; then ending the process is the only safe answer.
    */
-  socket(domain: number, type: number, protocol: number): number {
+  inside<Result>(work: () => Result): Result {
     const calls = this.#calls;
     const own = calls.open(ownNamespace, O_RDONLY | O_CLOEXEC);
     try {
       calls.setns(this.fd, CLONE_NEWNET);
       try {
-        return calls.socket(domain, type | SOCK_CLOEXEC, protocol);
+        return work();
       } finally {
         try {
           calls.setns(own, CLONE_NEWNET);
