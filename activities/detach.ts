@@ -11,6 +11,7 @@ import type {
   OpenCalls,
   PodReader,
 } from './node-ports.ts';
+import { releaseSharedLinks, type SharedLinkPorts } from './shared-links.ts';
 import { stepLog } from './step-log.ts';
 
 export interface DetachPorts {
@@ -19,33 +20,51 @@ export interface DetachPorts {
   readonly claims: Pick<ClaimStore, 'release' | 'ownOf' | 'identityOf'>;
   readonly identities: Identities;
   readonly pods: PodReader;
-  readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses'>;
+  readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses' | 'prepareShared' | 'removeShared'>;
+  readonly sharedLinks: SharedLinkPorts['sharedLinks'];
   readonly log: Log;
 }
 
-/** Removes what we made in the sandbox's namespace for this attachment; success when nothing, or no namespace, is there. */
-export const createRemoveLink =
-  ({ calls, records, claims, kernel, log }: DetachPorts) =>
-  async (request: DetachRequest): Promise<void> => {
-    const { attachment, nonce, netns: netnsOfCall, reason } = request;
-    const { containerID, ifName } = attachment;
-    if (reason === 'proven-gone') return; // its interfaces went with its namespace
-    const record = await records.read(attachment);
+/**
+ * Removes what we made in the sandbox's namespace for this attachment, and then those of its shared links that nobody uses any
+ * more; success when nothing, or no namespace, is there.
+ */
+export const createRemoveLink = (ports: DetachPorts) => {
+  const { calls, records } = ports;
+  return async (request: DetachRequest): Promise<void> => {
+    const { attachment, nonce, reason } = request;
+    // A record that cannot be read must not keep the addresses of a sandbox that is gone.
+    const record = await records.read(attachment).catch((error: unknown) => {
+      if (reason === 'proven-gone') return undefined;
+      throw error;
+    });
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
-    const netns = record?.netns ?? netnsOfCall;
-    if (netns === undefined || netns === '') return;
-    const place = { netns, ...(record === undefined ? {} : { netnsCookie: record.netnsCookie }) };
-    if (record?.provides !== 'addresses') {
-      const { removed, commands } = await kernel.unplumb({ containerID, ifName, ...place });
-      if (removed) stepLog(log, request).info({ commands }, 'interface removed');
-      if (removed || record !== undefined) return;
-    }
-    // The plugin that made the link calls its IPAM before it deletes it: the address must not answer once it is free.
-    const addresses = record?.addresses.map(({ address }) => address) ?? claimedAddresses(claims, request);
-    if (addresses.length === 0) return;
-    await kernel.removeAddresses({ ...place, ifName, addresses });
-    stepLog(log, request).info({ addresses }, 'addresses removed from the interface');
+    // The interfaces of a sandbox that is gone went with its namespace.
+    if (reason !== 'proven-gone' && attachment.kind === 'attach') await removeInterface(request, record, ports);
+    if (record !== undefined) await releaseSharedLinks(request, record, ports);
   };
+};
+
+async function removeInterface(
+  request: DetachRequest,
+  record: AttachmentRecord | undefined,
+  { claims, kernel, log }: DetachPorts,
+): Promise<void> {
+  const { containerID, ifName } = request.attachment;
+  const netns = record?.netns ?? request.netns;
+  if (netns === undefined || netns === '') return;
+  const place = { netns, ...(record === undefined ? {} : { netnsCookie: record.netnsCookie }) };
+  if (record?.provides !== 'addresses') {
+    const { removed, commands } = await kernel.unplumb({ containerID, ifName, ...place });
+    if (removed) stepLog(log, request).info({ commands }, 'interface removed');
+    if (removed || record !== undefined) return;
+  }
+  // The plugin that made the link calls its IPAM before it deletes it: the address must not answer once it is free.
+  const addresses = record?.addresses.map(({ address }) => address) ?? claimedAddresses(claims, request);
+  if (addresses.length === 0) return;
+  await kernel.removeAddresses({ ...place, ifName, addresses });
+  stepLog(log, request).info({ addresses }, 'addresses removed from the interface');
+}
 
 /** What the claims say that a sandbox without a record was given, without prefix length. */
 const claimedAddresses = (claims: Pick<ClaimStore, 'ownOf'>, { attachment, pod }: DetachRequest): readonly string[] =>
@@ -55,36 +74,43 @@ const claimedAddresses = (claims: Pick<ClaimStore, 'ownOf'>, { attachment, pod }
     .flatMap(({ name }) => fromClaimName(name) ?? [])
     .map(formatAddress);
 
-/**
- * Releases the claims of this attachment, forgets its record and answers the DEL that waits. A sticky address is held for its
- * identity, unless the API server says that nobody will come back for it: who cannot ask keeps it, and the sweep asks again.
- */
-export const createReleaseAddresses =
-  ({ calls, records, claims, identities, pods, log }: DetachPorts) =>
-  async (request: DetachRequest): Promise<void> => {
-    const { attachment, pod, nonce, reason } = request;
-    const { containerID, ifName, network } = attachment;
+/** Releases the claims of this attachment, forgets its record and answers the DEL that waits. */
+export const createReleaseAddresses = (ports: DetachPorts) => {
+  const { calls, records } = ports;
+  return async (request: DetachRequest): Promise<void> => {
+    const { attachment, nonce, reason } = request;
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(await records.read(attachment));
-    const isAlive = async (): Promise<boolean> => (await pods.find(pod))?.isAlive === true;
-    const held = { containerID, interface: ifName, network };
-    const withoutPod = async (): Promise<'delete' | 'end'> => {
-      const identity = claims.identityOf(held);
-      if (identity === '') return 'delete';
-      const found = (await identities.states([identity])).get(identity);
-      stepLog(log, request).info({ identity, ...found }, 'asked whether the identity of a sticky address has ended');
-      return found?.state === 'ended' ? 'end' : 'delete';
-    };
-    const disposition = reason === 'failed-add' ? 'undo' : (await isAlive()) ? 'hold' : await withoutPod();
-    const released = await claims.release({ ...held, disposition });
-    // The pod may have gone while its addresses were being held for it, and its watch looked a moment too early to free them.
-    if (disposition === 'hold' && !(await isAlive())) {
-      await claims.release({ ...held, disposition: await withoutPod() });
-    }
+    // The plugins of a chain share network and interface name: only what claimed addresses gives them back.
+    if (attachment.kind === 'attach') await releaseClaims(request, ports);
     await records.remove(attachment);
-    if (released.length > 0)
-      stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');
     if (reason !== 'failed-add') calls.succeed(nonce);
   };
+};
+
+/**
+ * A sticky address is held for its identity, unless the API server says that nobody will come back for it: who cannot ask keeps
+ * it, and the sweep asks again.
+ */
+async function releaseClaims(request: DetachRequest, { claims, identities, pods, log }: DetachPorts): Promise<void> {
+  const { attachment, pod, reason } = request;
+  const { containerID, ifName, network } = attachment;
+  const isAlive = async (): Promise<boolean> => (await pods.find(pod))?.isAlive === true;
+  const held = { containerID, interface: ifName, network };
+  const withoutPod = async (): Promise<'delete' | 'end'> => {
+    const identity = claims.identityOf(held);
+    if (identity === '') return 'delete';
+    const found = (await identities.states([identity])).get(identity);
+    stepLog(log, request).info({ identity, ...found }, 'asked whether the identity of a sticky address has ended');
+    return found?.state === 'ended' ? 'end' : 'delete';
+  };
+  const disposition = reason === 'failed-add' ? 'undo' : (await isAlive()) ? 'hold' : await withoutPod();
+  const released = await claims.release({ ...held, disposition });
+  // The pod may have gone while its addresses were being held for it, and its watch looked a moment too early to free them.
+  if (disposition === 'hold' && !(await isAlive())) {
+    await claims.release({ ...held, disposition: await withoutPod() });
+  }
+  if (released.length > 0) stepLog(log, request).info({ claims: released, disposition, reason }, 'addresses released');
+}
 
 /** A caller who was answered, or is gone, may know that it is complete: a run that takes it for failed must not take a live pod's network away. */
 function refuseWhenDone(record: AttachmentRecord | undefined): void {

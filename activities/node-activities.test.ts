@@ -13,6 +13,7 @@ const undo = { ...detach, nonce: request.nonce, reason: 'failed-add' } as const;
 function open(change: Partial<NodeActivities> = {}) {
   const model = new NodeModel();
   const steps: NodeActivities = {
+    prepareLinks: (add) => model.prepareLinks(add),
     claimAddresses: (add) => model.claimAddresses(add),
     plumbLink: (add, addresses) => model.plumbLink(add, addresses),
     removeLink: (gone) => model.removeLink(gone),

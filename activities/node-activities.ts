@@ -1,3 +1,4 @@
+import { Mutex } from 'async-mutex';
 import { type Attachment, attachmentKey } from '../contracts/attachment.ts';
 import { type Failure, toFailure } from '../contracts/failures.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
@@ -7,24 +8,29 @@ import { createReleaseAddresses, createRemoveLink, type DetachPorts } from './de
 import { superseded } from './interruptions.ts';
 import type { OpenCalls } from './node-ports.ts';
 import { createPlumbLink, type PlumbPorts } from './plumb-link.ts';
+import { createPrepareLinks } from './shared-links.ts';
 
 /** Orders all work on one sandbox, whoever asked for it. */
 export interface SandboxLocks {
   hold<T>(containerID: string, work: () => Promise<T>): Promise<T>;
 }
 
-export type NodePorts = Omit<ClaimPorts & PlumbPorts & DetachPorts, 'kernel'> & {
+export type NodePorts = Omit<ClaimPorts & PlumbPorts & DetachPorts, 'kernel' | 'sharedLinks'> & {
   readonly kernel: ClaimPorts['kernel'] & PlumbPorts['kernel'] & DetachPorts['kernel'];
 };
 
 /** The steps as plain functions: what a run's activities do, and what a DEL without a run does under the lock it holds. */
-export const createNodeSteps = (ports: NodePorts): NodeActivities => ({
-  claimAddresses: createClaimAddresses(ports),
-  plumbLink: createPlumbLink(ports),
-  removeLink: createRemoveLink(ports),
-  releaseAddresses: createReleaseAddresses(ports),
-  answerFailure: createAnswerFailure(ports.calls),
-});
+export function createNodeSteps(ports: NodePorts): NodeActivities {
+  const withLinks = { ...ports, sharedLinks: new Mutex() };
+  return {
+    prepareLinks: createPrepareLinks(withLinks),
+    claimAddresses: createClaimAddresses(ports),
+    plumbLink: createPlumbLink(ports),
+    removeLink: createRemoveLink(withLinks),
+    releaseAddresses: createReleaseAddresses(withLinks),
+    answerFailure: createAnswerFailure(ports.calls),
+  };
+}
 
 /**
  * The activities of a run: each holds the lock of its sandbox, re-checks under it that the run owns the request, and joins
@@ -72,6 +78,7 @@ export function createNodeActivities(steps: NodeActivities, locks: SandboxLocks,
   }
 
   return {
+    prepareLinks: (request) => forward('prepareLinks', request, () => steps.prepareLinks(request)),
     claimAddresses: (request) => forward('claimAddresses', request, () => steps.claimAddresses(request)),
     plumbLink: (request, addresses) => forward('plumbLink', request, () => steps.plumbLink(request, addresses)),
     removeLink: (request) => undo('removeLink', request, () => steps.removeLink(request)),

@@ -4,7 +4,9 @@ import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { OwnerReference } from '../contracts/crds/object-meta.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
-import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
+import type { ClaimedAddress, LinkConf, NetworkConf } from '../contracts/pod-network.ts';
+import type { ProbeTiming } from '../contracts/probing.ts';
+import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { Application, Labels } from '../ipam/pool-request.ts';
 import type { Pool } from '../ipam/pool-snapshot.ts';
@@ -29,8 +31,12 @@ export interface AttachmentRecord {
   readonly pod: PodIdentity;
   readonly netns: string;
   readonly netnsCookie: string;
-  readonly provides: 'interface' | 'addresses';
+  readonly provides: NetworkConf['provides'];
   readonly link?: LinkConf;
+  /** Links of the node that this attachment uses with others, each on those before it. */
+  readonly shared?: readonly SharedLinkConf[];
+  /** It is being undone, and no user of its shared links any more. */
+  readonly isLeaving?: boolean;
   readonly addresses: readonly ClaimedAddress[];
   /** Present once the last operation is done: the answer, also for a run that was interrupted before it could record it. */
   readonly doneResult?: CniResult;
@@ -78,15 +84,21 @@ export interface ClaimStore {
   release(want: ClaimingAttachment & { disposition: 'delete' | 'end' | 'hold' | 'undo' }): Promise<readonly string[]>;
   /** Deletes one claim, sticky or not, if it still names this sandbox. */
   giveBack(name: string, containerID: string): Promise<void>;
+  /** Something else answers for an address of this sandbox, or for a Suspect one: nobody gets it before `until`. */
+  setConflicted(name: string, want: { readonly containerID: string; readonly until: string }): Promise<void>;
   /** Deletes a claim that is Held for this pod and nothing else. */
   releaseHeld(name: string, podUID: string): Promise<void>;
   /** Names of all claims of the pool as the last list showed them, while that was not long ago: a hint of what to try last. */
   recallTaken(pool: string): ReadonlySet<string> | undefined;
-  /** Names of all claims of the pool, from a list that began after this Unix time. */
+  /** Names of all claims of the pool, and those of them that are Suspect, from a list that began after this Unix time. */
   takenNames(
     pool: string,
     want: { readonly notBeforeMs: number },
-  ): Promise<{ readonly names: ReadonlySet<string>; readonly beganAtMs: number }>;
+  ): Promise<{
+    readonly names: ReadonlySet<string>;
+    readonly suspects: ReadonlySet<string>;
+    readonly beganAtMs: number;
+  }>;
 }
 
 interface ClaimingAttachment {
@@ -133,9 +145,15 @@ export interface Surroundings {
   nodeLabels(): Promise<Labels>;
   /** The pod's topmost controller; the pod itself when it has none. */
   controllerOf(pod: Pod): Promise<Application>;
-  /** Addresses that an IPAMClaim of the pod's namespace has, as its status says now. Throws when there is no such claim. */
+  /** Addresses that an IPAMClaim of the pod's namespace has, or asks for while it has none. Throws when there is no such claim. */
   ipamClaimIPs(namespace: string, name: string): Promise<readonly string[]>;
 }
+
+/** `mac`: of whoever answered. */
+export type ProbeAnswer =
+  | { readonly outcome: 'answered'; readonly mac: string }
+  | { readonly outcome: 'silent' }
+  | { readonly outcome: 'mute'; readonly why: string };
 
 export interface Kernel {
   plumb(spec: {
@@ -150,13 +168,31 @@ export interface Kernel {
     readonly removed: boolean;
     readonly commands: readonly string[];
   }>;
+  /** Makes what is missing of the node's links, or nothing; gives the commands. One caller at a time. */
+  prepareShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
+  /** Removes those of the named links that we made and nobody else has built on, in their order. One caller at a time. */
+  removeShared(names: readonly string[]): Promise<{
+    readonly commands: readonly string[];
+    readonly kept: readonly { readonly name: string; readonly why: string }[];
+  }>;
   removeAddresses(spec: {
     netns: string;
     netnsCookie?: string;
     ifName: string;
     addresses: readonly string[];
   }): Promise<void>;
-  announce(spec: { netns: string; ifName: string; mac: string; addresses: readonly string[] }): Promise<void>;
+  /** Tells the neighbours who has these addresses now; `mac`: the interface's own when absent. */
+  announce(spec: { netns: string; ifName: string; mac?: string; addresses: readonly string[] }): Promise<void>;
+  /** Asks the neighbours of an interface who has an address; `from`: our own, for a gateway. `mute`: nobody can be asked. */
+  probe(spec: {
+    netns: string;
+    netnsCookie: string;
+    ifName: string;
+    target: string;
+    from?: string;
+    ignoresSearches?: boolean;
+    timing: ProbeTiming;
+  }): Promise<ProbeAnswer>;
   namespaceState(netns: string, cookie: string): Promise<'alive' | 'gone' | 'unproven'>;
 }
 

@@ -1,7 +1,9 @@
+import type { Attachment } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
 import { toCniResult } from '../contracts/cni-result.ts';
-import { ProvisionError } from '../contracts/failures.ts';
-import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
+import { type Failure, ProvisionError } from '../contracts/failures.ts';
+import type { AddRequest, ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
+import { otherIpvlanMode } from '../network/ipvlan-mode.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
 import type { AttachmentRecords, Kernel, Log, OpenCalls } from './node-ports.ts';
 import { stepLog } from './step-log.ts';
@@ -35,6 +37,8 @@ export const createPlumbLink =
       });
     }
     calls.noteStep(nonce);
+    const otherMode = await contradictoryMode(network.link, attachment, records);
+    if (otherMode !== undefined) throw new ProvisionError(otherMode);
     const { mac, mtuBytes, commands } = await kernel.plumb({
       containerID,
       ifName,
@@ -48,7 +52,7 @@ export const createPlumbLink =
     await records.write({ ...record, addresses, doneResult: result });
     calls.succeed(nonce, result);
     log.info({ mac, addresses: addresses.map(({ address }) => address) }, 'interface attached');
-    announce();
+    if (network.link.kind !== 'ipvlan' || network.link.mode === 'l2') announce(); // an ipvlan of layer 3 has no neighbours
     return result;
 
     // A neighbour that remembers the address's last owner learns its new MAC now. arp_notify would announce only on link
@@ -61,3 +65,20 @@ export const createPlumbLink =
         });
     }
   };
+
+/** Only an ipvlan depends on what other pods of the node have. */
+async function contradictoryMode(
+  link: LinkConf,
+  { containerID, ifName }: Attachment,
+  records: AttachmentRecords,
+): Promise<Failure | undefined> {
+  if (link.kind !== 'ipvlan') return undefined;
+  const others = (await records.list()).flatMap(({ attachment, pod, isLeaving, link: other }) =>
+    other === undefined ||
+    isLeaving === true ||
+    (attachment.containerID === containerID && attachment.ifName === ifName)
+      ? []
+      : [{ link: other, owner: `interface ${attachment.ifName} of pod ${pod.namespace}/${pod.name}` }],
+  );
+  return otherIpvlanMode(link, others);
+}

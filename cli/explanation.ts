@@ -176,10 +176,9 @@ function callsOf({ events }: RunHistory, closed: CloseEvent | undefined): readon
 }
 
 const isLastStep = ({ kind, request }: CallEvent, { name, failure }: StepEvent): boolean =>
-  name === 'answerFailure' ||
-  (kind === 'add' &&
-    failure === undefined &&
-    name === (request.network.provides === 'interface' ? 'plumbLink' : 'claimAddresses'));
+  name === 'answerFailure' || (kind === 'add' && failure === undefined && name === lastSteps[request.network.provides]);
+
+const lastSteps = { interface: 'plumbLink', addresses: 'claimAddresses', links: 'prepareLinks' } as const;
 
 function explainCall({ event, steps, isDone, answer }: OpenCall, closed: CloseEvent | undefined): ExplainedCall {
   const { attachment } = event.request;

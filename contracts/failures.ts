@@ -16,15 +16,19 @@ export const failures = {
   // Addresses
   NoPool: { cniCode: 7, retry: false },
   PoolNotFound: { cniCode: 7, retry: false },
+  PoolAwaited: { cniCode: 11, retry: false }, // an automatic pool that nobody has made in time
   PoolExhausted: { cniCode: 11, retry: false }, // 11, "try again later": kubelet repeats the ADD, waiting inside it helps no one
   AddressNotOffered: { cniCode: 7, retry: false }, // asked for by name, and no pool of the pod may give it
   AddressTaken: { cniCode: 11, retry: false },
   StickyAddressInUse: { cniCode: 11, retry: false }, // kept for this pod, and its last sandbox may still answer for it
+  AddressConflict: { cniCode: 11, retry: false }, // something else on the network answers for it
+  GatewayUnreachable: { cniCode: 11, retry: false },
   PodNotFound: { cniCode: 11, retry: false },
   PodNotAlive: { cniCode: 7, retry: false },
   // The node
   InterfaceExists: { cniCode: 7, retry: false },
   ParentLinkMissing: { cniCode: 7, retry: false },
+  SharedLinkDiffers: { cniCode: 7, retry: false }, // a bond or VLAN of that name is there, and not as it is asked for
   KernelRefused: { cniCode: 101, retry: true },
   NotAsAdded: { cniCode: 103, retry: false }, // CHECK found the attachment missing or changed
   RecordUnwritable: { cniCode: 5, retry: true },

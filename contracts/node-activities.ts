@@ -8,6 +8,12 @@ import type { AddRequest, ClaimedAddress, DetachRequest } from './pod-network.ts
  */
 export interface NodeActivities {
   /**
+   * Makes the links of the node that the network asks for, or finds them there as asked. The last step of an attachment that
+   * asks for nothing else: the caller is answered before this returns.
+   */
+  readonly prepareLinks: (request: AddRequest) => Promise<void>;
+
+  /**
    * Claims an address of every family asked. Starts no work when the caller is gone. The last step of an attachment that
    * only provides addresses: the caller is answered before this returns.
    */
@@ -22,7 +28,10 @@ export interface NodeActivities {
   /** Makes the interface with its addresses and routes, writes `done` into the record and answers the caller. */
   readonly plumbLink: (request: AddRequest, addresses: readonly ClaimedAddress[]) => Promise<CniResult>;
 
-  /** Removes what `plumbLink` made for this attachment, found by mark. Undo of `plumbLink`. */
+  /**
+   * Removes what `plumbLink` made for this attachment, found by mark, and then what `prepareLinks` made, if nobody else uses it.
+   * Undo of both.
+   */
   readonly removeLink: (request: DetachRequest) => Promise<void>;
 
   /** Answers the caller of an ADD that failed, after everything is undone. */

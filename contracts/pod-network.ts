@@ -1,6 +1,8 @@
 import type { Attachment, PodIdentity } from './attachment.ts';
 import type { CniResult } from './cni.ts';
 import type { Failure } from './failures.ts';
+import type { ProbeConf } from './probing.ts';
+import type { SharedLinkConf } from './shared-link.ts';
 
 /** Name of the workflow that owns one sandbox's network, and of its messages. */
 export const podNetworkMessages = {
@@ -38,10 +40,15 @@ export interface AddressWish {
 
 /** What the network configuration asks for, parsed and with defaults filled in. */
 export interface NetworkConf {
-  /** `interface`: we make the pod's interface, everything in one call. `addresses`: another plugin makes it, we are its IPAM. */
-  readonly provides: 'interface' | 'addresses';
+  /**
+   * `interface`: we make the pod's interface, everything in one call. `addresses`: another plugin makes it, we are its IPAM.
+   * `links`: only links of the node, on which another plugin then makes it.
+   */
+  readonly provides: 'interface' | 'addresses' | 'links';
   /** Present when we make the interface. */
   readonly link?: LinkConf;
+  /** Links of the node that must be there first, each on those before it. Absent: none. */
+  readonly shared?: readonly SharedLinkConf[];
   readonly defaultIPv4Pools: readonly string[];
   readonly defaultIPv6Pools: readonly string[];
   /** No default route through this interface. */
@@ -50,19 +57,31 @@ export interface NetworkConf {
   readonly matchMasterSubnet?: boolean;
   /** What makes the interface, as the configuration names it, for a message; there with `matchMasterSubnet`. */
   readonly madeBy?: string;
+  /** What is asked of the network before an address is configured; absent: what the cluster says. */
+  readonly probes?: ProbeConf;
 }
 
-export interface LinkConf {
-  readonly kind: 'macvlan';
+/** The interface that we make in the pod, on a link of the node. */
+export type LinkConf = LinkShape & {
   /** Name of the parent on the node. */
   readonly master: string;
-  readonly mode: MacvlanMode;
   /** Absent: the parent's. */
   readonly mtuBytes?: number;
-}
+};
+
+/** What kind of interface, by the kernel's name, with what only that kind has. */
+export type LinkShape =
+  | { readonly kind: 'macvlan'; readonly mode: MacvlanMode }
+  | { readonly kind: 'ipvlan'; readonly mode: IpvlanMode }
+  /** 1 to 4094: IEEE 802.1Q reserves 0 and 4095. The kernel has one of each on a parent, so one pod of a node has it. */
+  | { readonly kind: 'vlan'; readonly vlanID: number };
 
 export const macvlanModes = ['bridge', 'private', 'vepa', 'passthru'] as const;
 export type MacvlanMode = (typeof macvlanModes)[number];
+
+/** All ipvlans of one parent are in the same mode: struct ipvl_port, drivers/net/ipvlan/ipvlan.h. */
+export const ipvlanModes = ['l2', 'l3', 'l3s'] as const;
+export type IpvlanMode = (typeof ipvlanModes)[number];
 
 /** One DEL, or the undo of one failed ADD: identity only, so it can be made from a record, a mark or a repeated call. */
 export interface DetachRequest {

@@ -1,30 +1,42 @@
 import { parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import {
-  inverseOf,
+  type CreateBond,
+  inversesOf,
   type LinkOperation,
   type PlannedRoute,
   type ReversibleOperation,
 } from '../network/link-operation.ts';
 import { addAddress, deleteAddress } from './address-message.ts';
 import { kernelRefused } from './kernel-refused.ts';
-import { createMacvlan, deleteLink, getLink, readLink, setLinkAlias, setLinkMtu, setLinkUp } from './link-message.ts';
+import {
+  createBond,
+  createLink,
+  deleteLink,
+  getLink,
+  readLink,
+  setActivePort,
+  setLinkAlias,
+  setLinkController,
+  setLinkMtu,
+  setLinkUp,
+} from './link-message.ts';
 import { NetlinkError } from './netlink-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { addRoute, deleteRoute, type GatewayRoute } from './route-message.ts';
 
-/** Where a plan is carried out: a socket in each namespace, and the pod's namespace to hand over. */
+/** Where a plan is carried out: a socket where the parents are, and one where the plan's links are. */
 export interface PlanSite {
   readonly node: NetlinkSocket;
-  readonly pod: NetlinkSocket;
-  readonly podFd: number;
-  /** Path of the pod's namespace, for messages. */
-  readonly netns: string;
-  /** Indexes of the pod's links, each asked for once. */
+  /** In the pod's namespace; the same as `node` for links of the node. */
+  readonly links: NetlinkSocket;
+  /** The pod's namespace to hand over, and its path for messages; absent for links of the node. */
+  readonly pod?: { readonly fd: number; readonly netns: string };
+  /** Indexes of the links, each asked for once. */
   readonly indexes: Map<string, number>;
 }
 
 /**
- * Carries out a plan for one interface. When the kernel refuses an operation, those done before are taken back and the
+ * Carries out a plan. When the kernel refuses an operation, those done before are taken back and the
  * refusal is thrown.
  */
 export function applyPlan(site: PlanSite, operations: readonly ReversibleOperation[]): void {
@@ -35,13 +47,24 @@ export function applyPlan(site: PlanSite, operations: readonly ReversibleOperati
       done.push(operation);
     } catch (error) {
       takeBack(site, done);
-      throw error instanceof NetlinkError ? kernelRefused(operation, site.netns, error) : error;
+      throw error instanceof NetlinkError ? kernelRefused(operation, site.pod?.netns, error) : error;
+    }
+  }
+}
+
+/** Carries out what cannot be taken back; throws the kernel's refusal, and the rest waits for the next attempt. */
+export function applyRemoval(site: PlanSite, operations: readonly LinkOperation[]): void {
+  for (const operation of operations) {
+    try {
+      execute(site, operation);
+    } catch (error) {
+      throw error instanceof NetlinkError ? kernelRefused(operation, site.pod?.netns, error) : error;
     }
   }
 }
 
 function takeBack(site: PlanSite, done: readonly ReversibleOperation[]): void {
-  for (const operation of done.toReversed().map(inverseOf)) {
+  for (const operation of inversesOf(done)) {
     try {
       execute(site, operation);
     } catch (error) {
@@ -53,39 +76,53 @@ function takeBack(site: PlanSite, done: readonly ReversibleOperation[]): void {
 
 /** One operation, one request. */
 function execute(site: PlanSite, operation: LinkOperation): void {
-  const { node, pod, podFd } = site;
+  const { node, links, pod } = site;
   const ifIndex = (): number => linkIndex(site, operation.ifName);
   switch (operation.op) {
-    case 'create-macvlan': {
-      const { ifName, master, mode, group } = operation;
+    case 'create-link': {
+      const { ifName, master, link, group } = operation;
       const parentIndex = readLink(node.get('RTM_GETLINK', getLink({ ifName: master }))).ifIndex;
-      return node.change('RTM_NEWLINK', createMacvlan({ ifName, parentIndex, mode, group, netnsFd: podFd }));
+      const spec = { ifName, parentIndex, shape: link, group, netnsFd: pod?.fd };
+      return node.change('RTM_NEWLINK', createLink(spec));
     }
+    case 'create-bond':
+      return node.change('RTM_NEWLINK', createBond({ ...operation, portIndexes: namedPorts(site, operation) }));
     case 'set-alias':
-      return pod.change('RTM_NEWLINK', setLinkAlias(ifIndex(), operation.alias));
+      return links.change('RTM_NEWLINK', setLinkAlias(ifIndex(), operation.alias));
     case 'set-mtu':
-      return pod.change('RTM_NEWLINK', setLinkMtu(ifIndex(), operation.mtuBytes));
+      return links.change('RTM_NEWLINK', setLinkMtu(ifIndex(), operation.mtuBytes));
     case 'set-up':
     case 'set-down':
-      return pod.change('RTM_NEWLINK', setLinkUp(ifIndex(), operation.op === 'set-up'));
+      return links.change('RTM_NEWLINK', setLinkUp(ifIndex(), operation.op === 'set-up'));
+    case 'add-port':
+      return links.change('RTM_NEWLINK', setLinkController(ifIndex(), linkIndex(site, operation.bond)));
+    case 'remove-port':
+      return links.change('RTM_NEWLINK', setLinkController(ifIndex(), 0));
+    case 'set-active-port':
+      return links.change('RTM_NEWLINK', setActivePort(ifIndex(), linkIndex(site, operation.port)));
     case 'add-address':
-      return pod.change('RTM_NEWADDR', addAddress(ifIndex(), parsePrefix(operation.address)));
+      return links.change('RTM_NEWADDR', addAddress(ifIndex(), parsePrefix(operation.address)));
     case 'delete-address':
-      return pod.change('RTM_DELADDR', deleteAddress(ifIndex(), parsePrefix(operation.address)));
+      return links.change('RTM_DELADDR', deleteAddress(ifIndex(), parsePrefix(operation.address)));
     case 'add-route':
-      return pod.change('RTM_NEWROUTE', addRoute(gatewayRoute(ifIndex(), operation)));
+      return links.change('RTM_NEWROUTE', addRoute(gatewayRoute(ifIndex(), operation)));
     case 'delete-route':
-      return pod.change('RTM_DELROUTE', deleteRoute(gatewayRoute(ifIndex(), operation)));
+      return links.change('RTM_DELROUTE', deleteRoute(gatewayRoute(ifIndex(), operation)));
     case 'delete-link':
-      return pod.change('RTM_DELLINK', deleteLink(ifIndex()));
+      links.change('RTM_DELLINK', deleteLink(ifIndex()));
+      site.indexes.delete(operation.ifName);
+      return;
   }
 }
 
-function linkIndex({ pod, indexes }: PlanSite, ifName: string): number {
-  const ifIndex = indexes.get(ifName) ?? readLink(pod.get('RTM_GETLINK', getLink({ ifName }))).ifIndex;
+function linkIndex({ links, indexes }: PlanSite, ifName: string): number {
+  const ifIndex = indexes.get(ifName) ?? readLink(links.get('RTM_GETLINK', getLink({ ifName }))).ifIndex;
   indexes.set(ifName, ifIndex);
   return ifIndex;
 }
+
+const namedPorts = (site: PlanSite, { options }: CreateBond): ReadonlyMap<string, number> =>
+  new Map(options.primary === undefined ? [] : [[options.primary, linkIndex(site, options.primary)]]);
 
 const gatewayRoute = (ifIndex: number, { dst, gateway, protocol }: PlannedRoute): GatewayRoute => ({
   ifIndex,

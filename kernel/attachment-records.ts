@@ -6,6 +6,7 @@ import type { Attachment, PodIdentity } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimedAddress, LinkConf, NetworkConf } from '../contracts/pod-network.ts';
+import type { SharedLinkConf } from '../contracts/shared-link.ts';
 
 /**
  * What this node does or did for one attachment: written before the first effect, removed after the last undo. It lies on
@@ -21,6 +22,10 @@ export interface AttachmentRecord {
   readonly addresses: readonly ClaimedAddress[];
   readonly provides: NetworkConf['provides'];
   readonly link?: LinkConf;
+  /** Links of the node that this attachment uses with others. */
+  readonly shared?: readonly SharedLinkConf[];
+  /** It is being undone, and no user of its shared links any more. */
+  readonly isLeaving?: boolean;
   /** The mark `done`: the last step is complete and this was its answer. */
   readonly doneResult?: CniResult;
   /** Unix time. */

@@ -16,6 +16,14 @@ export function attribute(type: number, payload: Uint8Array): Buffer {
   return bytes;
 }
 
+export const u8Attribute = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value));
+
+export function u16Attribute(type: number, value: number): Buffer {
+  const payload = Buffer.alloc(2);
+  payload.writeUInt16LE(value);
+  return attribute(type, payload);
+}
+
 export function u32Attribute(type: number, value: number): Buffer {
   const payload = Buffer.alloc(4);
   payload.writeUInt32LE(value);
@@ -50,8 +58,27 @@ export class Attributes {
     this.#payloads = payloads;
   }
 
+  /** Types that are there, each once. */
+  get types(): number[] {
+    return [...this.#payloads.keys()];
+  }
+
   bytes(type: number): Buffer | undefined {
     return this.#payloads.get(type);
+  }
+
+  /** Those of a list, whose types only number them. */
+  payloads(): Iterable<Buffer> {
+    return this.#payloads.values();
+  }
+
+  u8(type: number): number | undefined {
+    return this.#payloads.get(type)?.[0];
+  }
+
+  u16(type: number): number | undefined {
+    const payload = this.#payloads.get(type);
+    return payload === undefined || payload.length < 2 ? undefined : payload.readUInt16LE(0);
   }
 
   u32(type: number): number | undefined {

@@ -35,7 +35,7 @@ describe('the kernel’s bytes read as', () => {
       group: 28530,
       alias: 'orbweaver:5b1e/eth0',
       parentIndex,
-      macvlanMode: 'bridge',
+      shape: { kind: 'macvlan', mode: 'bridge' },
     });
   });
 

@@ -4,11 +4,35 @@ import { NetlinkError } from './netlink-error.ts';
 import { SystemCallError } from './system-calls.ts';
 
 /** A refused operation in the operator's words: the command, the errno, the kernel's sentence. */
-export const kernelRefused = (operation: LinkOperation, netns: string, error: NetlinkError): ProvisionError =>
+export const kernelRefused = (
+  operation: LinkOperation,
+  netns: string | undefined,
+  error: NetlinkError,
+): ProvisionError =>
   refused(
     `"${asIpCommand(operation, netns)}": ${error.code}${error.extack === undefined ? '' : `, ${error.extack}`}`,
     error,
+    remedyFor(operation, error.code),
   );
+
+/** Where the operation says more than the errno does. */
+function remedyFor(operation: LinkOperation, code: string): string | undefined {
+  if (operation.op !== 'create-link' && operation.op !== 'create-bond') return undefined;
+  const kind = operation.op === 'create-bond' ? 'bond' : operation.link.kind;
+  switch (code) {
+    case 'ENOTSUP':
+    case 'EOPNOTSUPP':
+      return `The node’s kernel lacks this: modprobe ${modules[kind]}`;
+    case 'EEXIST':
+      return kind === 'vlan'
+        ? 'A parent has each VLAN id once, in whichever namespace: leave the VLAN to one pod, or share it with `vlanID` and another kind'
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+const modules = { macvlan: 'macvlan', ipvlan: 'ipvlan', vlan: '8021q', bond: 'bonding' } as const;
 
 /** The same for what is no step of a plan: looking, opening, sending. Leaves every other error as it is. */
 export const kernelRefusedUnplanned = (task: string, error: unknown): unknown =>
@@ -16,18 +40,15 @@ export const kernelRefusedUnplanned = (task: string, error: unknown): unknown =>
     ? refused(`${task}: ${error.message}`, error)
     : error;
 
-function refused(what: string, cause: NetlinkError | SystemCallError): ProvisionError {
+function refused(what: string, cause: NetlinkError | SystemCallError, known?: string): ProvisionError {
   const message = `The kernel refused ${what}`;
-  const remedy = remedies[cause.code] ?? 'dmesg and ip -d link show on the node may say more';
+  const remedy = known ?? remedies[cause.code] ?? 'dmesg and ip -d link show on the node may say more';
   return new ProvisionError({ type: 'KernelRefused', message, remedy }, { cause });
 }
 
-const missingDriver = 'The node’s kernel lacks this: modprobe macvlan';
 const remedies: Readonly<Record<string, string>> = {
   EPERM: 'The node worker needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN: look at its securityContext',
   EBUSY:
-    'Another driver receives the parent’s frames (ipvlan, bridge, bond, Open vSwitch): ip -d link show on the node',
+    'Another driver receives the parent’s frames (macvlan, ipvlan, bridge, bond, Open vSwitch): ip -d link show on the node',
   EINVAL: 'In mode passthru a parent carries one interface only; else see ip -d link show on the node and dmesg',
-  ENOTSUP: missingDriver,
-  EOPNOTSUPP: missingDriver,
 };

@@ -1,5 +1,6 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
+import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import { attachmentDifferences } from '../network/attachment-differences.ts';
 import { formatAddress, parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import { asIpCommands, type LinkOperation } from '../network/link-operation.ts';
@@ -7,9 +8,13 @@ import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import { markOf, type OwnershipMark } from '../network/ownership-mark.ts';
 import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from '../network/plan-attachment.ts';
 import { planRemoval } from '../network/plan-removal.ts';
+import { type ObservedNode, planSharedLinks } from '../network/plan-shared-links.ts';
+import { planSharedRemoval } from '../network/plan-shared-removal.ts';
+import { sharedLinkDifferences } from '../network/shared-link-differences.ts';
 import { deleteAddress, dumpAddresses, readAddress } from './address-message.ts';
 import { announceAddresses } from './announce.ts';
-import { applyPlan, type PlanSite } from './apply-plan.ts';
+import { applyPlan, applyRemoval, type PlanSite } from './apply-plan.ts';
+import { createCoordinationTasks } from './coordination-tasks.ts';
 import { kernelRefused } from './kernel-refused.ts';
 import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
@@ -57,6 +62,12 @@ export interface UnplumbedLink {
   readonly commands: readonly string[];
 }
 
+export interface RemovedSharedLinks {
+  readonly commands: readonly string[];
+  /** Links of ours that somebody else has built on, with what. */
+  readonly kept: readonly { readonly name: string; readonly why: string }[];
+}
+
 export interface RemoveAddressesSpec {
   readonly netns: string;
   readonly netnsCookie?: string;
@@ -69,7 +80,8 @@ export interface RemoveAddressesSpec {
 export interface AnnounceSpec {
   readonly netns: string;
   readonly ifName: string;
-  readonly mac: string;
+  /** Absent: the interface's own. */
+  readonly mac?: string;
   /** With or without prefix length. */
   readonly addresses: readonly string[];
 }
@@ -89,6 +101,8 @@ export type NamespaceState = 'alive' | 'gone' | 'other';
 
 /** Work that threads do, one at a time each: synchronous from the first system call to the last. */
 export const createKernelTasks = (hostNetns: string | undefined) => ({
+  ...createCoordinationTasks(hostNetns),
+
   identifyNamespace: (path: string): { cookie: string; inode: string } =>
     closing(openPodNamespace(systemCalls, path), ({ cookie, inode }) => {
       const own = closing(openNodeNamespace(systemCalls, hostNetns), (node) => node.cookie);
@@ -101,7 +115,7 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
       const plan = planAttachment(surroundings(site, spec.link.master), desired(spec));
       if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
       applyPlan(site, plan.operations);
-      const link = observeLink(site.pod, spec.ifName);
+      const link = observeLink(site.links, spec.ifName);
       if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${spec.ifName} just made`, ENODEV);
       const { mac, mtuBytes, ifIndex } = link;
       return { mac, mtuBytes, ifIndex, commands: asIpCommands(plan.operations, spec.netns) };
@@ -118,6 +132,31 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     const commands = asIpCommands(removed ?? [], spec.netns);
     return { removed: commands.length > 0, commands };
   },
+
+  prepareShared: (wanted: readonly SharedLinkConf[]): readonly string[] =>
+    onNode(hostNetns, (site) => {
+      const plan = planSharedLinks(observeNode(site.node), wanted);
+      if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
+      applyPlan(site, plan.operations);
+      return asIpCommands(plan.operations, undefined);
+    }),
+
+  removeShared: (names: readonly string[]): RemovedSharedLinks =>
+    onNode(hostNetns, (site) => {
+      const commands: string[] = [];
+      const kept: { name: string; why: string }[] = [];
+      for (const name of names) {
+        const removal = planSharedRemoval(observeNode(site.node), name); // anew: the one above it has just gone
+        if (removal.outcome === 'kept') kept.push({ name, why: removal.why });
+        if (removal.outcome !== 'remove') continue;
+        applyRemoval(site, removal.operations);
+        commands.push(...asIpCommands(removal.operations, undefined));
+      }
+      return { commands, kept };
+    }),
+
+  checkShared: (wanted: readonly SharedLinkConf[]): string[] =>
+    onNode(hostNetns, ({ node }) => sharedLinkDifferences(observeNode(node), wanted)),
 
   removeAddresses(spec: RemoveAddressesSpec): void {
     const { netns, ifName } = spec;
@@ -163,7 +202,7 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     closing(openPodNamespace(systemCalls, netns), (namespace) => {
       const link = closing(namespace.netlink(), (pod) => observeLink(pod, ifName));
       if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${ifName} in ${netns}`, ENODEV);
-      announceAddresses(systemCalls, namespace, { ifIndex: link.ifIndex, mac, addresses });
+      announceAddresses(systemCalls, namespace, { ifIndex: link.ifIndex, mac: mac ?? link.mac, addresses });
     }),
 });
 
@@ -176,10 +215,19 @@ const atSite = <Result>(hostNetns: string | undefined, spec: PlumbSpec, work: (s
   closing(openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (namespace) =>
     closing(namespace.netlink(), (pod) =>
       lookInto(hostNetns, undefined, (node) =>
-        work({ node, pod, podFd: namespace.fd, netns: spec.netns, indexes: new Map() }),
+        work({ node, links: pod, pod: { fd: namespace.fd, netns: spec.netns }, indexes: new Map() }),
       ),
     ),
   );
+
+/** Works on links of the node itself. */
+const onNode = <Result>(hostNetns: string | undefined, work: (site: PlanSite) => Result): Result =>
+  lookInto(hostNetns, undefined, (node) => work({ node, links: node, indexes: new Map() }));
+
+const observeNode = (node: NetlinkSocket): ObservedNode => ({
+  links: observeLinks(node),
+  addresses: node.dump('RTM_GETADDR', dumpAddresses()).map(readAddress),
+});
 
 /** Works on a sandbox wherever its namespace still is; undefined when that is gone, and its links with it. */
 function inSandbox<Result>(
@@ -208,9 +256,9 @@ const lookInto = <Result>(
     (namespace) => closing(namespace.netlink(), work),
   );
 
-function surroundings({ node, pod }: PlanSite, master: string): ObservedSurroundings {
+function surroundings({ node, links }: PlanSite, master: string): ObservedSurroundings {
   const parent = observeParent(node, master);
-  return { pod: observeNamespace(pod), ...(parent === undefined ? {} : { parent }) };
+  return { pod: observeNamespace(links), ...(parent === undefined ? {} : { parent }) };
 }
 
 const desired = ({ containerID, ifName, link, addresses }: PlumbSpec): DesiredAttachment => ({

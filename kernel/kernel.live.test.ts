@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ClaimedAddress } from '../contracts/pod-network.ts';
+import type { ClaimedAddress, MacvlanMode } from '../contracts/pod-network.ts';
 import { type Kernel, openKernel } from './kernel.ts';
 import type { PlumbSpec } from './kernel-tasks.ts';
 import { nameOf, TestNetwork } from './testing/test-network.ts';
@@ -64,7 +64,11 @@ async function specFor(netns: string, changes: Partial<PlumbSpec> = {}): Promise
   };
 }
 
-const linkConf = (changes: Partial<PlumbSpec['link']>): Pick<PlumbSpec, 'link'> => ({
+const linkConf = (changes: {
+  readonly master?: string;
+  readonly mode?: MacvlanMode;
+  readonly mtuBytes?: number;
+}): Pick<PlumbSpec, 'link'> => ({
   link: { kind: 'macvlan', master: 'eth1', mode: 'bridge', ...changes },
 });
 

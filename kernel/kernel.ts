@@ -1,6 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
+import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
+import type { Coordinated, CoordinateSpec, Uncoordinated, UncoordinateSpec } from './coordination-tasks.ts';
 import type {
   AnnounceSpec,
   KernelTasks,
@@ -9,10 +11,13 @@ import type {
   PlumbedLink,
   PlumbSpec,
   RemoveAddressesSpec,
+  RemovedSharedLinks,
   UnplumbedLink,
   UnplumbSpec,
 } from './kernel-tasks.ts';
 import type { MountSight } from './namespace-mounts.ts';
+import type { ProbeAnswer, ProbeSpec } from './open-probes.ts';
+import { Prober } from './prober.ts';
 import { ThreadPool } from './thread-pool.ts';
 
 /** What the kernel of this node can be asked. Every refusal is a `ProvisionError` with its remedy. */
@@ -32,6 +37,35 @@ export interface Kernel {
 
   /** Removes what carries this attachment's mark. Succeeds when link or namespace are gone. Throws `KernelRefused`. */
   unplumb(spec: UnplumbSpec): Promise<UnplumbedLink>;
+
+  /**
+   * Makes what is missing on the node of links that pods share, or finds them all there; gives what was done as ip(8) commands.
+   * One caller at a time. When the kernel refuses a step, those before it are taken back. Throws `SharedLinkDiffers`,
+   * `ParentLinkMissing`, `InvalidConfig` or `KernelRefused`.
+   */
+  prepareShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
+
+  /**
+   * Removes the links of the node of these names, in their order, that we made for pods to share and that nobody else has built
+   * on. Succeeds when they are gone. One caller at a time. Throws `KernelRefused`.
+   */
+  removeShared(names: readonly string[]): Promise<RemovedSharedLinks>;
+
+  /**
+   * Ties one interface of a pod to this node and to the pod's other interfaces: veth pair, neighbours, routes, rules, reply
+   * marks (network/coordination/). Makes what is missing, in one task: when the kernel refuses a step, those before it are taken
+   * back. Throws `InvalidConfig`, `InterfaceExists`, `InvalidEnvironment`, `InvalidNamespace` or `KernelRefused`.
+   */
+  coordinate(spec: CoordinateSpec): Promise<Coordinated>;
+
+  /** Takes back what `coordinate` did, as far as it is there; nothing when the namespace is gone. Leaves the node's rule, which serves all pods. */
+  uncoordinate(spec: UncoordinateSpec): Promise<Uncoordinated>;
+
+  /** What is not as `coordinate` made it, a sentence each; empty when all is. */
+  checkCoordination(spec: CoordinateSpec): Promise<readonly string[]>;
+
+  /** What is not as `prepareShared` made it, a sentence each; empty when all is. */
+  checkShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
 
   /**
    * Takes addresses off whichever interface of the sandbox has them: another plugin made it, and it may have been renamed or
@@ -54,6 +88,13 @@ export interface Kernel {
    * own, so nobody need wait for it. Rejects when link or namespace are gone.
    */
   announce(spec: AnnounceSpec): Promise<void>;
+
+  /**
+   * Asks the neighbours of an interface for an address: a duplicate before it is configured, or a gateway. Brings the interface
+   * up if it is down. Takes as long as the timing says when nobody answers, in a thread of its own that serves any number
+   * of questions. Throws `InvalidNamespace`, `ParentLinkMissing` (no carrier) or `KernelRefused`.
+   */
+  probe(spec: ProbeSpec): Promise<ProbeAnswer>;
 
   /** Whether a sandbox's namespace still lives. Rejects when that cannot be told: no proof. */
   namespaceState(netns: string, netnsCookie: string): Promise<NamespaceState>;
@@ -85,8 +126,9 @@ export interface KernelLog {
   warn(fields: object, message: string): void;
 }
 
-/** The threads' program lies beside this one: as source, as emitted JavaScript, or as a bundle of its own. */
+/** The threads' programs lie beside this one: as source, as emitted JavaScript, or as bundles of their own. */
 const threadProgram = new URL(`./kernel-thread${extname(import.meta.url)}`, import.meta.url);
+const probeProgram = new URL(`./probe-thread${extname(import.meta.url)}`, import.meta.url);
 
 const silent: KernelLog = { debug: () => undefined, warn: () => undefined };
 
@@ -97,6 +139,7 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
   const onDeath = (err: Error): void => log.warn({ err }, 'kernel thread died');
   const pool = new ThreadPool(threadProgram, threads, { hostNetns }, onDeath);
   const announcer = new ThreadPool(threadProgram, 1, { hostNetns }, onDeath);
+  const prober = new Prober(probeProgram, onDeath);
 
   async function change<Task extends 'plumb' | 'unplumb'>(
     task: Task,
@@ -115,16 +158,31 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     identifyNamespace: (path) => pool.run('identifyNamespace', path),
     plumb: (spec) => change('plumb', spec),
     unplumb: (spec) => change('unplumb', spec),
+    async prepareShared(wanted) {
+      const commands = await pool.run('prepareShared', wanted);
+      if (commands.length > 0) log.debug({ commands }, 'shared links made');
+      return commands;
+    },
+    async removeShared(names) {
+      const removed = await pool.run('removeShared', names);
+      log.debug({ names, ...removed }, 'shared links looked after');
+      return removed;
+    },
+    checkShared: (wanted) => pool.run('checkShared', wanted),
+    coordinate: (spec) => pool.run('coordinate', spec),
+    uncoordinate: (spec) => pool.run('uncoordinate', spec),
+    checkCoordination: (spec) => pool.run('checkCoordination', spec),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),
     inspect: (netns) => pool.run('inspect', netns),
     findMarked: (netns) => pool.run('findMarked', netns),
     check: (spec) => pool.run('check', spec),
     announce: (spec) => announcer.run('announce', spec),
+    probe: (spec) => prober.ask(spec),
     namespaceState: (netns, netnsCookie) => pool.run('namespaceState', { netns, netnsCookie }),
     hasProcesses: (netns) => pool.run('hasProcesses', netns),
     canSeeNamespaceMounts: (directory) => pool.run('canSeeNamespaceMounts', directory),
     close: async () => {
-      await Promise.all([pool.close(), announcer.close()]);
+      await Promise.all([pool.close(), announcer.close(), prober.close()]);
     },
   };
 }

@@ -1,23 +1,41 @@
-import { type MacvlanMode, macvlanModes } from '../contracts/pod-network.ts';
+import { ipvlanModes, type LinkShape, macvlanModes } from '../contracts/pod-network.ts';
 import type { ObservedLink } from '../network/observed-namespace.ts';
-import { nameAttribute, nestedAttribute, readAttributes, textAttribute, u32Attribute } from './attribute.ts';
+import {
+  type Attributes,
+  attribute,
+  nameAttribute,
+  nestedAttribute,
+  readAttributes,
+  textAttribute,
+  u16Attribute,
+  u32Attribute,
+} from './attribute.ts';
+import { type BondSpec, bondAttributes, readBond } from './bond-attributes.ts';
 import {
   ARPHRD_ETHER,
+  ETH_P_8021Q,
   IFF_LOOPBACK,
   IFF_UP,
   IFLA_ADDRESS,
+  IFLA_BOND_ACTIVE_SLAVE,
   IFLA_EXT_MASK,
   IFLA_GROUP,
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
+  IFLA_IPVLAN_FLAGS,
+  IFLA_IPVLAN_MODE,
   IFLA_LINK,
   IFLA_LINKINFO,
   IFLA_MACVLAN_MODE,
   IFLA_MASTER,
   IFLA_MTU,
   IFLA_NET_NS_FD,
+  IFLA_TXQLEN,
+  IFLA_VLAN_ID,
+  IFLA_VLAN_PROTOCOL,
+  IPVLAN_MODE,
   MACVLAN_MODE,
   NLM_F_CREATE,
   NLM_F_DUMP,
@@ -53,49 +71,90 @@ const set = (ifIndex: number, ...attributes: readonly Uint8Array[]): NetlinkRequ
   body: Buffer.concat([ifinfomsg(ifIndex), ...attributes]),
 });
 
-/** Makes a macvlan in the namespace of `netnsFd`, under its final name, on a parent in the socket's namespace. */
-export const createMacvlan = (link: {
+/** Makes a link under its final name, on a parent in the socket's namespace; there, or in the namespace of `netnsFd`. */
+export const createLink = (link: {
   readonly ifName: string;
   readonly parentIndex: number;
-  readonly mode: MacvlanMode;
+  readonly shape: LinkShape;
   readonly group: number;
-  readonly netnsFd: number;
+  readonly netnsFd?: number | undefined;
 }): NetlinkRequest =>
   create(
-    u32Attribute(IFLA_NET_NS_FD, link.netnsFd),
+    ...(link.netnsFd === undefined ? [] : [u32Attribute(IFLA_NET_NS_FD, link.netnsFd)]),
     u32Attribute(IFLA_GROUP, link.group),
     u32Attribute(IFLA_LINK, link.parentIndex),
     nameAttribute(IFLA_IFNAME, link.ifName),
-    nestedAttribute(
-      IFLA_LINKINFO,
-      textAttribute(IFLA_INFO_KIND, 'macvlan'),
-      nestedAttribute(IFLA_INFO_DATA, u32Attribute(IFLA_MACVLAN_MODE, MACVLAN_MODE[link.mode])),
-    ),
+    linkInfo(link.shape.kind, ...shapeAttributes(link.shape)),
   );
 
-/** Makes a pair of links: one in the socket's namespace, its peer in that of `netnsFd`. */
-export const createVeth = (link: {
-  readonly ifName: string;
-  readonly group: number;
-  readonly peer: { readonly ifName: string; readonly netnsFd: number };
-}): NetlinkRequest =>
+function shapeAttributes(shape: LinkShape): Buffer[] {
+  switch (shape.kind) {
+    case 'macvlan':
+      return [u32Attribute(IFLA_MACVLAN_MODE, MACVLAN_MODE[shape.mode])];
+    case 'ipvlan':
+      return [u16Attribute(IFLA_IPVLAN_MODE, IPVLAN_MODE[shape.mode]), u16Attribute(IFLA_IPVLAN_FLAGS, 0)];
+    case 'vlan':
+      return [u16Attribute(IFLA_VLAN_ID, shape.vlanID)];
+    default:
+      return shape satisfies never;
+  }
+}
+
+/** Makes a bond without ports in the socket's namespace. */
+export const createBond = (link: BondSpec & { readonly ifName: string; readonly group: number }): NetlinkRequest =>
   create(
     u32Attribute(IFLA_GROUP, link.group),
     nameAttribute(IFLA_IFNAME, link.ifName),
-    nestedAttribute(
-      IFLA_LINKINFO,
-      textAttribute(IFLA_INFO_KIND, 'veth'),
+    linkInfo('bond', ...bondAttributes(link)),
+  );
+
+/** Makes one port of a bond the one that sends. */
+export const setActivePort = (ifIndex: number, portIndex: number): NetlinkRequest =>
+  set(ifIndex, linkInfo('bond', u32Attribute(IFLA_BOND_ACTIVE_SLAVE, portIndex)));
+
+/** Puts a link under a bond; with 0 takes it out of whatever it is a port of. */
+export const setLinkController = (ifIndex: number, controllerIndex: number): NetlinkRequest =>
+  set(ifIndex, u32Attribute(IFLA_MASTER, controllerIndex));
+
+const linkInfo = (kind: string, ...data: readonly Uint8Array[]): Buffer =>
+  nestedAttribute(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, kind), nestedAttribute(IFLA_INFO_DATA, ...data));
+
+/** One end of a pair. What is absent the kernel chooses. */
+export interface VethEnd {
+  readonly ifName: string;
+  readonly group?: number;
+  readonly mac?: Uint8Array;
+  readonly mtuBytes?: number;
+}
+
+/** Makes a pair of links: one in the socket's namespace, its peer in that of `netnsFd`. */
+export const createVeth = (link: VethEnd & { readonly peer: VethEnd & { readonly netnsFd: number } }): NetlinkRequest =>
+  create(
+    ...endAttributes(link),
+    nameAttribute(IFLA_IFNAME, link.ifName),
+    linkInfo(
+      'veth',
       nestedAttribute(
-        IFLA_INFO_DATA,
-        nestedAttribute(
-          VETH_INFO_PEER,
-          ifinfomsg(0),
-          u32Attribute(IFLA_NET_NS_FD, link.peer.netnsFd),
-          nameAttribute(IFLA_IFNAME, link.peer.ifName),
-        ),
+        VETH_INFO_PEER,
+        ifinfomsg(0),
+        ...endAttributes(link.peer),
+        u32Attribute(IFLA_NET_NS_FD, link.peer.netnsFd),
+        nameAttribute(IFLA_IFNAME, link.peer.ifName),
       ),
     ),
   );
+
+const endAttributes = ({ group, mac, mtuBytes }: VethEnd): Buffer[] => [
+  ...(group === undefined ? [] : [u32Attribute(IFLA_GROUP, group)]),
+  ...(mac === undefined ? [] : [attribute(IFLA_ADDRESS, mac)]),
+  ...(mtuBytes === undefined ? [] : [u32Attribute(IFLA_MTU, mtuBytes)]),
+];
+
+export const setLinkMac = (ifIndex: number, mac: Uint8Array): NetlinkRequest =>
+  set(ifIndex, attribute(IFLA_ADDRESS, mac));
+
+export const setTxQueueLen = (ifIndex: number, packets: number): NetlinkRequest =>
+  set(ifIndex, u32Attribute(IFLA_TXQLEN, packets));
 
 export const setLinkAlias = (ifIndex: number, alias: string): NetlinkRequest =>
   set(ifIndex, textAttribute(IFLA_IFALIAS, alias));
@@ -135,8 +194,8 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
   const attributes = readAttributes(body, ifinfomsgBytes);
   const info = attributes.nested(IFLA_LINKINFO);
   const kind = info.text(IFLA_INFO_KIND);
-  const mode = kind === 'macvlan' ? info.nested(IFLA_INFO_DATA).u32(IFLA_MACVLAN_MODE) : undefined;
-  const macvlanMode = macvlanModes.find((name) => MACVLAN_MODE[name] === mode);
+  const shape = readShape(kind ?? '', info.nested(IFLA_INFO_DATA));
+  const bond = kind === 'bond' ? readBond(info.nested(IFLA_INFO_DATA)) : undefined;
   const parentIndex = attributes.u32(IFLA_LINK);
   const controllerIndex = attributes.u32(IFLA_MASTER);
   const flags = body.readUInt32LE(8);
@@ -153,9 +212,38 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
     alias: attributes.text(IFLA_IFALIAS) ?? '',
     ...(parentIndex === undefined ? {} : { parentIndex }),
     ...(controllerIndex === undefined ? {} : { controllerIndex }),
-    ...(macvlanMode === undefined ? {} : { macvlanMode }),
+    ...(shape === undefined ? {} : { shape }),
+    ...(bond === undefined ? {} : { bond }),
   };
 }
+
+function readShape(kind: string, data: Attributes): LinkShape | undefined {
+  switch (kind) {
+    case 'macvlan': {
+      const mode = macvlanModes.find((name) => MACVLAN_MODE[name] === data.u32(IFLA_MACVLAN_MODE));
+      return mode && { kind, mode };
+    }
+    case 'ipvlan': {
+      const mode = ipvlanModes.find((name) => IPVLAN_MODE[name] === data.u16(IFLA_IPVLAN_MODE));
+      return mode && { kind, mode };
+    }
+    case 'vlan': {
+      const vlanID = data.u16(IFLA_VLAN_ID);
+      const protocol = data.bytes(IFLA_VLAN_PROTOCOL)?.readUInt16BE() ?? ETH_P_8021Q;
+      return vlanID === undefined || protocol !== ETH_P_8021Q ? undefined : { kind, vlanID };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Packets that a link queues before it drops: what RTM_GETLINK answers. */
+export const readTxQueueLen = ({ body }: NetlinkMessage): number =>
+  readAttributes(body, ifinfomsgBytes).u32(IFLA_TXQLEN) ?? 0;
+
+/** Bytes of "be:f1:8d:f2:e1:59". */
+export const parseMac = (text: string): Uint8Array =>
+  Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
 
 /** "be:f1:8d:f2:e1:59" */
 export const formatMac = (bytes: Uint8Array): string =>

@@ -5,7 +5,7 @@ import { type DesiredAttachment, type ObservedSurroundings, planAttachment } fro
 export function attachmentDifferences(observed: ObservedSurroundings, desired: DesiredAttachment): string[] {
   const plan = planAttachment(observed, desired);
   if (plan.outcome === 'refused') return [plan.failure.message];
-  const missing = plan.operations.find(({ op }) => op === 'create-macvlan');
+  const missing = plan.operations.find(({ op }) => op === 'create-link');
   return missing === undefined ? plan.operations.map(difference) : [`Interface "${desired.ifName}" is gone`];
 }
 
@@ -22,7 +22,11 @@ function difference(operation: ReversibleOperation): string {
       return `Interface "${ifName}" has lost address ${operation.address}`;
     case 'add-route':
       return `The route to ${operation.dst} via ${operation.gateway} on "${ifName}" is gone`;
-    case 'create-macvlan':
+    case 'create-link':
+    case 'create-bond':
+    case 'add-port':
+    case 'remove-port':
+    case 'set-active-port':
     case 'set-down':
     case 'delete-address':
     case 'delete-route':

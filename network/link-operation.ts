@@ -1,26 +1,47 @@
-import type { MacvlanMode } from '../contracts/pod-network.ts';
+import type { LinkShape } from '../contracts/pod-network.ts';
+import type { BondMode, BondOptions } from '../contracts/shared-link.ts';
+import { asIpBondOptions } from './bond-options.ts';
 
 /**
- * One change of the kernel, as data: it can be printed, compared, applied and undone. Links go by their name in the pod's
- * namespace, where everything but the parent lives.
+ * One change of the kernel, as data: it can be printed, compared, applied and undone. Links go by their name in the namespace
+ * that the plan is for, the pod's or the node's; parents are the node's.
  */
 export type LinkOperation = ReversibleOperation | DeleteLink;
 
 export type ReversibleOperation =
-  | CreateMacvlan
+  | CreateLink
+  | CreateBond
   | { readonly op: 'set-alias'; readonly ifName: string; readonly alias: string; readonly was: string }
   | { readonly op: 'set-mtu'; readonly ifName: string; readonly mtuBytes: number; readonly was: number }
   | { readonly op: 'set-up' | 'set-down'; readonly ifName: string }
+  | { readonly op: 'add-port' | 'remove-port'; readonly ifName: string; readonly bond: string }
+  | SetActivePort
   | { readonly op: 'add-address' | 'delete-address'; readonly ifName: string; readonly address: string }
   | ({ readonly op: 'add-route' | 'delete-route' } & PlannedRoute);
 
-export interface CreateMacvlan {
-  readonly op: 'create-macvlan';
+export interface CreateLink {
+  readonly op: 'create-link';
   readonly ifName: string;
   /** Name of the parent, in the node's namespace. */
   readonly master: string;
-  readonly mode: MacvlanMode;
+  readonly link: LinkShape;
   readonly group: number;
+}
+
+export interface CreateBond {
+  readonly op: 'create-bond';
+  readonly ifName: string;
+  readonly mode: BondMode;
+  /** Without `active_slave`: a bond that is being made has no port yet. */
+  readonly options: BondOptions;
+  readonly group: number;
+}
+
+/** Taken back with the bond that it was chosen for. */
+export interface SetActivePort {
+  readonly op: 'set-active-port';
+  readonly ifName: string;
+  readonly port: string;
 }
 
 /** The kernel takes the link's addresses and routes away with it, so there is no way back from here. */
@@ -36,10 +57,11 @@ export interface PlannedRoute {
   readonly protocol: number;
 }
 
-/** What takes an operation back, given that everything done after it was taken back before. */
-export function inverseOf(operation: ReversibleOperation): LinkOperation {
+/** What takes an operation back, given that everything done after it was taken back before; undefined when nothing need be done. */
+export function inverseOf(operation: ReversibleOperation): LinkOperation | undefined {
   switch (operation.op) {
-    case 'create-macvlan':
+    case 'create-link':
+    case 'create-bond':
       return { op: 'delete-link', ifName: operation.ifName };
     case 'set-alias':
       return { ...operation, alias: operation.was, was: operation.alias };
@@ -49,6 +71,12 @@ export function inverseOf(operation: ReversibleOperation): LinkOperation {
       return { ...operation, op: 'set-down' };
     case 'set-down':
       return { ...operation, op: 'set-up' };
+    case 'add-port':
+      return { ...operation, op: 'remove-port' };
+    case 'remove-port':
+      return { ...operation, op: 'add-port' };
+    case 'set-active-port':
+      return undefined;
     case 'add-address':
       return { ...operation, op: 'delete-address' };
     case 'delete-address':
@@ -62,45 +90,67 @@ export function inverseOf(operation: ReversibleOperation): LinkOperation {
   }
 }
 
-/** The plan in the order and the form in which an operator would type it on the node. `netns` is the path of the pod's namespace. */
-export const asIpCommands = (operations: readonly LinkOperation[], netns: string): string[] =>
+/** What takes a list of operations back, the last first. */
+export const inversesOf = (operations: readonly ReversibleOperation[]): LinkOperation[] =>
+  operations.toReversed().flatMap((operation) => inverseOf(operation) ?? []);
+
+/** Path of the pod's namespace; undefined: the plan is for the node's own. */
+type Netns = string | undefined;
+
+/** The plan in the order and the form in which an operator would type it on the node. */
+export const asIpCommands = (operations: readonly LinkOperation[], netns: Netns): string[] =>
   operations.map((operation) => asIpCommand(operation, netns));
 
-export function asIpCommand(operation: LinkOperation, netns: string): string {
+export function asIpCommand(operation: LinkOperation, netns: Netns): string {
   const dev = operation.ifName;
-  const inPod = ipInNamespace(netns);
+  const ip = ipInNamespace(netns);
   switch (operation.op) {
-    case 'create-macvlan':
-      return `ip link add link ${operation.master} name ${dev} netns ${shortName(netns) ?? netns} group ${operation.group} type macvlan mode ${operation.mode}`;
+    case 'create-link': {
+      const place = netns === undefined ? '' : `netns ${shortName(netns) ?? netns} `;
+      return `ip link add link ${operation.master} name ${dev} ${place}group ${operation.group} type ${asIpType(operation.link)}`;
+    }
+    case 'create-bond':
+      return `${ip} link add name ${dev} group ${operation.group} type bond mode ${operation.mode}${asIpBondOptions(operation.options)}`;
     case 'set-alias':
-      return `${inPod} link set dev ${dev} alias ${operation.alias === '' ? "''" : operation.alias}`;
+      return `${ip} link set dev ${dev} alias ${operation.alias === '' ? "''" : operation.alias}`;
     case 'set-mtu':
-      return `${inPod} link set dev ${dev} mtu ${operation.mtuBytes}`;
+      return `${ip} link set dev ${dev} mtu ${operation.mtuBytes}`;
     case 'set-up':
-      return `${inPod} link set dev ${dev} up`;
+      return `${ip} link set dev ${dev} up`;
     case 'set-down':
-      return `${inPod} link set dev ${dev} down`;
+      return `${ip} link set dev ${dev} down`;
+    case 'add-port':
+      return `${ip} link set dev ${dev} master ${operation.bond}`;
+    case 'remove-port':
+      return `${ip} link set dev ${dev} nomaster`;
+    case 'set-active-port':
+      return `${ip} link set dev ${dev} type bond active_slave ${operation.port}`;
     case 'add-address':
       // Duplicates are looked for before an address is configured; the kernel's own search would hold it back for a second.
-      return `${inPod} addr add ${operation.address} dev ${dev}${operation.address.includes(':') ? ' nodad' : ''}`;
+      return `${ip} addr add ${operation.address} dev ${dev}${operation.address.includes(':') ? ' nodad' : ''}`;
     case 'delete-address':
-      return `${inPod} addr del ${operation.address} dev ${dev}`;
+      return `${ip} addr del ${operation.address} dev ${dev}`;
     case 'add-route':
     case 'delete-route':
-      return `${inPod} ${operation.dst.includes(':') ? '-6 ' : ''}route ${operation.op === 'add-route' ? 'add' : 'del'} ${asIpDestination(operation.dst)} via ${operation.gateway} dev ${dev} proto ${operation.protocol}`;
+      return `${ip} ${operation.dst.includes(':') ? '-6 ' : ''}route ${operation.op === 'add-route' ? 'add' : 'del'} ${asIpDestination(operation.dst)} via ${operation.gateway} dev ${dev} proto ${operation.protocol}`;
     case 'delete-link':
-      return `${inPod} link del dev ${dev}`;
+      return `${ip} link del dev ${dev}`;
     default:
       return operation satisfies never;
   }
 }
+
+/** "macvlan mode bridge", as ip(8) writes and shows it. */
+export const asIpType = (link: LinkShape): string =>
+  link.kind === 'vlan' ? `vlan id ${link.vlanID}` : `${link.kind} mode ${link.mode}`;
 
 const asIpDestination = (dst: string): string => (dst === '0.0.0.0/0' || dst === '::/0' ? 'default' : dst);
 
 /** ip(8) takes a name only for what lies in its own directory. */
 const shortName = (netns: string): string | undefined => /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(netns)?.[1];
 
-function ipInNamespace(netns: string): string {
+function ipInNamespace(netns: Netns): string {
+  if (netns === undefined) return 'ip';
   const name = shortName(netns);
   return name === undefined ? `nsenter --net=${netns} ip` : `ip -n ${name}`;
 }

@@ -1,4 +1,5 @@
-import type { MacvlanMode } from '../contracts/pod-network.ts';
+import type { LinkShape } from '../contracts/pod-network.ts';
+import type { BondMode, BondOptions } from '../contracts/shared-link.ts';
 
 /** Links, addresses and routes of one network namespace, as the kernel lists them. */
 export interface ObservedNamespace {
@@ -26,7 +27,16 @@ export interface ObservedLink {
   readonly parentIndex?: number;
   /** Index of the bridge, bond, VRF… that this link is a port of. */
   readonly controllerIndex?: number;
-  readonly macvlanMode?: MacvlanMode;
+  /** There for the kinds that we make in a pod; absent for a VLAN of another protocol than 802.1Q. */
+  readonly shape?: LinkShape;
+  readonly bond?: ObservedBond;
+}
+
+export interface ObservedBond {
+  readonly mode: BondMode;
+  /** All that the kernel tells, less `primary` and `active_slave`: those are ports. */
+  readonly options: BondOptions;
+  readonly primaryIndex?: number;
 }
 
 export interface ObservedAddress {

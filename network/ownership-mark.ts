@@ -39,3 +39,25 @@ export const isMarked = (
   mark: OwnershipMark,
 ): boolean =>
   link.alias === aliasOf(mark) || (link.alias === '' && link.group === linkGroup && link.ifName === mark.ifName);
+
+const sharedPrefix = 'orbweaver:shared/';
+
+/**
+ * Alias of a link that pods share and that we made: `orbweaver:shared/<name>/<ports>`. The ports are those of a bond that were up
+ * before it took them: the kernel leaves a port down when its bond goes.
+ */
+export const sharedAliasOf = (ifName: string, portsUp: readonly string[]): string =>
+  `${sharedPrefix}${ifName}/${portsUp.join(',')}`;
+
+/** Whether we made this link of the node for pods to share, or were just making it. */
+export const isOurShared = (link: {
+  readonly alias: string;
+  readonly group: number;
+  readonly kind?: string;
+}): boolean =>
+  link.alias.startsWith(sharedPrefix) ||
+  (link.alias === '' && link.group === linkGroup && (link.kind === 'bond' || link.kind === 'vlan'));
+
+/** The ports that an alias of `sharedAliasOf` remembers. */
+export const portsUpOf = (alias: string): readonly string[] =>
+  alias.startsWith(sharedPrefix) ? (alias.split('/')[2] ?? '').split(',').filter((name) => name !== '') : [];

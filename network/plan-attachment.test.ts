@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { macvlanModes } from '../contracts/pod-network.ts';
+import { ipvlanModes, type LinkShape, macvlanModes } from '../contracts/pod-network.ts';
 import { attachmentDifferences } from './attachment-differences.ts';
-import { asIpCommands, inverseOf, type ReversibleOperation } from './link-operation.ts';
+import { asIpCommands, inversesOf, type ReversibleOperation } from './link-operation.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 import { aliasOf, linkGroup } from './ownership-mark.ts';
 import {
@@ -38,7 +38,7 @@ const eth1: ObservedLink = {
   isEthernet: true,
 };
 
-const desired: DesiredAttachment = {
+const desired = {
   containerID: '5b1e',
   ifName: 'eth0',
   kind: 'macvlan',
@@ -56,7 +56,7 @@ const desired: DesiredAttachment = {
     },
     { family: 6, address: 'fd00:70::14/64', routes: [{ dst: '::/0', gw: 'fd00:70::1' }] },
   ],
-};
+} as const satisfies DesiredAttachment;
 
 const emptyPod = (): NamespaceModel => new NamespaceModel(eth1, [lo]);
 
@@ -87,6 +87,18 @@ describe('the plan for an interface', () => {
     ]);
   });
 
+  it.each<[LinkShape, string]>([
+    [{ kind: 'ipvlan', mode: 'l2' }, 'ipvlan mode l2'],
+    [{ kind: 'ipvlan', mode: 'l3s' }, 'ipvlan mode l3s'],
+    [{ kind: 'vlan', vlanID: 4094 }, 'vlan id 4094'],
+    [{ kind: 'macvlan', mode: 'passthru' }, 'macvlan mode passthru'],
+  ])('differs between kinds in one command only: %j', (shape, type) => {
+    const { kind: _, mode: __, ...around } = desired;
+    const [creation, ...rest] = commandsFor(emptyPod().observe(), { ...around, ...shape });
+    expect(creation).toBe(`ip link add link eth1 name eth0 netns cni-1 group 28530 type ${type}`);
+    expect(rest).toEqual(commandsFor(emptyPod().observe()).slice(1));
+  });
+
   it('leaves the MTU alone when none is asked, or the parent has it', () => {
     const { mtuBytes: _, ...inherited } = desired;
     const withoutMtu = commandsFor(emptyPod().observe(), inherited);
@@ -107,7 +119,7 @@ describe('the plan for an interface', () => {
   });
 
   it('prints what takes each step back, the last first', () => {
-    const undone = operationsFor(emptyPod().observe()).toReversed().map(inverseOf);
+    const undone = inversesOf(operationsFor(emptyPod().observe()));
     expect(asIpCommands(undone, netns)).toEqual([
       'ip -n cni-1 -6 route del default via fd00:70::1 dev eth0 proto 79',
       'ip -n cni-1 route del 10.99.0.0/16 via 10.70.8.2 dev eth0 proto 79',
@@ -150,13 +162,16 @@ const v6Addresses = fc
       routes: routes.map((dst) => ({ dst, gw: 'fd00:70::0001' })),
     }),
   );
-const attachments: fc.Arbitrary<DesiredAttachment> = fc.record(
+const shapes: fc.Arbitrary<LinkShape> = fc.oneof(
+  fc.record({ kind: fc.constant('macvlan' as const), mode: fc.constantFrom(...macvlanModes) }),
+  fc.record({ kind: fc.constant('ipvlan' as const), mode: fc.constantFrom(...ipvlanModes) }),
+  fc.record({ kind: fc.constant('vlan' as const), vlanID: fc.integer({ min: 1, max: 4094 }) }),
+);
+const surroundings = fc.record(
   {
     containerID: fc.constant('5b1e'),
     ifName: fc.constant('eth0'),
-    kind: fc.constant('macvlan' as const),
     master: fc.constant('eth1'),
-    mode: fc.constantFrom(...macvlanModes),
     addresses: fc.oneof(
       fc.tuple(v4Addresses),
       fc.tuple(v6Addresses),
@@ -165,8 +180,11 @@ const attachments: fc.Arbitrary<DesiredAttachment> = fc.record(
     ),
     mtuBytes: fc.constantFrom(1280, 1400, 1500),
   },
-  { requiredKeys: ['containerID', 'ifName', 'kind', 'master', 'mode', 'addresses'] },
+  { requiredKeys: ['containerID', 'ifName', 'master', 'addresses'] },
 );
+const attachments: fc.Arbitrary<DesiredAttachment> = fc
+  .tuple(surroundings, shapes)
+  .map(([around, shape]) => ({ ...around, ...shape }));
 
 describe('every plan', () => {
   it('leaves the pod as it was when it is undone, wherever it stopped', () => {
@@ -257,7 +275,7 @@ describe('a plan is refused', () => {
     kind: 'macvlan',
     alias: aliasOf(desired),
     parentIndex: 7,
-    macvlanMode: 'bridge',
+    shape: { kind: 'macvlan', mode: 'bridge' },
   };
 
   it.each<[string, string, RegExp, ObservedSurroundings, DesiredAttachment]>([
@@ -265,7 +283,7 @@ describe('a plan is refused', () => {
     ['on a parent that is down', 'ParentLinkMissing', /link is down/, withParent({ isUp: false }), desired],
     ['on the loopback', 'InvalidConfig', /no Ethernet/, withParent({ isLoopback: true }), desired],
     ['on a tunnel', 'InvalidConfig', /no Ethernet/, withParent({ isEthernet: false }), desired],
-    ['on a macvlan', 'InvalidConfig', /is itself a macvlan/, withParent({ kind: 'macvlan' }), desired],
+    ['on a macvlan', 'InvalidConfig', /is itself one \(macvlan\)/, withParent({ kind: 'macvlan' }), desired],
     [
       'on a bridge port',
       'InvalidConfig',
@@ -306,7 +324,7 @@ describe('a plan is refused', () => {
       'over our own of another mode',
       'InterfaceExists',
       /macvlan mode vepa/,
-      { ...observed, pod: { ...observed.pod, links: [{ ...half, macvlanMode: 'vepa' }] } },
+      { ...observed, pod: { ...observed.pod, links: [{ ...half, shape: { kind: 'macvlan', mode: 'vepa' } }] } },
       desired,
     ],
     [
@@ -345,6 +363,37 @@ describe('a plan is refused', () => {
       failure: { type, message: expect.stringMatching(message), remedy: expect.any(String) },
     });
     expect(attachmentDifferences(surroundings, wanted)).toHaveLength(1);
+  });
+
+  const { mode: _, ...anyKind } = desired;
+  const ipvlan: DesiredAttachment = { ...anyKind, kind: 'ipvlan', mode: 'l2' };
+  const vlan: DesiredAttachment = { ...anyKind, kind: 'vlan', vlanID: 120 };
+  const portOf = (kind: string) => ({ ...observed, parent: { link: eth1, controller: { ifName: 'up0', kind } } });
+  it.each<[string, ObservedSurroundings, DesiredAttachment, RegExp]>([
+    [
+      'an ipvlan on an ipvlan',
+      withParent({ kind: 'ipvlan' }),
+      ipvlan,
+      /an ipvlan on "eth1": "eth1" is itself one \(ipvlan\)/,
+    ],
+    ['an ipvlan on an ipvtap', withParent({ kind: 'ipvtap' }), ipvlan, /is itself one \(ipvtap\)/],
+    ['a macvlan on a macvtap', withParent({ kind: 'macvtap' }), desired, /is itself one \(macvtap\)/],
+    ['an ipvlan on a port of a bridge', portOf('bridge'), ipvlan, /port of bridge "up0"/],
+    ['a VLAN on a port of a bond', portOf('bond'), vlan, /a vlan on "eth1": "eth1" is a port of bond "up0"/],
+  ])('for %s', (_, around, wanted, message) => {
+    expect(planAttachment(around, wanted)).toMatchObject({
+      outcome: 'refused',
+      failure: { message: expect.stringMatching(message) },
+    });
+  });
+
+  it.each<[string, ObservedSurroundings, DesiredAttachment]>([
+    ['a VLAN on a port of a bridge', portOf('bridge'), vlan],
+    ['a VLAN on a macvlan', withParent({ kind: 'macvlan' }), vlan],
+    ['an ipvlan on a macvlan', withParent({ kind: 'macvlan' }), ipvlan],
+    ['an ipvlan on a VLAN', withParent({ kind: 'vlan' }), ipvlan],
+  ])('not for %s', (_, around, wanted) => {
+    expect(planAttachment(around, wanted).outcome).toBe('plan');
   });
 
   it('not on the port of a VRF', () => {

@@ -1,14 +1,12 @@
 import type { Failure } from '../contracts/failures.ts';
-import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
+import type { ClaimedAddress, LinkConf, LinkShape } from '../contracts/pod-network.ts';
 import { canonicalPrefix, formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from './ip-prefix.ts';
-import type { PlannedRoute, ReversibleOperation } from './link-operation.ts';
+import { asIpType, type PlannedRoute, type ReversibleOperation } from './link-operation.ts';
 import type { ObservedLink, ObservedNamespace, ObservedParent } from './observed-namespace.ts';
 import { aliasOf, isMarked, linkGroup, maxAliasBytes, type OwnershipMark, routeProtocol } from './ownership-mark.ts';
 
 /** One interface of one pod, as it is to be. */
-export interface DesiredAttachment extends LinkConf, OwnershipMark {
-  readonly addresses: readonly DesiredAddress[];
-}
+export type DesiredAttachment = LinkConf & OwnershipMark & { readonly addresses: readonly DesiredAddress[] };
 
 export type DesiredAddress = Pick<ClaimedAddress, 'family' | 'address' | 'routes'>;
 
@@ -49,6 +47,20 @@ export function planAttachment(observed: ObservedSurroundings, desired: DesiredA
   };
 }
 
+/** Without what every kind has. */
+function shapeOf(desired: LinkConf): LinkShape {
+  switch (desired.kind) {
+    case 'macvlan':
+      return { kind: desired.kind, mode: desired.mode };
+    case 'ipvlan':
+      return { kind: desired.kind, mode: desired.mode };
+    case 'vlan':
+      return { kind: desired.kind, vlanID: desired.vlanID };
+    default:
+      return desired satisfies never;
+  }
+}
+
 const ourLink = (pod: ObservedNamespace, mark: OwnershipMark): ObservedLink | undefined =>
   pod.links.find((link) => link.ifName === mark.ifName && isMarked(link, mark));
 
@@ -57,13 +69,15 @@ function linkOperations(
   parent: ObservedLink,
   desired: DesiredAttachment,
 ): ReversibleOperation[] {
-  const { ifName, master, mode } = desired;
-  // A new macvlan takes its parent's MTU and starts down and unnamed.
+  const { ifName, master } = desired;
+  // A new link takes its parent's MTU and starts down and unnamed.
   const link = existing ?? { mtuBytes: parent.mtuBytes, alias: '', isUp: false };
   const alias = aliasOf(desired);
   const mtuBytes = desired.mtuBytes ?? link.mtuBytes;
   const operations: ReversibleOperation[] = [];
-  if (existing === undefined) operations.push({ op: 'create-macvlan', ifName, master, mode, group: linkGroup });
+  if (existing === undefined) {
+    operations.push({ op: 'create-link', ifName, master, link: shapeOf(desired), group: linkGroup });
+  }
   if (link.alias !== alias) operations.push({ op: 'set-alias', ifName, alias, was: link.alias });
   if (link.mtuBytes !== mtuBytes) operations.push({ op: 'set-mtu', ifName, mtuBytes, was: link.mtuBytes });
   if (!link.isUp) operations.push({ op: 'set-up', ifName });
@@ -113,7 +127,8 @@ function plannedRoutes({ ifName, addresses }: DesiredAttachment): PlannedRoute[]
 }
 
 function occupied({ pod, parent }: ObservedSurroundings, desired: DesiredAttachment): Failure | undefined {
-  const { ifName, master, mode } = desired;
+  const { ifName, master } = desired;
+  const wanted = asIpType(shapeOf(desired));
   const there = pod.links.find((link) => link.ifName === ifName);
   if (there === undefined) return undefined;
   if (!isMarked(there, desired)) {
@@ -123,19 +138,20 @@ function occupied({ pod, parent }: ObservedSurroundings, desired: DesiredAttachm
       remedy: `Give one of the two networks another interface name, or remove the stranger in the pod's namespace: ip link del ${ifName}`,
     };
   }
-  if (there.kind !== 'macvlan' || there.parentIndex !== parent?.link.ifIndex || there.macvlanMode !== mode) {
+  const isSame = there.shape !== undefined && asIpType(there.shape) === wanted;
+  if (!isSame || there.parentIndex !== parent?.link.ifIndex) {
     return {
       type: 'InterfaceExists',
-      message: `Cannot complete interface "${ifName}": an earlier attempt made it as ${describeLink(there)}, now macvlan mode ${mode} on "${master}" is asked. Nothing was changed`,
+      message: `Cannot complete interface "${ifName}": an earlier attempt made it as ${describeLink(there)}, now ${wanted} on "${master}" is asked. Nothing was changed`,
       remedy: 'Recreate the pod: its new sandbox gets the interface as the network configuration now says',
     };
   }
   return undefined;
 }
 
-function describeLink({ kind, macvlanMode, mac, alias, parentIndex }: ObservedLink): string {
+export function describeLink({ kind, shape, mac, alias, parentIndex }: ObservedLink): string {
   const facts = [
-    macvlanMode === undefined ? (kind ?? 'device') : `macvlan mode ${macvlanMode}`,
+    shape === undefined ? (kind ?? 'device') : asIpType(shape),
     ...(mac === '' ? [] : [`MAC ${mac}`]),
     ...(parentIndex === undefined ? [] : [`on link ${parentIndex}`]),
     ...(alias === '' ? [] : [`alias "${alias}"`]),
@@ -149,18 +165,20 @@ const parentMissing = (master: string): Failure => ({
   remedy: 'Correct `master` in the network configuration, or make that link on the node: ip link show',
 });
 
-function unfitParent(parent: ObservedParent | undefined, { master, mtuBytes }: DesiredAttachment): Failure | undefined {
+function unfitParent(
+  parent: ObservedParent | undefined,
+  { kind, master, mtuBytes }: DesiredAttachment,
+): Failure | undefined {
   if (parent === undefined) return parentMissing(master);
   const { link, controller } = parent;
   if (link.isLoopback || !link.isEthernet) {
     return unfit(`"${master}" carries no Ethernet`, 'Name an Ethernet link as `master`');
   }
-  // The kernel would quietly use the real link underneath: macvlan_common_newlink(), drivers/net/macvlan.c
-  if (link.kind === 'macvlan' || link.kind === 'macvtap') {
-    return unfit(`"${master}" is itself a ${link.kind}`, 'Name the link underneath as `master`');
+  // The kernel would quietly use the real link underneath: macvlan_common_newlink(), ipvlan_link_new()
+  if (kind !== 'vlan' && (link.kind === kind || link.kind === `${kind.slice(0, -'lan'.length)}tap`)) {
+    return unfit(`"${master}" is itself one (${link.kind})`, 'Name the link underneath as `master`');
   }
-  // One receiver per link: netdev_rx_handler_register(), net/core/dev.c. A VRF's port has none.
-  if (controller !== undefined && controller.kind !== 'vrf') {
+  if (controller !== undefined && isTakenBy(controller, kind)) {
     return unfit(
       `"${master}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}", which receives its frames`,
       `Name "${controller.ifName}" as \`master\`, or take "${master}" out of it`,
@@ -182,9 +200,17 @@ function unfitParent(parent: ObservedParent | undefined, { master, mtuBytes }: D
   return undefined;
 
   function unfit(found: string, remedy: string): Failure {
-    return { type: 'InvalidConfig', message: `Cannot make a macvlan on "${master}": ${found}`, remedy };
+    const what = kind === 'ipvlan' ? 'an ipvlan' : `a ${kind}`;
+    return { type: 'InvalidConfig', message: `Cannot make ${what} on "${master}": ${found}`, remedy };
   }
 }
+
+/**
+ * One receiver per link: netdev_rx_handler_register(), net/core/dev.c. A VRF's port has none. A VLAN is sorted out before the
+ * receiver, but what the port of a bond sends does not go where the bond's frames go.
+ */
+const isTakenBy = (controller: Pick<ObservedLink, 'kind'>, kind: LinkConf['kind']): boolean =>
+  kind === 'vlan' ? ['bond', 'team'].includes(controller.kind ?? '') : controller.kind !== 'vrf';
 
 /** RFC 8200 §5. On a smaller link the kernel switches IPv6 off. */
 const minIPv6MtuBytes = 1280;

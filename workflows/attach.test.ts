@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
+import type { AddRequest } from '../contracts/pod-network.ts';
 import { fromTemporal } from '../temporal-config/failure-conversion.ts';
 import { attach, detach } from './attach.ts';
 import { addRequest, detachRequest, forwardFaults, NodeModel } from './testing/node-model.ts';
@@ -8,6 +9,13 @@ import type { Shield } from './unwind.ts';
 
 const inline: Shield = (work) => work();
 const request = addRequest();
+const onBond: AddRequest = {
+  ...request,
+  network: {
+    ...request.network,
+    shared: [{ kind: 'bond', name: 'bond0', ports: ['eno1', 'eno2'], mode: 'active-backup', options: {} }],
+  },
+};
 
 describe('attach', () => {
   it('claims the addresses before it makes the link', async () => {
@@ -28,9 +36,26 @@ describe('attach', () => {
     expect(result.interfaces).toEqual([]);
   });
 
+  it('makes the links that pods share before everything else', async () => {
+    const node = new NodeModel();
+    await attach(node, onBond, inline);
+    expect(node.calls).toEqual(['prepareLinks eth0', 'claimAddresses eth0', 'plumbLink eth0']);
+  });
+
+  it('makes nothing but them for a network that only asks for them', async () => {
+    const node = new NodeModel();
+    const { addresses, result } = await attach(
+      node,
+      { ...onBond, network: { ...onBond.network, provides: 'links' } },
+      inline,
+    );
+    expect(node.calls).toEqual(['prepareLinks eth0']);
+    expect([addresses, result.interfaces, result.ips]).toEqual([[], [], []]);
+  });
+
   it.each(forwardFaults)('leaves the node as it was when it fails $at $step', async (fault) => {
     const node = new NodeModel(fault);
-    await expect(attach(node, request, inline)).rejects.toThrow(`failed ${fault.at} ${fault.step}`);
+    await expect(attach(node, onBond, inline)).rejects.toThrow(`failed ${fault.at} ${fault.step}`);
     expect(node.holds).toEqual(new Set());
   });
 
@@ -38,7 +63,7 @@ describe('attach', () => {
     'leaves the node as it was when it fails $at $step and every undo runs twice',
     async (fault) => {
       const model = new NodeModel(fault);
-      await expect(attach(twice(model), request, inline)).rejects.toThrow();
+      await expect(attach(twice(model), onBond, inline)).rejects.toThrow();
       expect(model.holds).toEqual(new Set());
     },
   );
@@ -84,6 +109,7 @@ describe('detach', () => {
 
 /** Every activity and undo runs twice, as they do when a workflow task is lost after its local activities. */
 const twice = (node: NodeActivities): NodeActivities => ({
+  prepareLinks: (add) => repeated(() => node.prepareLinks(add)),
   claimAddresses: (add) => repeated(() => node.claimAddresses(add)),
   plumbLink: (add, addresses) => repeated(() => node.plumbLink(add, addresses)),
   removeLink: (gone) => repeated(() => node.removeLink(gone)),

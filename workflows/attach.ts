@@ -9,17 +9,26 @@ export interface Attached {
   readonly result: CniResult;
 }
 
-/** Gives one pod interface its addresses and its link. When any step fails, the node is left as it was found. */
+/** Gives one pod interface what its network asks for: links of the node, addresses, its own link. When any step fails, the node is left as it was found. */
 export async function attach(node: NodeActivities, request: AddRequest, shield: Shield): Promise<Attached> {
   const failed: DetachRequest = { ...identityOf(request), reason: 'failed-add' };
   const saga = new Unwind(shield);
+  const { provides, shared } = request.network;
   try {
+    // No run began with these keys before there was this step, so it needs no patch: none replays into it.
+    if (shared !== undefined || provides === 'links') {
+      await saga.step('links of the node', {
+        run: () => node.prepareLinks(request),
+        undo: () => detach(node, failed),
+      });
+    }
+    if (provides === 'links') return { addresses: [], result: toCniResult([]) };
     const addresses = await saga.step('addresses', {
       run: () => node.claimAddresses(request),
       // The link too: before a worker was killed, an execution that nobody remembers may have come further than this one.
       undo: () => detach(node, failed),
     });
-    if (request.network.provides === 'addresses') return { addresses, result: toCniResult(addresses) };
+    if (provides === 'addresses') return { addresses, result: toCniResult(addresses) };
     const result = await saga.step('link', {
       run: () => node.plumbLink(request, addresses),
       undo: () => node.removeLink(failed),

@@ -141,6 +141,9 @@ function fault(pod: string, step: keyof NodeActivities): void {
 }
 
 const activities: NodeActivities = {
+  async prepareLinks({ pod }) {
+    fault(pod.name, 'prepareLinks');
+  },
   async claimAddresses({ pod }) {
     fault(pod.name, 'claimAddresses');
     return pools.get(pod.name) ?? [v4('10.70.8.20/22')];

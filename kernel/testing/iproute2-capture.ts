@@ -1,8 +1,20 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import type { BondMode, BondOptions } from '../../contracts/shared-link.ts';
 import { parseAddress, parsePrefix } from '../../network/ip-prefix.ts';
+import { asIpCommand } from '../../network/link-operation.ts';
 import { addAddress, deleteAddress } from '../address-message.ts';
-import { createMacvlan, createVeth, deleteLink, setLinkAlias, setLinkMtu, setLinkUp } from '../link-message.ts';
+import {
+  createBond,
+  createLink,
+  createVeth,
+  deleteLink,
+  setActivePort,
+  setLinkAlias,
+  setLinkController,
+  setLinkMtu,
+  setLinkUp,
+} from '../link-message.ts';
 import { NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE } from '../netlink-constants.ts';
 import { encodeMessage, type NetlinkRequest } from '../nlmsg.ts';
 import { addRoute, deleteRoute } from '../route-message.ts';
@@ -25,12 +37,71 @@ export interface Capture {
   readonly answers: Readonly<Record<keyof typeof questions, readonly string[]>>;
 }
 
-/** Each command with our message for it. Carried out in this order; NODE and POD stand for the namespaces. */
+/** Every option of a bond, by the modes that know it. */
+const lacpOptions: BondOptions = {
+  ad_actor_sys_prio: '100',
+  ad_actor_system: '02:00:00:00:00:01',
+  ad_select: 'bandwidth',
+  ad_user_port_key: '7',
+  all_slaves_active: '1',
+  downdelay: '200',
+  lacp_rate: 'fast',
+  miimon: '100',
+  min_links: '1',
+  tlb_dynamic_lb: '0',
+  updelay: '300',
+  use_carrier: '0',
+  xmit_hash_policy: 'layer3+4',
+};
+const backupOptions: BondOptions = {
+  arp_all_targets: 'all',
+  arp_interval: '150',
+  arp_ip_target: '10.70.8.1,10.70.8.2',
+  arp_validate: 'active',
+  fail_over_mac: 'follow',
+  num_peer_notif: '3',
+  peer_notif_delay: '1000',
+  primary: 'eth1',
+  primary_reselect: 'better',
+  resend_igmp: '2',
+};
+const roundRobinOptions: BondOptions = { lp_interval: '2', miimon: '0', packets_per_slave: '0' };
+
+const bondCommand = (ifName: string, mode: BondMode, options: BondOptions): string =>
+  asIpCommand({ op: 'create-bond', ifName, group: 28530, mode, options }, undefined).replace('ip ', 'ip -n NODE ');
+
+/**
+ * Each command with our message for it. Carried out in this order; NODE and POD stand for the namespaces. What the kernel lacks
+ * it refuses, after ip has sent the message.
+ */
 export const commands: Readonly<Record<string, (facts: CaptureFacts) => NetlinkRequest>> = {
   'ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge': (facts) =>
-    createMacvlan({ ...facts, ifName: 'eth0', mode: 'bridge', group: 28530 }),
+    createLink({ ...facts, ifName: 'eth0', shape: { kind: 'macvlan', mode: 'bridge' }, group: 28530 }),
   'ip -n NODE link add link eth1 name private9 netns POD group 28530 type macvlan mode private': (facts) =>
-    createMacvlan({ ...facts, ifName: 'private9', mode: 'private', group: 28530 }),
+    createLink({ ...facts, ifName: 'private9', shape: { kind: 'macvlan', mode: 'private' }, group: 28530 }),
+  'ip -n NODE link add link eth1 name eth2 netns POD group 28530 type ipvlan mode l2': (facts) =>
+    createLink({ ...facts, ifName: 'eth2', shape: { kind: 'ipvlan', mode: 'l2' }, group: 28530 }),
+  'ip -n NODE link add link eth1 name eth3 netns POD group 28530 type ipvlan mode l3s': (facts) =>
+    createLink({ ...facts, ifName: 'eth3', shape: { kind: 'ipvlan', mode: 'l3s' }, group: 28530 }),
+  'ip -n NODE link add link eth1 name eth4 netns POD group 28530 type vlan id 4094': (facts) =>
+    createLink({ ...facts, ifName: 'eth4', shape: { kind: 'vlan', vlanID: 4094 }, group: 28530 }),
+  'ip -n NODE link add link eth1 name eth1.120 group 28530 type vlan id 120': ({ parentIndex }) =>
+    createLink({ parentIndex, ifName: 'eth1.120', shape: { kind: 'vlan', vlanID: 120 }, group: 28530 }),
+  'ip -n NODE link add name bond7 group 28530 type bond mode balance-rr': () =>
+    createBond({ ifName: 'bond7', group: 28530, mode: 'balance-rr', options: {} }),
+  [bondCommand('bond8', '802.3ad', lacpOptions)]: () =>
+    createBond({ ifName: 'bond8', group: 28530, mode: '802.3ad', options: lacpOptions }),
+  [bondCommand('bond9', 'active-backup', backupOptions)]: ({ parentIndex }) =>
+    createBond({
+      ifName: 'bond9',
+      group: 28530,
+      mode: 'active-backup',
+      options: backupOptions,
+      portIndexes: new Map([['eth1', parentIndex]]),
+    }),
+  [bondCommand('bond10', 'balance-rr', roundRobinOptions)]: () =>
+    createBond({ ifName: 'bond10', group: 28530, mode: 'balance-rr', options: roundRobinOptions }),
+  'ip -n NODE link set dev eth1 nomaster': ({ parentIndex }) => setLinkController(parentIndex, 0),
   'ip -n NODE link add veth9 group 28530 type veth peer name peer9 netns POD': ({ netnsFd }) =>
     createVeth({ ifName: 'veth9', group: 28530, peer: { ifName: 'peer9', netnsFd } }),
   'ip -n POD link set dev eth0 alias orbweaver:5b1e/eth0': ({ linkIndex }) =>
@@ -62,6 +133,8 @@ export const closingCommands: typeof commands = {
     deleteAddress(linkIndex, parsePrefix('10.70.8.20/22')),
   'ip -n POD addr del fd00:70::14/64 dev eth0': ({ linkIndex }) =>
     deleteAddress(linkIndex, parsePrefix('fd00:70::14/64')),
+  'ip -n NODE link set dev eth1 type bond active_slave eth1': ({ parentIndex }) =>
+    setActivePort(parentIndex, parentIndex),
   'ip -n POD link set dev eth0 down': ({ linkIndex }) => setLinkUp(linkIndex, false),
   'ip -n POD link del dev eth0': ({ linkIndex }) => deleteLink(linkIndex),
 };
@@ -134,20 +207,20 @@ const indexOf = (json: string): number => (JSON.parse(json) as { ifindex: number
 const descriptorIn = (hex = ''): number => Buffer.from(hex, 'hex').readUInt32LE(16 + 16 + 4);
 
 /** ip first probes what the kernel can; the command itself comes last. */
-function lastRequest(sent: readonly Buffer[], type: number): Buffer {
+export function lastRequest(sent: readonly Buffer[], type: number): Buffer {
   const request = sent.findLast((bytes) => bytes.readUInt16LE(4) === type);
   if (request === undefined) throw new Error(`ip sent no message of type ${type}`);
   request.writeUInt32LE(0, 8);
   return request;
 }
 
-const answersOf = (received: readonly Buffer[], type: number): string[] =>
+export const answersOf = (received: readonly Buffer[], type: number): string[] =>
   received.filter((datagram) => datagram.readUInt16LE(4) === type).map((datagram) => datagram.toString('hex'));
 
 /** strace prints each buffer as lines of " | 00010  08 00 …  ascii |". */
-function traced(args: readonly string[]): { sent: Buffer[]; received: Buffer[] } {
+export function traced(args: readonly string[], program = 'ip'): { sent: Buffer[]; received: Buffer[] } {
   const options = ['-e', 'trace=sendmsg,sendto,recvmsg', '-e', 'write=all', '-e', 'read=all', '-s', '1'];
-  const { stderr, error } = spawnSync('strace', [...options, 'ip', ...args], { encoding: 'utf8' });
+  const { stderr, error } = spawnSync('strace', [...options, program, ...args], { encoding: 'utf8' });
   if (error !== undefined) throw error;
   const sent: Buffer[] = [];
   const received: Buffer[] = [];

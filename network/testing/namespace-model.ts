@@ -1,5 +1,5 @@
 import { formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from '../ip-prefix.ts';
-import { inverseOf, type LinkOperation, type ReversibleOperation } from '../link-operation.ts';
+import { inversesOf, type LinkOperation, type ReversibleOperation } from '../link-operation.ts';
 import type { ObservedAddress, ObservedLink, ObservedRoute } from '../observed-namespace.ts';
 import type { ObservedSurroundings } from '../plan-attachment.ts';
 
@@ -28,12 +28,12 @@ export class NamespaceModel {
   }
 
   undo(operations: readonly ReversibleOperation[]): void {
-    this.apply(operations.toReversed().map(inverseOf));
+    this.apply(inversesOf(operations));
   }
 
   #apply(operation: LinkOperation): void {
     switch (operation.op) {
-      case 'create-macvlan':
+      case 'create-link':
         this.#refuse(
           'EEXIST',
           this.#links.some(({ ifName }) => ifName === operation.ifName),
@@ -41,7 +41,7 @@ export class NamespaceModel {
         this.#links.push({
           ifIndex: 1 + Math.max(0, ...this.#links.map(({ ifIndex }) => ifIndex)),
           ifName: operation.ifName,
-          kind: 'macvlan',
+          kind: operation.link.kind,
           mac: '02:00:00:00:00:01',
           mtuBytes: this.parent.mtuBytes,
           isUp: false,
@@ -50,7 +50,7 @@ export class NamespaceModel {
           group: operation.group,
           alias: '',
           parentIndex: this.parent.ifIndex,
-          macvlanMode: operation.mode,
+          shape: operation.link,
         });
         return;
       case 'delete-link':
@@ -78,7 +78,13 @@ export class NamespaceModel {
         );
         this.#refuse('ESRCH', kept.length === this.#routes.length);
         this.#routes = kept;
+        return;
       }
+      case 'create-bond':
+      case 'add-port':
+      case 'remove-port':
+      case 'set-active-port':
+        throw new Error(`${operation.op} in a pod`);
     }
   }
 

@@ -329,13 +329,6 @@ describe('bad input', () => {
         `Cannot claim addresses for pod default/bad-input: the API server knows no pod of that name with UID "${podUID}". None is needed when the pod was just deleted; otherwise compare: kubectl get pod -o yaml`,
     },
     {
-      name: 'plugin ifacer',
-      call: { plugin: 'ifacer' },
-      code: 7,
-      message:
-        'Plugin type ifacer is not supported yet by this version of Orbweaver. Leave it out, or use a later version',
-    },
-    {
       name: 'plugin coordinator',
       call: { plugin: 'coordinator' },
       code: 7,

@@ -64,6 +64,7 @@ if (import.meta.main) {
       });
   const connection = await NativeConnection.connect({ address: options.temporalAddress });
   const worker = await createSandboxWorker(connection, options, {
+    prepareLinks: ask('prepareLinks'),
     claimAddresses: ask('claimAddresses'),
     plumbLink: ask('plumbLink'),
     removeLink: ask('removeLink'),

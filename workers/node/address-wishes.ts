@@ -1,5 +1,6 @@
 import type { AddressWish } from '../../contracts/pod-network.ts';
-import { type Conf, invalid } from './network-conf.ts';
+import { invalid } from './conf-refusal.ts';
+import type { Conf } from './network-conf.ts';
 
 /**
  * The exact addresses that a call asks for, by each way in which it can: the capability "ips", for which a runtime or Multus

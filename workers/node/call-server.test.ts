@@ -9,7 +9,7 @@ import { CallServer, type CallServerOptions } from './call-server.ts';
 import { versionOf } from './cni-reply.ts';
 import type { DetachService } from './detach-service.ts';
 import { OpenCalls } from './open-calls.ts';
-import { chainedConf, cniCall, cniNonce, printed, wholeConf } from './testing/calls-to-cni.ts';
+import { chainedConf, cniCall, cniNonce, ifacerConf, printed, wholeConf } from './testing/calls-to-cni.ts';
 import { memoryRecords, recordKey, silent } from './testing/node-world.ts';
 
 const result: CniResult = {
@@ -138,10 +138,16 @@ describe('DEL', () => {
     });
   });
 
-  it.each([['ifacer'], ['coordinator']])('of %s has nothing to undo yet', async (plugin) => {
+  it('of coordinator has nothing to undo yet', async () => {
     const { serve, detached } = open();
-    expect((await serve(cniCall('DEL', { environment: { ORBWEAVER_PLUGIN: plugin } }))).exitCode).toBe(0);
+    expect((await serve(cniCall('DEL', { environment: { ORBWEAVER_PLUGIN: 'coordinator' } }))).exitCode).toBe(0);
     expect(detached).toEqual([]);
+  });
+
+  it('of ifacer undoes what ifacer made and nothing of the other plugins of its chain', async () => {
+    const { serve, detached } = open();
+    expect((await serve(cniCall('DEL', { environment: { ORBWEAVER_PLUGIN: 'ifacer' } }))).exitCode).toBe(0);
+    expect(detached).toMatchObject([{ attachment: { kind: 'prepare' } }]);
   });
 });
 
@@ -302,7 +308,7 @@ describe('a call that cannot be served', () => {
       {
         code: 7,
         details: 'InvalidConfig',
-        msg: /^Key "mastr" is unknown to type orbweaver\. Remove it; known are kind, master, mode, mtu/,
+        msg: /^Key "mastr" is unknown to type orbweaver\. Remove it; known are kind, master, vlanID, bond, mode, mtu,/,
       },
     ],
     [
@@ -403,12 +409,12 @@ describe('a call that cannot be served', () => {
       { runs: { add: () => Promise.reject(new TypeError('x is not a function')) } },
     ],
     [
-      'ADD of ifacer',
-      cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'ifacer' } }),
+      'an unknown key of ifacer',
+      cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'ifacer' }, stdin: { ...ifacerConf, vlanId: 7 } }),
       {
         code: 7,
-        details: 'NotImplemented',
-        msg: /^Plugin type ifacer is not supported yet by this version of Orbweaver\. /,
+        details: 'InvalidConfig',
+        msg: 'Key "vlanId" is unknown to type ifacer. Remove it; known are interfaces, vlanID, bond, mtu',
       },
     ],
     [

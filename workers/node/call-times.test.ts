@@ -10,6 +10,7 @@ describe('the time of a call', () => {
     return undefined as never; // what the steps give is not looked at
   };
   const steps: NodeActivities = {
+    prepareLinks: takes(4),
     claimAddresses: takes(3),
     plumbLink: takes(1.25),
     removeLink: takes(1),

@@ -11,7 +11,7 @@ export interface CallShares {
   readonly afterLastStepMs: number;
 }
 
-type TimedStep = 'claimAddresses' | 'plumbLink' | 'removeLink' | 'releaseAddresses';
+type TimedStep = 'prepareLinks' | 'claimAddresses' | 'plumbLink' | 'removeLink' | 'releaseAddresses';
 
 /** When the steps of the open calls ran, by nonce. */
 export class CallTimes {
@@ -49,6 +49,7 @@ export class CallTimes {
         }
       };
     return {
+      prepareLinks: timed('prepareLinks', steps.prepareLinks),
       claimAddresses: timed('claimAddresses', steps.claimAddresses),
       plumbLink: timed('plumbLink', steps.plumbLink),
       removeLink: timed('removeLink', steps.removeLink),

@@ -155,11 +155,8 @@ describe('a configuration of type orbweaver', () => {
   it.each([
     [{ kind: undefined }, 'InvalidConfig', 'Key "kind" of the network configuration is missing'],
     [{ kind: 7 }, 'InvalidConfig', 'Key "kind" of the network configuration is 7'],
-    [{ kind: 'ipvlan' }, 'NotImplemented', 'kind "ipvlan" is not supported yet by this version of Orbweaver'],
-    [{ vlanID: 120 }, 'NotImplemented', 'Key "vlanID" of type orbweaver is not supported yet'],
-    [{ bond: {} }, 'NotImplemented', 'Key "bond" of type orbweaver is not supported yet'],
+    [{ kind: 'sriov' }, 'NotImplemented', 'kind "sriov" is not supported yet by this version of Orbweaver'],
     [{ coordinator: {} }, 'NotImplemented', 'Key "coordinator" of type orbweaver is not supported yet'],
-    [{ master: ['eno1', 'eno2'] }, 'NotImplemented', 'A bond over several masters is not supported yet'],
     [{ master: undefined }, 'InvalidConfig', 'Key "master" of the network configuration is missing'],
     [{ master: [] }, 'InvalidConfig', 'Key "master" of the network configuration is []'],
     [{ master: '' }, 'InvalidConfig', 'Key "master" of the network configuration is ""'],

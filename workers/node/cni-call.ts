@@ -4,7 +4,8 @@ import { ProvisionError } from '../../contracts/failures.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
 import type { AddressWish, NetworkConf } from '../../contracts/pod-network.ts';
 import { addressWishes } from './address-wishes.ts';
-import { type Conf, namePattern, notYet, parseConf, parseNetworkConf, shown } from './network-conf.ts';
+import { notYet, shown } from './conf-refusal.ts';
+import { type Conf, namePattern, parseConf, parseNetworkConf } from './network-conf.ts';
 
 /** One CNI call, checked: nothing in it needs looking at twice. */
 export type CniCall =
@@ -40,7 +41,7 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
   const command = oneOf(commands, 'CNI_COMMAND', environment.get('CNI_COMMAND'));
   const plugin = oneOf(plugins, 'the name of the executable', environment.get('ORBWEAVER_PLUGIN'));
   const conf = parseConf(stdin);
-  const isBuilt = plugin === 'orbweaver' || plugin === 'spiderpool';
+  const isBuilt = plugin !== 'coordinator';
   if (!isBuilt && (command === 'ADD' || command === 'CHECK')) throw notYet(`Plugin type ${plugin}`);
   if (!isBuilt || command === 'STATUS' || command === 'VERSION') return { command: 'nothing' };
   if (command === 'GC') return { command, conf, valid: parseValidAttachments(conf) };
@@ -58,7 +59,7 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
     containerID: matching(namePattern, 128, 'CNI_CONTAINERID', environment),
     network: conf.name,
     ifName: matching(/^(?!\.{1,2}$)[^\s/:%]+$/, 15, 'CNI_IFNAME', environment),
-    kind: 'attach',
+    kind: plugin === 'ifacer' ? 'prepare' : 'attach',
   };
   const netns = environment.get('CNI_NETNS') ?? '';
   const args = parseArgs(environment.get('CNI_ARGS') ?? '');

@@ -36,6 +36,8 @@ const earlier = {
 const scenarios: readonly Scenario[] = [
   { title: 'a whole interface with both families', request: whole },
   { title: 'addresses for another plugin', request: addressesOnly },
+  { title: 'links of the node for another plugin', request: onlyLinks(whole) },
+  { title: 'an interface on a VLAN of a bond that are made for it', request: onSharedLinks(onlyV4) },
   {
     title: 'an address that is held for the pod',
     request: whole,
@@ -61,6 +63,21 @@ const scenarios: readonly Scenario[] = [
       ),
     keeps: /^claim 10.70.8.30 Held$/,
   },
+  { title: 'a whole interface whose network is asked first', request: asking(whole), prepare: gatewaysAnswer },
+  { title: 'addresses whose network is asked first', request: asking(addressesOnly), prepare: gatewaysAnswer },
+  {
+    title: 'an address that is Suspect, and nothing else is left',
+    request: onlyV4,
+    prepare: async (world) => {
+      for (let last = 20; last < 59; last += 1) {
+        await world.putClaim(`10.70.8.${last}`, 'Bound', { ...node4, ...stranger(last) });
+      }
+      const gone = { ...node4, ...stranger(59), node: 'r7-n9', machineID: 'm9' };
+      await world.putClaim('10.70.8.59', 'Suspect', gone, { until: '9999-12-31T23:59:59Z' });
+    },
+    // Nobody answered for it, so once it was taken it is the pod's.
+    keeps: /^claim 10.70.8.(\d+ Bound s\d+|59 Suspect|59 Held)$/,
+  },
   {
     title: 'a pool whose first addresses are taken',
     request: onlyV4,
@@ -73,7 +90,16 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
+function asking(request: AddRequest): AddRequest {
+  return { ...request, network: { ...request.network, probes: { conflicts: true, gateways: true } } };
+}
+
+async function gatewaysAnswer(world: NodeWorld): Promise<void> {
+  for (const gateway of ['10.70.8.1', 'fd70::1']) world.strangers.set(gateway, '02:00:00:00:00:aa');
+}
+
 describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps }) => {
+  const familiesAsked = request.network.provides === 'links' ? 0 : request.network.defaultIPv6Pools.length + 1;
   const open = async () => {
     const world = new NodeWorld();
     world.pools.set('v4', {
@@ -103,10 +129,11 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
   const attached = (world: NodeWorld) => {
     const { containerID } = request.attachment;
     const families = world.holds.filter((line) => line.startsWith('claim') && line.endsWith(`Bound ${containerID}`));
-    expect(families).toHaveLength(request.network.defaultIPv6Pools.length + 1);
-    expect(world.holds).toContain(`record ${containerID} underlay/eth0/attach done`);
+    expect(families).toHaveLength(familiesAsked);
+    expect(world.holds).toContain(`record ${containerID} underlay/eth0/${request.attachment.kind} done`);
     const links = world.holds.filter((line) => line.startsWith('link') && line.includes(`of ${containerID} with`));
     expect(links).toHaveLength(request.network.provides === 'interface' ? 1 : 0);
+    expect(world.sharedLinks.size).toBe(request.network.shared?.length ?? 0);
     expect(world.violations).toEqual([]);
   };
   const everyMoment = async (visit: (at: Moment) => Promise<void>) => {
@@ -114,7 +141,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     const moments: Moment[] = [];
     world.onMoment = (moment) => void moments.push(moment);
     await add(worker).done;
-    expect(moments.length).toBeGreaterThan(10);
+    expect(moments.length).toBeGreaterThan(6);
     for (const moment of moments.filter(({ call }) => call !== 'kernel.announce')) await visit(moment);
   };
   /** A list that fails is done without while there is an address to try. */
@@ -281,7 +308,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
   const detachRequestOf = () => detachRequest(request);
   const nobodyServed = (world: NodeWorld) => {
     expect(world.holds.filter((line) => line.endsWith(`Bound ${request.attachment.containerID}`))).toEqual([]);
-    expect(world.holds.filter((line) => line.startsWith('record'))).toEqual([]);
+    expect(world.holds.filter((line) => /^(record|shared)/.test(line))).toEqual([]);
     expect(world.holds.filter((line) => line.includes(`of ${request.attachment.containerID} with`))).toEqual([]);
     expect(world.violations).toEqual([]);
   };
@@ -301,7 +328,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     await runDetach(twice(worker.activities), detachRequestOf());
     nobodyServed(world);
     const held = world.holds.filter((line) => line.endsWith('Held'));
-    expect(held).toHaveLength(request.network.defaultIPv6Pools.length + 1);
+    expect(held).toHaveLength(familiesAsked);
   });
 
   it('is taken away when any call of its DEL fails and is repeated', async () => {
@@ -326,6 +353,23 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     });
   });
 });
+
+/** What plugin ifacer asks for, first in its chain. */
+function onlyLinks(request: AddRequest): AddRequest {
+  const { shared = [] } = onSharedLinks(request).network;
+  const { link: _, ...network } = request.network;
+  const attachment = { ...request.attachment, kind: 'prepare' } as const;
+  return { ...request, attachment, network: { ...network, provides: 'links', shared } };
+}
+
+function onSharedLinks(request: AddRequest): AddRequest {
+  const link = { kind: 'macvlan', master: 'bond0.120', mode: 'bridge' } as const;
+  const shared = [
+    { kind: 'bond', name: 'bond0', ports: ['eno1', 'eno2'], mode: '802.3ad', options: {} },
+    { kind: 'vlan', name: 'bond0.120', parent: 'bond0', vlanID: 120 },
+  ] as const;
+  return { ...request, network: { ...request.network, link, shared } };
+}
 
 const node4 = { node: node.name, machineID: node.machineID, bootID: node.bootID };
 

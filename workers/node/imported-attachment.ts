@@ -32,7 +32,7 @@ export const createImportedAttachment =
     const found = ownOrNone(claims).find(
       (claim) => claim.interface === ifName && isImportedContainer(claim.containerID) && isMeant(claim),
     );
-    if (found === undefined || pod.name === '') return undefined;
+    if (found === undefined || pod.name === '' || kind !== 'attach') return undefined;
     const holder = await claims.holderOf(found.name);
     if (holder?.containerID !== found.containerID) return undefined;
     const { containerID } = holder;

@@ -1,6 +1,9 @@
 import { type CniVersion, cniVersions, isCniVersion, type PluginName } from '../../contracts/cni.ts';
-import { type FailureType, ProvisionError } from '../../contracts/failures.ts';
-import { type LinkConf, type MacvlanMode, macvlanModes, type NetworkConf } from '../../contracts/pod-network.ts';
+import { ProvisionError } from '../../contracts/failures.ts';
+import type { NetworkConf } from '../../contracts/pod-network.ts';
+import { invalid, notYet, refused, shown } from './conf-refusal.ts';
+import { parseIfacer, parseLink } from './link-conf.ts';
+import { parseProbes, probeKeys } from './probe-conf.ts';
 
 /** Keys that CNI gives to every plugin, or that a runtime and a meta-plugin add. CNI spec 1.1.0, "Configuration objects". */
 const cniKeys = [
@@ -21,12 +24,15 @@ const cniKeys = [
 const ourKeys = [
   'kind',
   'master',
+  'vlanID',
+  'bond',
   'mode',
   'mtu',
   'default_ipv4_ippool',
   'default_ipv6_ippool',
   'clean_gateway',
   'match_master_subnet',
+  ...probeKeys,
   'ipam_unix_socket_path',
   'log_level',
   'log_file_path',
@@ -35,12 +41,11 @@ const ourKeys = [
   'log_file_max_count',
 ];
 /** Keys of ours that are understood and not built yet. */
-const laterKeys = ['vlanID', 'bond', 'coordinator'];
-const laterKinds = ['ipvlan', 'vlan', 'sriov', 'ib-sriov', 'ipoib', 'host-device', 'veth'];
+const laterKeys = ['coordinator'];
+const ifacerKeys = ['interfaces', 'vlanID', 'bond', 'mtu'];
 
 /** CNI spec 1.1.0, "Parameters": also a part of file names here. */
 export const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-const linkNamePattern = /^[^\s/:]{1,15}$/;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -84,16 +89,19 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
     const ipam = asObject('ipam', json['ipam']);
     return { provides: 'addresses', ...parsePools(ipam, 'ipam.', json['type']) };
   }
-  for (const key of Object.keys(json)) {
-    if (laterKeys.includes(key)) throw notYet(`Key "${key}" of type orbweaver`);
-    if (!cniKeys.includes(key) && !ourKeys.includes(key) && !key.startsWith('cni.dev/')) {
-      throw refused(
-        'InvalidConfig',
-        `Key "${key}" is unknown to type orbweaver`,
-        `Remove it; known are ${ourKeys.slice(0, 7).join(', ')}`,
-      );
-    }
+  if (plugin === 'ifacer') {
+    knowEveryKey('ifacer', json, ifacerKeys);
+    const shared = parseIfacer(json);
+    return {
+      provides: 'links',
+      ...(shared.length === 0 ? {} : { shared }),
+      defaultIPv4Pools: [],
+      defaultIPv6Pools: [],
+      cleanGateway: false,
+    };
   }
+  for (const key of laterKeys) if (key in json) throw notYet(`Key "${key}" of type orbweaver`);
+  knowEveryKey('orbweaver', json, ourKeys);
   if (json['prevResult'] !== undefined) {
     throw refused(
       'InvalidConfig',
@@ -101,26 +109,18 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       'Put it first in the plugin list: it makes the interface',
     );
   }
-  return { provides: 'interface', link: parseLink(json), ...parsePools(json, '', json['kind']) };
+  return { provides: 'interface', ...parseLink(json), ...parsePools(json, '', json['kind']) };
 }
 
-function parseLink(json: Json): LinkConf {
-  const { kind, master, mode = 'bridge', mtu } = json;
-  if (typeof kind === 'string' && laterKinds.includes(kind)) throw notYet(`kind "${kind}"`);
-  if (kind !== 'macvlan') throw invalid('kind', kind, `macvlan, or later ${laterKinds.join(', ')}`);
-  const masters = typeof master === 'string' ? [master] : master;
-  if (!Array.isArray(masters) || masters.length === 0 || !masters.every(isLinkName)) {
-    throw invalid('master', master, 'a list with the name of one interface of the node');
+function knowEveryKey(plugin: PluginName, json: Json, keys: readonly string[]): void {
+  for (const key of Object.keys(json)) {
+    if (cniKeys.includes(key) || keys.includes(key) || key.startsWith('cni.dev/')) continue;
+    throw refused(
+      'InvalidConfig',
+      `Key "${key}" is unknown to type ${plugin}`,
+      `Remove it; known are ${keys.slice(0, 9).join(', ')}`,
+    );
   }
-  const [parent, ...rest] = masters;
-  if (parent === undefined || rest.length > 0) throw notYet('A bond over several masters');
-  if (!isMacvlanMode(mode)) throw invalid('mode', mode, macvlanModes.join(', '));
-  // 0 is what Spiderpool's generated configurations carry for "the parent's".
-  if (mtu === undefined || mtu === 0) return { kind, master: parent, mode };
-  if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) {
-    throw invalid('mtu', mtu, "whole bytes from 68 to 65535, or 0 for the parent's");
-  }
-  return { kind, master: parent, mode, mtuBytes: mtu };
 }
 
 function parsePools(json: Json, prefix: string, madeBy: unknown): Omit<NetworkConf, 'provides' | 'link'> {
@@ -136,11 +136,13 @@ function parsePools(json: Json, prefix: string, madeBy: unknown): Omit<NetworkCo
     if (typeof value !== 'boolean') throw invalid(`${prefix}${key}`, value, 'true, false');
     return value;
   };
+  const probes = parseProbes(json, prefix);
   return {
     defaultIPv4Pools: names('default_ipv4_ippool'),
     defaultIPv6Pools: names('default_ipv6_ippool'),
     cleanGateway: isOn('clean_gateway'),
     ...(isOn('match_master_subnet') ? { matchMasterSubnet: true, madeBy: shown(madeBy) } : {}),
+    ...(probes === undefined ? {} : { probes }),
   };
 }
 
@@ -173,22 +175,3 @@ function asObject(key: string, value: unknown): Json {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(key, value, 'an object');
   return value as Json;
 }
-
-const isLinkName = (name: unknown): name is string => typeof name === 'string' && linkNamePattern.test(name);
-const isMacvlanMode = (mode: unknown): mode is MacvlanMode => macvlanModes.some((known) => known === mode);
-
-export const shown = (value: unknown): string =>
-  value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100);
-
-const refused = (type: FailureType, message: string, remedy: string): ProvisionError =>
-  new ProvisionError({ type, message, remedy });
-
-export const invalid = (key: string, value: unknown, allowed: string): ProvisionError =>
-  refused('InvalidConfig', `Key "${key}" of the network configuration is ${shown(value)}`, `Allowed: ${allowed}`);
-
-export const notYet = (what: string): ProvisionError =>
-  refused(
-    'NotImplemented',
-    `${what} is not supported yet by this version of Orbweaver`,
-    'Leave it out, or use a later version',
-  );

@@ -16,6 +16,7 @@ import { openKernel } from '../../kernel/kernel.ts';
 import { createLogger } from '../logger.ts';
 import { serveMonitoring } from '../metrics/http-server.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
+import { installTemporalRuntime } from '../temporal-runtime.ts';
 import { keepAlive } from './alive.ts';
 import { attachmentOfDel, CallServer, delOf, newNonce } from './call-server.ts';
 import { CallTimes } from './call-times.ts';
@@ -36,7 +37,6 @@ import { createSandboxProof } from './sandbox-proof.ts';
 import { SandboxRuns } from './sandbox-runs.ts';
 import { untilAgentIsGone } from './spiderpool-agent.ts';
 import { createSuspectRuns } from './suspect-runs.ts';
-import { installTemporalRuntime } from './temporal-runtime.ts';
 import { TemporalWorker } from './temporal-worker.ts';
 import { UntoldRuns } from './untold-runs.ts';
 
@@ -151,8 +151,9 @@ export async function runNodeWorker(
     records,
     kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
     untilReady: () => cluster.untilReady(),
-    differences: async ({ attachment, netns, netnsCookie, link, addresses }) => [
+    differences: async ({ attachment, netns, netnsCookie, link, shared = [], addresses }) => [
       ...(await cluster.claimDifferences(attachment, addresses)),
+      ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
       ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
     ],
     report,

@@ -3,7 +3,7 @@ import { ProvisionError } from '../../contracts/failures.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
 import type { AddRequest, ClaimedAddress, DetachRequest } from '../../contracts/pod-network.ts';
 
-type Step = 'claimAddresses' | 'plumbLink' | 'removeLink' | 'releaseAddresses';
+type Step = 'prepareLinks' | 'claimAddresses' | 'plumbLink' | 'removeLink' | 'releaseAddresses';
 
 /** A step that fails once, before or after it takes effect; or each time, as a stuck undo does. */
 export interface Fault {
@@ -12,14 +12,16 @@ export interface Fault {
   readonly always?: boolean;
 }
 
-export const forwardFaults: readonly Fault[] = (['claimAddresses', 'plumbLink'] as const).flatMap((step) => [
-  { at: 'before', step },
-  { at: 'after', step },
-]);
+export const forwardFaults: readonly Fault[] = (['prepareLinks', 'claimAddresses', 'plumbLink'] as const).flatMap(
+  (step) => [
+    { at: 'before', step },
+    { at: 'after', step },
+  ],
+);
 
 /** A node of twenty lines that holds what the real one would hold, and fails on demand. */
 export class NodeModel implements NodeActivities {
-  /** `address <container ID>` and `link <container ID>`, while they exist. */
+  /** `shared <container ID>`, `address <container ID>` and `link <container ID>`, while they exist. */
   readonly holds = new Set<string>();
   readonly calls: string[] = [];
   readonly answered: string[] = [];
@@ -29,6 +31,12 @@ export class NodeModel implements NodeActivities {
 
   constructor(...faults: readonly Fault[]) {
     this.#faults = [...faults];
+  }
+
+  prepareLinks(request: AddRequest): Promise<void> {
+    return this.#do('prepareLinks', request, () => {
+      this.holds.add(`shared ${request.attachment.containerID}`);
+    });
   }
 
   claimAddresses(request: AddRequest): Promise<readonly ClaimedAddress[]> {
@@ -48,6 +56,7 @@ export class NodeModel implements NodeActivities {
   removeLink(request: DetachRequest): Promise<void> {
     return this.#do('removeLink', request, () => {
       this.holds.delete(`link ${request.attachment.containerID}`);
+      this.holds.delete(`shared ${request.attachment.containerID}`);
     });
   }
 

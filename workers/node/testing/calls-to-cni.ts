@@ -7,6 +7,16 @@ export const wholeConf = { cniVersion: '1.0.0', name: 'underlay', type: 'orbweav
 /** A macvlan configuration whose IPAM we are. */
 export const chainedConf = { cniVersion: '1.0.0', name: 'underlay', type: 'macvlan', ipam: { type: 'spiderpool' } };
 
+/** A configuration of plugin ifacer, first in a chain. */
+export const ifacerConf = {
+  cniVersion: '1.0.0',
+  name: 'underlay',
+  type: 'ifacer',
+  interfaces: ['eno1', 'eno2'],
+  vlanID: 120,
+  bond: { name: 'bond0', mode: 4, options: 'miimon=50;lacp_rate=fast' },
+};
+
 /** One CNI call as containerd makes it; `environment` and `stdin` replace parts of it, `undefined` leaves a variable out. */
 export function cniCall(
   command: string,

@@ -68,6 +68,12 @@ export class NodeWorld {
   readonly ipamClaims = new Map<string, readonly string[]>();
   readonly namespaces = new Map<string, MemoryNamespace>();
   readonly records = new Map<string, AttachmentRecord>();
+  /** Links of the node that were made for pods to share. */
+  readonly sharedLinks = new Set<string>();
+  /** Hosts that nobody has claims for: their MACs, by address. */
+  readonly strangers = new Map<string, string>();
+  /** Why nobody can be asked through an interface, if so. */
+  whyMute: string | undefined;
   /** Namespaces of which nobody can say whether they are gone. */
   readonly unproven = new Set<string>();
   /** Every port call so far. */
@@ -84,6 +90,8 @@ export class NodeWorld {
   readonly identities = new Map<string, IdentityState>();
   claimsBefore = 0;
   nowMs = 1_790_000_000_000;
+  /** How long steps have waited, in milliseconds: nobody has to wait with them. */
+  waitedMs = 0;
 
   /** Worlds that share `api` are nodes of one cluster. */
   constructor(shared: { readonly api?: MemoryClaims; readonly node?: NodeIdentity } = {}) {
@@ -113,7 +121,8 @@ export class NodeWorld {
     const records = [...this.records].map(
       ([key, { doneResult }]) => `record ${key}${doneResult === undefined ? '' : ' done'}`,
     );
-    return [...claims, ...links, ...records].sort();
+    const shared = [...this.sharedLinks].map((name) => `shared ${name}`);
+    return [...claims, ...links, ...records, ...shared].sort();
   }
 
   /** Writes a claim as another worker, or an earlier life of this one, left it. */
@@ -126,7 +135,9 @@ export class NodeWorld {
       prefix = 24,
       kept = phase === 'Held',
       ...more
-    }: Partial<Pick<IPClaimSpec, 'pool' | 'kept' | 'identity' | 'unproven'>> & { readonly prefix?: number } = {},
+    }: Partial<Pick<IPClaimSpec, 'pool' | 'kept' | 'identity' | 'unproven' | 'until'>> & {
+      readonly prefix?: number;
+    } = {},
   ): Promise<void> {
     const spec: IPClaimSpec = {
       address: `${name}/${prefix}`,
@@ -215,6 +226,10 @@ export class NodeProcess {
       calls,
       node: world.node,
       log,
+      clock: {
+        now: () => world.waitedMs,
+        sleep: async (ms) => void (world.waitedMs += ms),
+      },
       records: this.#port<AttachmentRecords>('records', memoryRecords(world)),
       pods: this.#port<PodReader>('pods', {
         async find({ namespace, name, uid }) {
@@ -250,6 +265,7 @@ export class NodeProcess {
           readWhole: (name) => claims.readWhole(name),
           adopt: (seen, taker) => claims.adopt(seen, taker),
           release: (want) => claims.release(want),
+          setConflicted: (name, want) => claims.setConflicted(name, want),
           giveBack: (name, containerID) => claims.giveBack(name, containerID),
           releaseHeld: (name, podUID) => claims.releaseHeld(name, podUID),
           takenNames: (pool, want) => claims.takenNames(pool, want),
@@ -302,8 +318,10 @@ export const memoryRecords = (world: Pick<NodeWorld, 'records'>): AttachmentReco
 });
 
 const memoryKernel = (world: NodeWorld): Kernel => ({
-  async plumb({ containerID, ifName, netns, netnsCookie, addresses }) {
+  async plumb({ containerID, ifName, netns, netnsCookie, link, addresses }) {
     const namespace = world.namespaceOf(netns, netnsCookie);
+    if (link.master.includes('.') && !world.sharedLinks.has(link.master))
+      throw new ProvisionError({ type: 'ParentLinkMissing', message: `The node has no link ${link.master}` });
     if (namespace === undefined)
       throw new ProvisionError({ type: 'InvalidNamespace', message: `${netns} is not the sandbox's any more` });
     const existing = namespace.links.get(ifName);
@@ -322,6 +340,15 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     links.delete(ifName);
     return { removed: true, commands: [`ip link del ${ifName}`] };
   },
+  async prepareShared(wanted) {
+    const missing = wanted.filter(({ name }) => !world.sharedLinks.has(name));
+    for (const { name } of missing) world.sharedLinks.add(name);
+    return missing.map(({ name, kind }) => `ip link add ${name} type ${kind}`);
+  },
+  async removeShared(names) {
+    const removed = names.filter((name) => world.sharedLinks.delete(name));
+    return { commands: removed.map((name) => `ip link del ${name}`), kept: [] };
+  },
   async removeAddresses({ netns, netnsCookie, addresses }) {
     const host = (address: string): string => address.replace(/\/.*/, '');
     const unwanted = new Set(addresses.map(host));
@@ -330,6 +357,13 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     }
   },
   async announce() {},
+  async probe({ netns, netnsCookie, ifName, target }) {
+    if (world.whyMute !== undefined) return { outcome: 'mute', why: world.whyMute };
+    if (world.namespaceOf(netns, netnsCookie)?.links.has(ifName) !== true)
+      return { outcome: 'mute', why: `the sandbox has no interface "${ifName}" yet` };
+    const mac = world.strangers.get(target);
+    return mac === undefined ? { outcome: 'silent' } : { outcome: 'answered', mac };
+  },
   async namespaceState(netns, cookie) {
     if (world.unproven.has(netns)) return 'unproven';
     return world.namespaceOf(netns, cookie) === undefined ? 'gone' : 'alive';

@@ -23,6 +23,7 @@ export async function runDetach(activities: NodeActivities, request: DetachReque
 
 /** Every activity and undo runs twice, as they do when a workflow task is lost after its local activities. */
 export const twice = (node: NodeActivities): NodeActivities => ({
+  prepareLinks: (add) => again(() => node.prepareLinks(add)),
   claimAddresses: (add) => again(() => node.claimAddresses(add)),
   plumbLink: (add, addresses) => again(() => node.plumbLink(add, addresses)),
   removeLink: (gone) => again(() => node.removeLink(gone)),
