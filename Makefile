@@ -4,7 +4,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
-tests := static unit replay conformance live integration e2e load
+tests := static unit replay conformance live datapath integration e2e load
 
 ##@ Start here
 help: ## this list
@@ -39,7 +39,7 @@ down: setup ## ends the dev stack and leaves nothing
 test-unit: setup ## our code alone
 	@node test/run.ts unit
 
-test-properties: setup ## property tests, fresh seeds, 5,000 runs each: minutes
+test-properties: setup ## property tests, fresh seeds, 5,000 runs each (any pod, any object: 10,000): minutes
 	@PROPERTY_SEED=fresh PROPERTY_RUNS=5000 NODE_OPTIONS=--experimental-vm-modules jest --selectProjects unit --testTimeout=600000 -- $$(grep -rl "fc.assert" --include=*.test.ts --exclude=*.live.test.ts --exclude-dir=node_modules .)
 
 test-replay: setup ## recorded workflow histories
@@ -50,6 +50,9 @@ test-conformance: setup ## the CNI executable against the CNI specification
 
 test-live: setup ## the Linux kernel, in fresh network namespaces
 	@node test/run.ts live
+
+test-datapath: setup ## bonds, VLANs, VFs and RDMA with traffic, in a guest kernel
+	@node test/run.ts datapath
 
 test-integration: setup ## a Temporal server and a kube-apiserver
 	@node test/run.ts integration

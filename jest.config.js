@@ -30,6 +30,7 @@ const sources = [
   'deploy',
   'test/testing',
   'test/bench',
+  'test/datapath',
   'test/fleet',
   'test/load',
 ];

@@ -3,7 +3,7 @@
  * still being built. The last line is `N passed, N failed, N skipped`; the exit code is 0 when every tier that has tests is green.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { glob, mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endAll, run } from './process-group.ts';
@@ -15,7 +15,7 @@ import {
   summaryLine,
   type TierResult,
 } from './testing/tier-report.ts';
-import { type Checks, type JestSelection, type Tier, tiers } from './tiers.ts';
+import { type Checks, type GuestSuite, type JestSelection, type Tier, tiers } from './tiers.ts';
 
 type Outcome = Pick<TierResult, 'passed' | 'failed' | 'skipped' | 'problem'>;
 
@@ -63,6 +63,7 @@ async function runTiers(names: readonly string[]): Promise<boolean> {
 
 async function isPresent({ tests }: Tier): Promise<boolean> {
   if (tests.kind === 'checks') return true;
+  if (tests.kind === 'guest') return (await Array.fromAsync(glob(tests.files))).length > 0;
   const list = await run('node', [...jest, '--listTests', '--json', ...selection(tests)], { output: 'captured' });
   if (list.code !== 0) throw new Error(`jest cannot list the tests of project ${tests.project}:\n${list.said}`);
   return list.said.includes('.test.ts');
@@ -92,7 +93,15 @@ async function runTier(tier: Tier, problem: string | undefined): Promise<TierRes
 }
 
 async function runTests({ name, tests, budgetSeconds }: Tier): Promise<Outcome> {
-  return tests.kind === 'checks' ? runChecks(tests) : runJest(name, tests, budgetSeconds * hangFactor);
+  const limitSeconds = budgetSeconds * hangFactor;
+  switch (tests.kind) {
+    case 'checks':
+      return runChecks(tests);
+    case 'jest':
+      return runJest(name, tests, limitSeconds);
+    case 'guest':
+      return runInGuest(tests, limitSeconds);
+  }
 }
 
 async function runChecks({ commands }: Checks): Promise<Outcome> {
@@ -116,6 +125,24 @@ async function runJest(tier: string, tests: JestSelection, limitSeconds: number)
   if (!existsSync(report)) return failed(`jest ended with ${ended.code} and left no report`);
   const counts = countsOf(JSON.parse(await readFile(report, 'utf8')) as JestReport);
   return ended.code === 0 || counts.failed > 0 ? counts : { ...counts, problem: `jest ended with ${ended.code}` };
+}
+
+async function runInGuest({ files }: GuestSuite, limitSeconds: number): Promise<Outcome> {
+  const share = join(reports, 'guest');
+  await mkdir(share);
+  const guest = ['test/datapath/run-in-guest.ts', '--timeout', String(limitSeconds), '--share', share, '--'];
+  const reporters = [
+    ['--test-reporter=./test/datapath/progress-reporter.ts', '--test-reporter-destination=stdout'],
+    ['--test-reporter=./test/datapath/count-reporter.ts', '--test-reporter-destination=/run/share/counts.json'],
+  ].flat();
+  const suite = ['node', '--test', '--test-isolation=none', '--test-timeout=120000', ...reporters, files];
+  const ended = await run('node', [...guest, ...suite]);
+  const counts = join(share, 'counts.json');
+  if (!existsSync(counts)) return failed(`the guest ended with ${ended.code} and left no counts`);
+  const outcome = JSON.parse(await readFile(counts, 'utf8')) as Outcome;
+  return ended.code === 0 || outcome.failed > 0
+    ? outcome
+    : { ...outcome, problem: `the guest ended with ${ended.code}` };
 }
 
 function selection({ project, only }: JestSelection): readonly string[] {

@@ -1,4 +1,4 @@
-import { type PartName, partNames } from '../deploy/toolchain/parts.ts';
+import { clusterParts, type PartName } from '../deploy/toolchain/parts.ts';
 import { loadFactor } from './load/load-size.ts';
 
 /** One kind of test, with the one real thing that it needs. */
@@ -7,7 +7,7 @@ export interface Tier {
   readonly budgetSeconds: number;
   /** What must be built before it can run. */
   readonly parts?: readonly PartName[];
-  readonly tests: Checks | JestSelection;
+  readonly tests: Checks | JestSelection | GuestSuite;
 }
 
 /** Programs that judge the sources; each counts as one test. */
@@ -24,6 +24,13 @@ export interface JestSelection {
   readonly only?: string;
   /** One file at a time: the tier owns something that cannot be shared, the kernel or a dev stack. */
   readonly inBand?: boolean;
+}
+
+/** Tests in a guest kernel that has what this machine's lacks: all in one boot, by `node --test`, because Jest's start takes minutes there. */
+export interface GuestSuite {
+  readonly kind: 'guest';
+  /** Glob, from the root of the repository. */
+  readonly files: string;
 }
 
 /** In the order in which they run: quick ones first, while parts are built. Budgets are for two cores. */
@@ -57,12 +64,18 @@ export const tiers: readonly Tier[] = [
     tests: { kind: 'jest', project: 'live', only: '^(?!(.*/)?plugins/)', inBand: true },
   },
   {
+    name: 'datapath',
+    budgetSeconds: 180,
+    parts: ['guest'],
+    tests: { kind: 'guest', files: 'test/datapath/*.datapath.ts' },
+  },
+  {
     name: 'integration',
     budgetSeconds: 480,
     parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
     tests: { kind: 'jest', project: 'integration', inBand: true },
   },
-  { name: 'e2e', budgetSeconds: 1800, parts: partNames, tests: { kind: 'jest', project: 'e2e', inBand: true } },
+  { name: 'e2e', budgetSeconds: 1800, parts: clusterParts, tests: { kind: 'jest', project: 'e2e', inBand: true } },
   {
     name: 'load',
     budgetSeconds: 900 * Math.max(1, loadFactor),

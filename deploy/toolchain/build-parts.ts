@@ -1,5 +1,5 @@
-/** Brings parts into the cache and links them under `.tools/`: `build-parts.ts [part…]`, all of them when none is named. */
-import { ensureParts, type PartName, partNames, parts } from './parts.ts';
+/** Brings parts into the cache and links them under `.tools/`: `build-parts.ts [part…]`, those of a cluster when none is named. */
+import { clusterParts, ensureParts, type PartName, partNames, parts } from './parts.ts';
 import { formatProgress } from './progress.ts';
 
 const isPart = (name: string): name is PartName => Object.hasOwn(parts, name);
@@ -11,7 +11,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 try {
-  await ensureParts(asked.length > 0 ? asked.filter(isPart) : partNames, (progress) => {
+  await ensureParts(asked.length > 0 ? asked.filter(isPart) : clusterParts, (progress) => {
     const line = formatProgress(progress);
     if (line !== undefined) console.log(`parts: ${line}`);
   });

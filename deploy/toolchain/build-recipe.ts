@@ -1,28 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
-import { appendFile, chmod, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { type PublishedModule, wrapperModule } from './go-module.ts';
+import { buildGuest } from './guest/build-guest.ts';
 import { writeImageArchive } from './oci-image.ts';
 import type { CRecipe, GoRecipe, ImageRecipe, Recipe } from './recipe.ts';
-
-/** Where a build works. All paths are absolute. */
-export interface Workshop {
-  /** Root of the repository: sources are relative to it. */
-  readonly root: string;
-  /** Empty but for `out`; thrown away afterwards. */
-  readonly work: string;
-  readonly out: string;
-  /** Collects what the compilers say. */
-  readonly log: string;
-}
-
-/** A build command failed; the message ends with the last lines it said. */
-export class PartFailed extends Error {
-  override readonly name = 'PartFailed';
-}
+import { runLogged, type Workshop } from './workshop.ts';
 
 /** Carries out a recipe; its outputs are in `shop.out` afterwards. */
 export async function buildRecipe(recipe: Recipe, shop: Workshop): Promise<void> {
@@ -34,6 +16,8 @@ export async function buildRecipe(recipe: Recipe, shop: Workshop): Promise<void>
       return compileC(recipe, shop, join(shop.out, recipe.output));
     case 'image':
       return buildImage(recipe, shop);
+    case 'guest':
+      return buildGuest(recipe, shop);
   }
 }
 
@@ -81,30 +65,4 @@ async function layOutBusybox(busybox: string, rootfs: string, shop: Workshop): P
   for (const applet of applets) {
     if (applet !== '' && applet !== 'busybox') await symlink('busybox', join(bin, applet));
   }
-}
-
-/** Runs a build command in the workshop and gives what it printed to stdout; stderr goes to the log. It dies with us, also when we are killed. */
-async function runLogged(
-  command: string,
-  args: readonly string[],
-  shop: Workshop,
-  settings: NodeJS.ProcessEnv = {},
-): Promise<string> {
-  await appendFile(shop.log, `$ ${[command, ...args].join(' ')}\n`);
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
-    cwd: shop.work,
-    env: { ...process.env, ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const closed = once(child, 'close') as Promise<[number | null, string | null]>;
-  child.stderr.on('data', (chunk: Buffer) => appendFileSync(shop.log, chunk));
-  const said = await text(child.stdout);
-  const [code, signal] = await closed;
-  if (code === 0) return said;
-  const lines = (await readFile(shop.log, 'utf8')).trimEnd().split('\n');
-  throw new PartFailed(
-    [`${command} ended with ${signal ?? code}. All it said: ${shop.log}. The end:`, said, ...lines.slice(-40)].join(
-      '\n',
-    ),
-  );
 }

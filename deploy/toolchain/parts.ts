@@ -45,6 +45,9 @@ const versionFlags = (variables: string): string =>
     .map(([name, value]) => `-X ${variables}.${name}=${value}`)
     .join(' ');
 
+/** Names between blanks. */
+const debianPackages = (names: string): readonly string[] => names.trim().split(/\s+/);
+
 /** In the order in which tests need them. Versions: notes of the release that each was tried with, on Debian 12 and Go 1.26. */
 export const parts = {
   'orbweaver-cni': {
@@ -202,6 +205,52 @@ export const parts = {
       output: 'busybox.tar',
     },
   },
+  guest: {
+    version: '1',
+    coldBuildSeconds: 90,
+    recipe: {
+      kind: 'guest',
+      release: 'bookworm',
+      kernelSuites: ['trixie-backports', 'trixie'],
+      programs: debianPackages(`
+        kmod busybox-static pciutils libpci3 ethtool iputils-ping iputils-arping tcpdump libpcap0.8 nftables
+        libnftables1 libnftnl11 libmnl0 libjansson4 libedit2 rdma-core ibverbs-utils ibverbs-providers
+        rdmacm-utils perftest libibverbs1 librdmacm1 libibumad3 libibmad5 libnl-3-200 libnl-route-3-200
+        libxtables12 libgmp10
+      `),
+      modules: [
+        {
+          name: 'rdma_rxe',
+          folder: 'drivers/infiniband/sw/rxe',
+          option: 'CONFIG_RDMA_RXE',
+          patches: [
+            { file: 'deploy/toolchain/guest/patches/rxe-netns.patch' },
+            {
+              file: 'deploy/toolchain/guest/patches/rxe-disassociate.patch',
+              unless: { file: 'rxe_verbs.c', has: 'disassociate_ucontext' },
+            },
+          ],
+          without: 'an rxe device cannot move between namespaces',
+        },
+        {
+          name: 'siw',
+          folder: 'drivers/infiniband/sw/siw',
+          option: 'CONFIG_RDMA_SIW',
+          patches: [],
+          without: 'there is no iWARP device',
+        },
+        {
+          name: 'netdevsim',
+          folder: 'drivers/net/netdevsim',
+          option: 'CONFIG_NETDEVSIM',
+          patches: [],
+          without: 'there is no NIC that accepts every VF setting',
+        },
+      ],
+      sources: ['deploy/toolchain/guest/init.sh'],
+      output: 'guest',
+    },
+  },
 } as const satisfies Record<string, Part>;
 
 export type PartName = keyof typeof parts;
@@ -214,6 +263,9 @@ export type ImageName = 'pause' | 'busybox';
 
 export const partNames = Object.keys(parts) as PartName[];
 
+/** What a cluster and its tests are made of: everything but the guest of the datapath tier. */
+export const clusterParts = partNames.filter((name) => name !== 'guest');
+
 /** Root of the repository, absolute. */
 export const repositoryRoot = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -223,11 +275,16 @@ export const toolPath = (name: ToolName): string => linkedFile(join('.tools/bin'
 /** Absolute path of an OCI archive that `ensureParts` brought; containerd imports it as `kube.local/<name>:1`. Throws as `toolPath`. */
 export const imagePath = (name: ImageName): string => linkedFile(join('.tools/images', `${name}.tar`));
 
-function linkedFile(path: string): string {
+/** Absolute path of the guest that `ensureParts` brought. Throws as `toolPath`. */
+export const guestPath = (): string => linkedFile('.tools/guest', 'node deploy/toolchain/build-parts.ts guest');
+
+function linkedFile(path: string, remedy = 'make parts'): string {
   const file = join(repositoryRoot, path);
-  if (!existsSync(file)) throw new Error(`${path} is not built. Run: make parts`);
+  if (!existsSync(file)) throw new Error(`${path} is not built. Run: ${remedy}`);
   return file;
 }
+
+const linkFolder = { go: '.tools/bin', c: '.tools/bin', image: '.tools/images', guest: '.tools' } as const;
 
 /**
  * Brings the named parts, in the order of the table: from the cache, or built into it, and links them under `.tools/`.
@@ -237,12 +294,11 @@ export async function ensureParts(names: readonly PartName[], report: ReportProg
   const wanted = partNames.filter((name) => names.includes(name));
   for (const [index, name] of wanted.entries()) {
     const part: Part = parts[name];
-    const folder = part.recipe.kind === 'image' ? '.tools/images' : '.tools/bin';
     await bringPart({
       name,
       part,
       root: repositoryRoot,
-      links: outputsOf(part.recipe).map((output) => ({ output, link: join(folder, output) })),
+      links: outputsOf(part.recipe).map((output) => ({ output, link: join(linkFolder[part.recipe.kind], output) })),
       report: (progress) =>
         report({ ...progress, part: `${name} ${part.version}`, index: index + 1, total: wanted.length }),
     });

@@ -42,4 +42,16 @@ it('a recipe names the files it reads and the files it leaves', () => {
     output: 'shim.tar',
   } as const;
   expect([sourcesOf(image), outputsOf(image)]).toEqual([['shim.c'], ['shim.tar']]);
+  const guest = {
+    kind: 'guest',
+    release: 'bookworm',
+    kernelSuites: ['trixie'],
+    programs: [],
+    modules: [
+      { name: 'siw', folder: 'siw', option: 'CONFIG_SIW', patches: [{ file: 'siw.patch' }], without: 'no siw' },
+    ],
+    sources: ['init.sh'],
+    output: 'guest',
+  } as const;
+  expect([sourcesOf(guest), outputsOf(guest)]).toEqual([['init.sh', 'siw.patch'], ['guest']]);
 });

@@ -35,12 +35,56 @@ export interface ImageRecipe {
   readonly output: string;
 }
 
-export type Recipe = GoRecipe | CRecipe | ImageRecipe;
+/**
+ * A system for QEMU out of Debian's packages: the emulator, a kernel with its modules, and programs that are laid over this
+ * machine's own file tree. `guest/README.md` shows its parts.
+ */
+export interface GuestRecipe {
+  readonly kind: 'guest';
+  /** Release of the machine, whose libraries the emulator and the programs use. The emulator is its backports'. */
+  readonly release: string;
+  /** Suites to take the newest kernel of, in the order in which they are tried: a suite may serve an index whose packages are gone. */
+  readonly kernelSuites: readonly string[];
+  /** Packages with everything that they need and the machine may lack. */
+  readonly programs: readonly string[];
+  /** Modules built for the guest's kernel: Debian's has none, or one that lacks something. */
+  readonly modules: readonly GuestModule[];
+  /** Files that go into it as they are, besides patches. */
+  readonly sources: readonly string[];
+  readonly output: string;
+}
+
+export interface GuestModule {
+  readonly name: string;
+  /** In the kernel's source tree. */
+  readonly folder: string;
+  readonly option: string;
+  readonly patches: readonly GuestPatch[];
+  /** What fails without our build. */
+  readonly without: string;
+}
+
+export interface GuestPatch {
+  /** Path from the root of the repository. */
+  readonly file: string;
+  /** Left out where a file of the module already has this text: later kernels do. */
+  readonly unless?: { readonly file: string; readonly has: string };
+}
+
+export type Recipe = GoRecipe | CRecipe | ImageRecipe | GuestRecipe;
 
 /** Files that a recipe reads besides its own data; a change in one is a change of the recipe. */
 export function sourcesOf(recipe: Recipe): readonly string[] {
-  if (recipe.kind === 'go') return [];
-  return recipe.kind === 'c' ? [recipe.source] : [recipe.rootfs.source];
+  switch (recipe.kind) {
+    case 'go':
+      return [];
+    case 'c':
+      return [recipe.source];
+    case 'image':
+      return [recipe.rootfs.source];
+    case 'guest':
+      return [...recipe.sources, ...recipe.modules.flatMap(({ patches }) => patches.map(({ file }) => file))];
+  }
 }
 
 /** What a recipe leaves in its folder of the cache. */
