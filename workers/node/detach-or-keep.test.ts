@@ -8,10 +8,11 @@ import { silent } from './testing/node-world.ts';
 const request = detachRequest(addRequest());
 
 describe('a DEL without a call', () => {
-  it('is kept as the DEL that a runtime would have sent', () => {
-    expect(delOf(toDelFrame(request))).toMatchObject({
+  it.each(['prepare', 'attach'] as const)('is kept as the DEL that a runtime would have sent, to %s', (kind) => {
+    const attachment = { ...request.attachment, kind };
+    expect(delOf(toDelFrame({ ...request, attachment }))).toMatchObject({
       command: 'DEL',
-      attachment: request.attachment,
+      attachment,
       pod: request.pod,
       netns: request.netns,
     });

@@ -1,4 +1,6 @@
 import type { Log } from '../../activities/node-ports.ts';
+import type { AttachmentKind } from '../../contracts/attachment.ts';
+import type { PluginName } from '../../contracts/cni.ts';
 import { type Failure, toFailure } from '../../contracts/failures.ts';
 import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
@@ -23,6 +25,12 @@ export const createDetachOrKeep =
     return whyLeft;
   };
 
+/** Under which name of the executable each kind of attachment is added and taken away. */
+const pluginOf = { prepare: 'ifacer', attach: 'orbweaver', coordinate: 'coordinator' } as const satisfies Record<
+  AttachmentKind,
+  PluginName
+>;
+
 /** The DEL that a runtime would have sent for this attachment: what waits on disk has one shape. */
 export const toDelFrame = ({ attachment, pod, nonce, netns = '' }: DetachRequest): RequestFrame => ({
   environment: new Map([
@@ -31,7 +39,7 @@ export const toDelFrame = ({ attachment, pod, nonce, netns = '' }: DetachRequest
     ['CNI_IFNAME', attachment.ifName],
     ['CNI_NETNS', netns],
     ['CNI_ARGS', `K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`],
-    ['ORBWEAVER_PLUGIN', 'orbweaver'],
+    ['ORBWEAVER_PLUGIN', pluginOf[attachment.kind]],
   ]),
   stdin: new TextEncoder().encode(JSON.stringify({ cniVersion: '1.1.0', name: attachment.network, type: 'orbweaver' })),
   nonce,
