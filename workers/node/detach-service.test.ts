@@ -85,14 +85,14 @@ describe('a DEL', () => {
 
   it('is undone here when the run is late, which is left time to hear of it before it is asked again', async () => {
     const { outcomeWithin, done, untold } = open(() => never());
-    expect(await outcomeWithin(2100)).toBe('undone');
+    expect(await outcomeWithin(3100)).toBe('undone');
     expect({ done, untold }).toEqual({ done: ['link removed', 'addresses released'], untold: [request.nonce] });
   });
 
   it('of one who keeps asking is undone here when the run is late, and the run is said to be open', async () => {
     const { service, done, untold } = open(() => never());
     const detached = service.detach(request, { keepsAsking: true });
-    await jest.advanceTimersByTimeAsync(2100);
+    await jest.advanceTimersByTimeAsync(3100);
     expect(await detached).toBe('run-open');
     expect({ done, untold }).toEqual({ done: ['link removed', 'addresses released'], untold: [] });
   });
@@ -103,7 +103,7 @@ describe('a DEL', () => {
     ['failed', () => Promise.reject(new ProvisionError({ type: 'KernelRefused', message: 'busy' })), 'not told'],
     ['never reacts', () => never<'detached'>(), 'not told'],
   ])('whose run %s after it was answered', async (_, end, expected) => {
-    const { service, outcomes } = open(() => later(3000).then(end));
+    const { service, outcomes } = open(() => later(4000).then(end));
     const detached = service.detach(request);
     await jest.advanceTimersByTimeAsync(15_000);
     expect(await detached).toBe('undone');
@@ -115,14 +115,14 @@ describe('a DEL', () => {
     ['failed to detach', () => Promise.reject(new ProvisionError({ type: 'KernelRefused', message: 'busy' }))],
   ])('is undone here when the run %s, and says that the run is still open', async (_, detach) => {
     const { outcomeWithin, done } = open(detach);
-    expect(await outcomeWithin(2100)).toBe('run-open');
+    expect(await outcomeWithin(3100)).toBe('run-open');
     expect(done).toEqual(['link removed', 'addresses released']);
   });
 
   it('belongs to this process from then on: a late step of the run is superseded', async () => {
     const { outcomeWithin, calls } = open(() => never());
     expect(calls.isOwnedByRun(request.nonce)).toBe(true);
-    await outcomeWithin(2100);
+    await outcomeWithin(3100);
     expect(calls.isOwnedByRun(request.nonce)).toBe(false);
   });
 

@@ -34,7 +34,7 @@ export class DetachService {
   readonly #options: Required<DetachOptions>;
 
   constructor(options: DetachOptions) {
-    this.#options = { runLimitMs: 2000, tellLimitMs: 10_000, limitMs: 4500, ...options };
+    this.#options = { runLimitMs: 3000, tellLimitMs: 10_000, limitMs: 4500, ...options };
   }
 
   /**
