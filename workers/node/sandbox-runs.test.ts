@@ -73,7 +73,7 @@ describe('an ADD', () => {
           taskQueue: 'node/r7-n1',
           args: [request],
           requestEagerStart: true,
-          workflowTaskTimeout: '2 seconds',
+          workflowTaskTimeout: '5 seconds',
           staticSummary: 'pay/api-0 on r7-n1',
         }),
       },
