@@ -20,7 +20,7 @@ import { controlQueue } from '../../../temporal-config/queues.ts';
 import { makeWorkflowsLean } from '../../lean-workflows.ts';
 import { loadWorkflows } from '../../load-workflows.ts';
 import { openNodeNamespace } from './node-namespace.ts';
-import { hintAtPool } from './pool-runs.ts';
+import { hintAtPool, type PoolRunClients } from './pool-runs.ts';
 import { ensureSweepSchedule } from './sweep-schedule.ts';
 
 export interface ControlTemporalOptions {
@@ -52,8 +52,12 @@ export interface ControlTemporalOptions {
 export interface ControlTemporal {
   /** It polls. */
   readonly isConnected: boolean;
-  /** Tells the run of an application's pool that something changed. Fails with `TemporalUnavailable`. */
-  readonly hintAtPool: (subject: PoolSubject, podAnnotations: PodAnnotations) => Promise<void>;
+  /** Tells the run of an application's pool that something changed. Fails with `TemporalUnavailable` while Temporal is not connected. */
+  readonly hintAtPool: (
+    subject: PoolSubject,
+    podAnnotations: PodAnnotations,
+    isMostLikelyNew: boolean,
+  ) => Promise<void>;
   /** Finishes what runs, and polls no more. */
   stop(): Promise<void>;
 }
@@ -68,7 +72,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
   const { address, log } = options;
   const stopped = new AbortController();
   let worker: Worker | undefined;
-  let control: Client | undefined;
+  let poolRuns: PoolRunClients | undefined;
 
   async function pollUntilStopped(): Promise<void> {
     const workflowBundle = await loadWorkflows(options.workflowBundle);
@@ -80,7 +84,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
           worker = await createControlWorker(connection, clients.nodes, workflowBundle, options);
           log.info({ address, namespace: options.controlNamespace, taskQueue: controlQueue }, 'Temporal connected');
           isAway = false;
-          control = clients.control;
+          poolRuns = clients;
           const running = worker.run();
           if (stopped.signal.aborted) worker.shutdown();
           await running;
@@ -91,7 +95,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
         isAway = true;
       } finally {
         worker = undefined;
-        control = undefined;
+        poolRuns = undefined;
       }
       await sleep(reconnectMs, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
@@ -105,9 +109,9 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
     get isConnected() {
       return worker !== undefined;
     },
-    async hintAtPool(subject, podAnnotations) {
-      if (control === undefined) throw notConnected(address);
-      await hintAtPool(control, subject, podAnnotations);
+    async hintAtPool(...hint) {
+      if (poolRuns === undefined) throw notConnected(address);
+      await hintAtPool(poolRuns, ...hint);
     },
     async stop() {
       stopped.abort();
@@ -124,8 +128,7 @@ const notConnected = (address: string): ProvisionError =>
     remedy: 'See whether it runs: temporal operator cluster health',
   });
 
-interface Clients {
-  readonly control: Client;
+interface Clients extends PoolRunClients {
   readonly nodes: Client;
 }
 
@@ -137,8 +140,11 @@ async function withConnections(
   try {
     const connection = await Connection.connect({ address, connectTimeout: '5 seconds' });
     try {
-      const clientOf = (namespace: string): Client => new Client({ connection, namespace, identity });
-      await work(native, { control: clientOf(controlNamespace), nodes: clientOf(nodeNamespace) });
+      await work(native, {
+        control: new Client({ connection, namespace: controlNamespace, identity }),
+        worker: new Client({ connection: native, namespace: controlNamespace, identity }),
+        nodes: new Client({ connection, namespace: nodeNamespace, identity }),
+      });
     } finally {
       await connection.close();
     }
@@ -185,6 +191,7 @@ async function createControlWorker(
     },
     debugMode: true, // runs on this thread: an automatic pool takes a quarter less CPU here (docs/decisions/013, 027)
     maxCachedWorkflows: 300, // an application's pool is 0.1 MB; one that is not cached costs 8 ms of replay when it is told something
+    maxConcurrentWorkflowTaskExecutions: 200, // a start that meets no free one is not eager; each is held while its look lasts
     maxConcurrentActivityTaskExecutions: 40, // a sweep asks 20 nodes at a time
     maxConcurrentLocalActivityExecutions: 16, // looks at pools: more of them would wait for connections, against their deadlines
     workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
