@@ -88,6 +88,11 @@ export class PoolHints {
     for (const [key, subject] of this.#subjects) if (!this.#isSettled(key, subject)) this.#work.mark(key);
   }
 
+  /** As far as was told. */
+  hasPool(subject: PoolSubject): boolean {
+    return this.#pools.has(subjectKey(subject));
+  }
+
   async stop(): Promise<void> {
     this.#isStarted = false;
     await this.#work.stop();

@@ -56,7 +56,7 @@ beforeEach(async () => {
   jest.useFakeTimers();
   world = new World();
   claims = new Set();
-  publisher = new PoolStatusPublisher({ ...world, claimsOf: () => claims, log: silent });
+  publisher = new PoolStatusPublisher({ api: world.api, request: world.request, claimsOf: () => claims, log: silent });
   void publisher.follow(stopped.signal);
   await publisher.listed;
   publisher.start();

@@ -7,7 +7,7 @@ import { PodFeed } from '../../kube/pod-feed.ts';
 import { publishCoordinators } from '../../kube/publish-coordinators.ts';
 import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
-import { superviseSubnets } from '../../kube/supervise-subnets.ts';
+import { type FollowedApplications, superviseSubnets } from '../../kube/supervise-subnets.ts';
 import { createLogger } from '../logger.ts';
 import { ControlMetrics } from '../metrics/control-metrics.ts';
 import { serveMonitoring } from '../metrics/http-server.ts';
@@ -44,6 +44,7 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     isTemporalConnected: () => temporal.isConnected,
   });
   const subnets = new SubnetBook({ api });
+  let followedApplications: FollowedApplications | undefined; // while this replica leads
   const temporal = startControlTemporal({
     address: config.temporalAddress,
     controlNamespace: config.temporalNamespaces.control,
@@ -55,6 +56,7 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     poolSurplus: config.cluster.automaticPoolSurplus,
     stickiness: config.cluster,
     followed,
+    followedApplications: () => followedApplications,
     metrics,
     log,
   });
@@ -89,6 +91,9 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
         settings: config.cluster,
         book: subnets,
         hint: temporal.hintAtPool,
+        onFollowed: (followed) => {
+          followedApplications = followed;
+        },
       }),
       webhooks?.lead(term),
     ]);

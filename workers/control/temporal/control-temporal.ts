@@ -14,6 +14,7 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { ApplicationReader } from '../../../kube/application-reader.ts';
 import { AutomaticPoolStore } from '../../../kube/automatic-pool-store.ts';
 import type { SubnetBook } from '../../../kube/subnet-book.ts';
+import type { FollowedApplications } from '../../../kube/supervise-subnets.ts';
 import { createSuspectReader, type FollowedNames } from '../../../kube/suspect-reader.ts';
 import { toApplicationFailure } from '../../../temporal-config/failure-conversion.ts';
 import { controlQueue } from '../../../temporal-config/queues.ts';
@@ -42,6 +43,8 @@ export interface ControlTemporalOptions {
   readonly stickiness?: Stickiness;
   /** What sweeps need not list; absent: they list everything. */
   readonly followed?: FollowedNames;
+  /** What looks at pools need not read, while this replica leads; absent: they read everything. */
+  readonly followedApplications?: () => FollowedApplications | undefined;
   /** Counts what sweeps come to. */
   readonly metrics?: { counting(activities: SweepActivities): SweepActivities };
   readonly log: Log;
@@ -203,10 +206,13 @@ async function createControlWorker(
   return worker;
 }
 
-function poolPorts(api: ApiClient, { subnets, log }: Pick<ControlTemporalOptions, 'subnets' | 'log'>) {
-  const pools = new AutomaticPoolStore(api);
+function poolPorts(
+  api: ApiClient,
+  { subnets, followedApplications, log }: Pick<ControlTemporalOptions, 'subnets' | 'followedApplications' | 'log'>,
+) {
+  const pools = new AutomaticPoolStore(api, followedApplications);
   return {
-    applications: new ApplicationReader(api),
+    applications: new ApplicationReader(api, followedApplications),
     pools,
     claims: pools,
     subnets,
