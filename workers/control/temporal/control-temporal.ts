@@ -35,6 +35,8 @@ export interface ControlTemporalOptions {
   /** Who this replica is, for people who look at Temporal. */
   readonly identity: string;
   readonly api: ApiClient;
+  /** For looks at pools, `looksAtOnce` of them; absent: the same. */
+  readonly lookApi?: ApiClient;
   /** Writes the status of SpiderSubnets; the process has one. */
   readonly subnets: SubnetBook;
   /** Addresses that an automatic pool has over its replicas where its application does not say how many. */
@@ -66,6 +68,8 @@ export interface ControlTemporal {
 }
 
 const reconnectMs = 1000;
+/** Looks at pools: the API server keeps 25 connections to a webhook, and makes a new one for each request beyond. */
+export const looksAtOnce = 16;
 
 /**
  * Polls the queue `control` on this replica and sees to the schedules. Connects in the background, again and again: without
@@ -166,6 +170,7 @@ async function createControlWorker(
     controlNamespace,
     identity,
     api,
+    lookApi = api,
     stickiness,
     followed,
     metrics = uncounted,
@@ -189,14 +194,14 @@ async function createControlWorker(
         ),
       ),
       ...asTemporalActivities(
-        createApplicationPoolActivities(poolPorts(api, options), { surplus: options.poolSurplus }),
+        createApplicationPoolActivities(poolPorts(lookApi, options), { surplus: options.poolSurplus }),
       ),
     },
     debugMode: true, // runs on this thread: an automatic pool takes a quarter less CPU here (docs/decisions/013, 027)
     maxCachedWorkflows: 300, // an application's pool is 0.1 MB; one that is not cached costs 8 ms of replay when it is told something
     maxConcurrentWorkflowTaskExecutions: 200, // a start that meets no free one is not eager; each is held while its look lasts
     maxConcurrentActivityTaskExecutions: 40, // a sweep asks 20 nodes at a time
-    maxConcurrentLocalActivityExecutions: 16, // looks at pools: more of them would wait for connections, against their deadlines
+    maxConcurrentLocalActivityExecutions: looksAtOnce,
     workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     shutdownGraceTime: '2 seconds',
