@@ -117,6 +117,15 @@ describe('an application that wishes for a pool', () => {
     expect(world.stored.size).toBe(1);
   });
 
+  it('is not looked up where a watch shows no pool of it, and keeps the one that it has if the watch was behind', async () => {
+    world.isBehind = true;
+    await look();
+    expect(world.reads).toBe(0);
+    expect(await look()).toMatchObject({ state: 'Ready', done: [] });
+    expect(world.poolLines).toEqual(['auto4-api-eth0-11111 10.70.7.10-10.70.7.12']);
+    expect(world.effects).toEqual(['record rack7', 'create auto4-api-eth0-11111']);
+  });
+
   it('gets another name for its pool when somebody has the first', async () => {
     const foreign = { metadata: { name: 'auto4-api-eth0-11111' }, spec: { subnet: '10.70.9.0/24', ips: [] } };
     world.stored.set(foreign.metadata.name, {
@@ -251,10 +260,14 @@ describe('cut short anywhere', () => {
     () => world.present.delete('Deployment/api'),
   ];
   const cuts = Array.from({ length: 8 }, (_, effect) =>
-    (['before', 'after'] as const).map((at) => ({ effect, at })),
+    (['before', 'after'] as const).flatMap((at) =>
+      (['up to date', 'behind'] as const).map((watch) => ({ effect, at, watch })),
+    ),
   ).flat();
 
-  it.each(cuts)('$at effect $effect: the next look ends as if nothing had happened', async ({ effect, at }) => {
+  it.each(cuts)('$at effect $effect, watch $watch: the next look ends as if nothing had happened', async (cut) => {
+    const { effect, at, watch } = cut;
+    world.isBehind = watch === 'behind';
     let begun = 0;
     let isCut = false;
     world.moment = (_what, when) => {

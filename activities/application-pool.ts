@@ -33,7 +33,10 @@ export type PoolWrite =
 
 export interface ApplicationPoolPorts {
   readonly applications: {
-    /** As it is now. `podAnnotations`: of its pods, for kinds that have no template we know. */
+    /**
+     * As it is now, or was a moment ago if its changes are hinted at from then on. `podAnnotations`: of its pods, for kinds that
+     * have no template we know.
+     */
     find(
       subject: PoolSubject,
       podAnnotations: PodAnnotations,
@@ -44,6 +47,8 @@ export interface ApplicationPoolPorts {
     >;
   };
   readonly pools: {
+    /** True: a moment ago there was none, by what is known without a read. */
+    hasNone(subject: PoolSubject): boolean;
     /** All that were made for it, from a read that begins now. */
     of(subject: PoolSubject): Promise<readonly SpiderIPPool[]>;
     create(pool: SpiderIPPool): Promise<PoolWrite>;
@@ -116,7 +121,7 @@ class Look {
 
   async untilNothingChanges(): Promise<ApplicationPoolReport> {
     for (let round = 1; round <= mostRounds; round += 1) {
-      const report = await this.#once();
+      const report = await this.#once(round === 1);
       if (report !== 'again') return report;
     }
     return {
@@ -127,8 +132,11 @@ class Look {
     };
   }
 
-  async #once(): Promise<ApplicationPoolReport | 'again'> {
-    const pools = (await this.#ports.pools.of(this.#subject)).flatMap((object) => readSeenPool(object) ?? []);
+  async #once(isFirst: boolean): Promise<ApplicationPoolReport | 'again'> {
+    // Should there be one all the same, its creation is refused, and the next round reads.
+    const isNew = isFirst && this.#wish !== undefined && this.#ports.pools.hasNone(this.#subject);
+    const objects = isNew ? [] : await this.#ports.pools.of(this.#subject);
+    const pools = objects.flatMap((object) => readSeenPool(object) ?? []);
     const strayed = pools.filter(({ name }) => this.#strayed.has(name));
     const assigned = assignPools(
       this.#wish,

@@ -40,12 +40,15 @@ export interface WatchRequest {
 export const metadataOf = (kind: 'PartialObjectMetadata' | 'PartialObjectMetadataList'): string =>
   `application/json;as=${kind};v=v1;g=meta.k8s.io`;
 
-/** Opens one keep-alive pool of connections with the endpoint's credentials. Nothing is sent before the first request. */
-export function openApiClient(endpoint: ApiEndpoint): ApiClient {
+/**
+ * Opens one keep-alive pool of so many connections, of which each open watch holds one, with the endpoint's credentials. Nothing is
+ * sent before the first request.
+ */
+export function openApiClient(endpoint: ApiEndpoint, connections = 16): ApiClient {
   const { origin, pathname } = new URL(endpoint.server);
   const prefix = pathname.replace(/\/$/, '');
   const pool = new Pool(origin, {
-    connections: 16,
+    connections,
     // One request per connection: giving up on a stuck one closes its own connection and holds up no other.
     allowH2: false,
     pipelining: 1,

@@ -66,6 +66,11 @@ export class ApplicationFeed {
     ];
   }
 
+  /** False while the list and watch of any kind are interrupted. */
+  get isWatching(): boolean {
+    return this.#feeds.every(({ isWatching }) => isWatching);
+  }
+
   get listed(): Promise<unknown> {
     return Promise.all(this.#feeds.map(({ listed }) => listed));
   }

@@ -7,6 +7,7 @@ import { hasStatus } from './api-error.ts';
 import { type ApplicationObject, applicationKindOf, seenApplication } from './application-kinds.ts';
 import { findObject } from './find-object.ts';
 import { deadlineIn } from './persist.ts';
+import type { FollowedApplications } from './supervise-subnets.ts';
 
 export type FoundApplication =
   | { readonly outcome: 'found'; readonly application: SeenApplication }
@@ -17,7 +18,7 @@ export type FoundApplication =
 const readMs = 10_000;
 
 /**
- * Reads applications as they are now: Kubernetes' own kinds with their pod template, and those of third parties, of which we know
+ * Reads applications as they are now, or were a moment ago where this process follows them: Kubernetes' own kinds with their pod template, and those of third parties, of which we know
  * neither shape nor plural, as far as every object goes: that they are there, and their scale subresource if the API says that they have one.
  * Fails with `ApiServerUnavailable`.
  */
@@ -26,12 +27,17 @@ export class ApplicationReader {
   /** Kinds of third parties, by "apiVersion kind": a kind that is installed keeps its plural. */
   readonly #known = new Map<string, ForeignKind>();
 
-  constructor(api: ApiClient) {
+  readonly #followed: () => FollowedApplications | undefined;
+
+  constructor(api: ApiClient, followed: () => FollowedApplications | undefined = () => undefined) {
     this.#api = api;
+    this.#followed = followed;
   }
 
   /** @param podAnnotations Of the pods of an application of a third party. */
   async find(subject: PoolSubject, podAnnotations: Labels): Promise<FoundApplication> {
+    const seen = this.#followed()?.find(subject);
+    if (seen !== undefined) return { outcome: 'found', application: seen };
     const { apiVersion, kind, namespace, name } = subject;
     const builtIn = applicationKindOf(apiVersion, kind);
     if (builtIn === undefined) return await this.#findForeign(subject, podAnnotations);

@@ -7,6 +7,7 @@ import { ApiError, hasStatus } from './api-error.ts';
 import { listObjects } from './list.ts';
 import { deadlineIn, persist } from './persist.ts';
 import { listPoolClaims } from './pool-claims.ts';
+import type { FollowedApplications } from './supervise-subnets.ts';
 
 /** `changed`: somebody wrote meanwhile; `exists`: a pool of this name was there; `refused`: by admission or the schema. */
 export type PoolWrite =
@@ -21,9 +22,15 @@ const writeMs = 15_000;
 /** The pools that are made for applications. Fails with `ApiServerUnavailable`. */
 export class AutomaticPoolStore {
   readonly #api: ApiClient;
+  readonly #followed: () => FollowedApplications | undefined;
 
-  constructor(api: ApiClient) {
+  constructor(api: ApiClient, followed: () => FollowedApplications | undefined = () => undefined) {
     this.#api = api;
+    this.#followed = followed;
+  }
+
+  hasNone(subject: PoolSubject): boolean {
+    return this.#followed()?.hasNoPool(subject) === true;
   }
 
   async of(subject: PoolSubject): Promise<readonly SpiderIPPool[]> {

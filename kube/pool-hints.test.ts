@@ -32,19 +32,23 @@ const row = (size: number, isTerminating = false): PoolRow => ({
 
 let wishing: Map<string, WishingApplication>;
 let told: string[];
+/** Of each that was told: whether most likely nobody sees to it yet. */
+let asNew: boolean[];
 let failures: number;
 let hints: PoolHints;
 beforeEach(() => {
   wishing = new Map();
   told = [];
+  asNew = [];
   failures = 0;
   hints = new PoolHints({
-    hint: async ({ name }) => {
+    hint: async ({ name }, _, isMostLikelyNew) => {
       if (failures > 0) {
         failures -= 1;
         throw new Error('Temporal is away');
       }
       told.push(name);
+      asNew.push(isMostLikelyNew);
     },
     wishing: (asked) => wishing.get(asked),
     surplus: 1,
@@ -102,6 +106,16 @@ describe('hints', () => {
     hints.poolChanged('auto4-api-eth0-1', going, undefined);
     await untilTold(2);
     expect(told).toEqual(['last', 'api']);
+  });
+
+  it('say whether there is a pool already, and so most likely somebody who sees to it', async () => {
+    wishing.set(key, application(3));
+    hints.compare();
+    hints.applicationChanged(subject);
+    await untilTold(1);
+    hints.poolChanged('auto4-api-eth0-1', undefined, row(2));
+    await untilTold(2);
+    expect(asNew).toEqual([true, false]);
   });
 
   it('that did not arrive are given again', async () => {

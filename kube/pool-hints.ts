@@ -13,8 +13,11 @@ import { PacedWork } from './paced-work.ts';
 import type { PoolRow } from './subnet-rows.ts';
 
 export interface PoolHintsOptions {
-  /** Tells whoever sees to this pool that something changed. `podAnnotations`: of an application of a third party. */
-  readonly hint: (subject: PoolSubject, podAnnotations: Labels) => Promise<void>;
+  /**
+   * Tells whoever sees to this pool that something changed. `podAnnotations`: of an application of a third party.
+   * `isMostLikelyNew`: there is no pool yet, so most likely nobody sees to it.
+   */
+  readonly hint: (subject: PoolSubject, podAnnotations: Labels, isMostLikelyNew: boolean) => Promise<void>;
   readonly wishing: (key: string) => WishingApplication | undefined;
   /** Addresses over the replicas where an application does not say how many. */
   readonly surplus: number;
@@ -85,6 +88,11 @@ export class PoolHints {
     for (const [key, subject] of this.#subjects) if (!this.#isSettled(key, subject)) this.#work.mark(key);
   }
 
+  /** As far as was told. */
+  hasPool(subject: PoolSubject): boolean {
+    return this.#pools.has(subjectKey(subject));
+  }
+
   async stop(): Promise<void> {
     this.#isStarted = false;
     await this.#work.stop();
@@ -113,7 +121,8 @@ export class PoolHints {
     const wishing = this.#options.wishing(key);
     this.#untold.delete(key); // what changes from here on is told again
     try {
-      await this.#options.hint(subject, wishing?.isForeign === true ? wishing.seen.annotations : {});
+      const podAnnotations = wishing?.isForeign === true ? wishing.seen.annotations : {};
+      await this.#options.hint(subject, podAnnotations, !this.#pools.has(key));
     } catch (error) {
       this.#untold.add(key);
       throw error;

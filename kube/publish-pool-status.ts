@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { SpiderIPPool, SpiderIPPoolStatus } from '../contracts/crds/spiderippool.ts';
+import { automaticPoolLabels } from '../ipam/automatic-pool.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ClaimRow } from './claim-feed.ts';
 import type { PoolRoutes } from './endpoint-status.ts';
@@ -13,6 +14,8 @@ import { failureLog } from './publish-failure.ts';
 const collection = '/apis/spiderpool.spidernet.io/v2beta1/spiderippools';
 const settleMs = 200;
 const shortestPauseMs = 1000;
+/** A new automatic pool has its first pods soon: with their claims its first status is one write, and not among those of other pools. */
+const firstPodsMs = 5000;
 /** Every write puts the whole object into etcd, so large ones are written more rarely: at most 4 KB a second for each pool. */
 const bytesPerSecond = 4096;
 
@@ -24,6 +27,8 @@ interface PoolRow {
   readonly specBytes: number;
   /** Of the status that it shows. */
   readonly fingerprint: string;
+  /** An automatic pool of which nothing was published yet. */
+  readonly isNewlyMade: boolean;
 }
 
 /** A pool in numbers. */
@@ -40,6 +45,8 @@ export class PoolStatusPublisher {
   readonly #work: PacedWork;
   readonly #request: LeaderRequest;
   readonly #claimsOf: (pool: string) => ReadonlySet<ClaimRow>;
+  /** Until each pool that was newly made is published, whether or not it has pods by then. */
+  readonly #firstPods = new Map<string, NodeJS.Timeout>();
   #isStarted = false;
 
   constructor(options: {
@@ -55,7 +62,7 @@ export class PoolStatusPublisher {
       path: collection,
       log: options.log,
       rowOf,
-      onChange: (pool) => this.concern(pool),
+      onChange: (pool, _, after) => (after?.isNewlyMade === true ? this.#concernSoon(pool) : this.concern(pool)),
     });
     this.#work = new PacedWork({
       work: (pool) => this.#publish(pool),
@@ -95,8 +102,19 @@ export class PoolStatusPublisher {
     if (this.#isStarted) this.#work.mark(pool);
   }
 
+  #concernSoon(pool: string): void {
+    if (!this.#isStarted || this.#firstPods.has(pool)) return;
+    const publish = (): void => {
+      this.#firstPods.delete(pool);
+      this.concern(pool);
+    };
+    this.#firstPods.set(pool, setTimeout(publish, firstPodsMs));
+  }
+
   async stop(): Promise<void> {
     this.#isStarted = false;
+    for (const timer of this.#firstPods.values()) clearTimeout(timer);
+    this.#firstPods.clear();
     await this.#work.stop();
   }
 
@@ -132,6 +150,7 @@ function rowOf(pool: SpiderIPPool): PoolRow {
     totalIPCount: totalIPCount(pool),
     specBytes: JSON.stringify([pool.metadata, pool.spec]).length,
     fingerprint: fingerprint(pool.status ?? {}),
+    isNewlyMade: pool.status === undefined && pool.metadata.labels?.[automaticPoolLabels.applicationName] !== undefined,
   };
 }
 

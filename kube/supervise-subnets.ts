@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
 import type { SpiderSubnet } from '../contracts/crds/spidersubnet.ts';
+import { type PoolSubject, type SeenApplication, subjectKey } from '../ipam/auto-pools/pool-wish.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApplicationFeed } from './application-feed.ts';
 import { leaderRequests } from './leader-writes.ts';
@@ -17,17 +18,38 @@ const group = '/apis/spiderpool.spidernet.io/v2beta1';
 /** What no event told of is noticed after this time. */
 const compareEveryMs = 300_000;
 
+/**
+ * What the leader follows, for runs on its process: it saves them a read of each. As it was a moment ago; what changes from then on is
+ * hinted at. Each answer is undefined, or false, where it has to be read.
+ */
+export interface FollowedApplications {
+  /** One of Kubernetes' own kinds that wishes for pools. Of its annotations only those that say something about pools. */
+  find(subject: PoolSubject): SeenApplication | undefined;
+  /** True: no pool of it was seen. */
+  hasNoPool(subject: PoolSubject): boolean;
+}
+
 export interface SupervisionOptions {
   readonly api: ApiClient;
   readonly term: Term;
   readonly settings: Pick<ClusterSettings, 'families' | 'subnets' | 'automaticPools' | 'automaticPoolSurplus'>;
   readonly book: SubnetBook;
   readonly hint: PoolHintsOptions['hint'];
+  /** Told what is followed once all is known, and with nothing when the term is over. */
+  readonly onFollowed?: (followed: FollowedApplications | undefined) => void;
   readonly log: Log;
 }
 
 /** Keeps SpiderSubnets in order and notices who needs an automatic pool. Ends with the term. Without the feature it does nothing. */
-export async function superviseSubnets({ api, term, settings, book, hint, log }: SupervisionOptions): Promise<void> {
+export async function superviseSubnets({
+  api,
+  term,
+  settings,
+  book,
+  hint,
+  onFollowed = () => undefined,
+  log,
+}: SupervisionOptions): Promise<void> {
   const { signal } = term;
   if (!settings.subnets || signal.aborted) return;
   const ended = once(signal, 'abort');
@@ -87,9 +109,20 @@ export async function superviseSubnets({ api, term, settings, book, hint, log }:
     upkeep.compare();
     hints?.compare();
   };
+  if (applications && hints) {
+    const isSure = (): boolean => term.remainingMs() > 0 && applications.isWatching && pools.isWatching;
+    onFollowed({
+      find: (subject) => {
+        const wishing = isSure() ? applications.wishing(subjectKey(subject)) : undefined;
+        return wishing?.isForeign === false ? wishing.seen : undefined;
+      },
+      hasNoPool: (subject) => isSure() && !hints.hasPool(subject),
+    });
+  }
   compare();
   const again = setInterval(compare, compareEveryMs);
   await ended;
+  onFollowed(undefined);
   clearInterval(again);
   await Promise.all([upkeep.stop(), hints?.stop()]);
 }

@@ -31,12 +31,20 @@ export class PoolWorld implements ApplicationPoolPorts {
     },
   };
 
+  /** How often pools were read. */
+  reads = 0;
+  /** What a watch shows is older than what is there: it shows no pools. */
+  isBehind = false;
+
   readonly pools: ApplicationPoolPorts['pools'] = {
-    of: async (subject) =>
-      [...this.stored.values()].filter((pool) => {
+    hasNone: () => this.isBehind,
+    of: async (subject) => {
+      this.reads += 1;
+      return [...this.stored.values()].filter((pool) => {
         const seen = readSeenPool(pool);
         return seen !== undefined && isPoolOf(seen, subject);
-      }),
+      });
+    },
     create: async (pool) => {
       if (this.stored.has(pool.metadata.name)) return { outcome: 'exists' };
       return this.#store('create', pool);

@@ -43,7 +43,16 @@ export function sharedAddresses(
   return pools.flatMap((pool) => {
     const spec = specOf(pool);
     if (spec['subnet'] !== own || pool.metadata.name === name) return [];
-    const shared = intersect(addresses, readNetworkFields(spec).addresses);
+    const shared = intersect(addresses, addressesOf(spec));
     return shared.size === 0n ? [] : [{ pool: pool.metadata.name, shared }];
   });
+}
+
+/** Of the `spec` of pools as a list gave them: all requests of a round are judged by one list. */
+const addressesBySpec = new WeakMap<object, IntervalSet>();
+
+function addressesOf(spec: ReturnType<typeof specOf>): IntervalSet {
+  const found = addressesBySpec.get(spec) ?? readNetworkFields(spec).addresses;
+  addressesBySpec.set(spec, found);
+  return found;
 }

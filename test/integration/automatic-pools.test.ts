@@ -13,7 +13,7 @@ import { labelHash } from '../../kube/label-hash.ts';
 import { LeaderLease } from '../../kube/lease.ts';
 import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
-import { superviseSubnets } from '../../kube/supervise-subnets.ts';
+import { type FollowedApplications, superviseSubnets } from '../../kube/supervise-subnets.ts';
 import { holderOf } from '../../kube/testing/claim-fixtures.ts';
 import { controlNamespace, nodeNamespace } from '../../temporal-config/queues.ts';
 import { type ControlTemporal, startControlTemporal } from '../../workers/control/temporal/control-temporal.ts';
@@ -33,6 +33,7 @@ let control: Client;
 let temporal: ControlTemporal;
 let lease: LeaderLease;
 let leading: Promise<void>;
+let followed: FollowedApplications | undefined;
 const stopped = new AbortController();
 
 beforeAll(async () => {
@@ -54,15 +55,19 @@ beforeAll(async () => {
     api,
     subnets: book,
     poolSurplus: 1,
+    followedApplications: () => followed,
     log: silent,
   });
   lease = new LeaderLease({ api, namespace: 'orbweaver-system', name: 'test', identity: 'a', log: silent });
   const settings = readClusterSettings({}, []);
   const claims = new ClaimFeed({ api, log: silent });
   void claims.follow(stopped.signal);
+  const onFollowed = (now: FollowedApplications | undefined): void => {
+    followed = now;
+  };
   leading = lease.compete(async (term) => {
     await Promise.all([
-      superviseSubnets({ api, term, settings, book, hint: temporal.hintAtPool, log: silent }),
+      superviseSubnets({ api, term, settings, book, hint: temporal.hintAtPool, onFollowed, log: silent }),
       publishViews({ api, claims, term, log: silent }), // with the finalizers of pools
     ]);
   });
@@ -184,6 +189,8 @@ describe('an application’s pool', () => {
     const name = pool?.metadata.name ?? '';
     await untilState('api', 'Ready');
     await untilAllocated('rack7', 3);
+    const [began] = (await runOf('api').fetchHistory()).events ?? [];
+    expect(began?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted).toBe(true);
 
     await change('api', 5);
     await untilPools('api 5');

@@ -7,14 +7,14 @@ import { PodFeed } from '../../kube/pod-feed.ts';
 import { publishCoordinators } from '../../kube/publish-coordinators.ts';
 import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
-import { superviseSubnets } from '../../kube/supervise-subnets.ts';
+import { type FollowedApplications, superviseSubnets } from '../../kube/supervise-subnets.ts';
 import { createLogger } from '../logger.ts';
 import { ControlMetrics } from '../metrics/control-metrics.ts';
 import { serveMonitoring } from '../metrics/http-server.ts';
 import { readSubnetFigures } from '../metrics/subnet-figures.ts';
 import { installTemporalRuntime } from '../temporal-runtime.ts';
 import type { ControlWorkerConfig } from './config.ts';
-import { startControlTemporal } from './temporal/control-temporal.ts';
+import { looksAtOnce, startControlTemporal } from './temporal/control-temporal.ts';
 import { startWebhooks } from './webhooks/webhooks.ts';
 
 /** One replica of the control worker. The leader publishes the views; the others wait for its end. Ends with SIGTERM. */
@@ -24,6 +24,7 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   const api = openApiClient(endpoint);
   const leaseApi = openApiClient(endpoint); // renewing waits for no connection that others use
   const subnetApi = openApiClient(endpoint); // nine watches hold a connection each, and what is written meanwhile needs others
+  const lookApi = openApiClient(endpoint, looksAtOnce + 4); // looks at pools wait for admission, and the book of Subnets not for them
   const webhookApi = openApiClient(endpoint); // nor does somebody who waits for a verdict
   const feedApi = openApiClient(endpoint);
   // On every replica, whoever leads: sweeps run on all of them, and a new leader need not list 100,000 claims first.
@@ -43,7 +44,8 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     subnets: () => readSubnetFigures(api),
     isTemporalConnected: () => temporal.isConnected,
   });
-  const subnets = new SubnetBook({ api });
+  const subnets = new SubnetBook({ api: lookApi });
+  let followedApplications: FollowedApplications | undefined; // while this replica leads
   const temporal = startControlTemporal({
     address: config.temporalAddress,
     controlNamespace: config.temporalNamespaces.control,
@@ -51,10 +53,12 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     workflowBundle: config.workflowBundle,
     identity: `control/${config.name}/${process.pid}`,
     api,
+    lookApi,
     subnets,
     poolSurplus: config.cluster.automaticPoolSurplus,
     stickiness: config.cluster,
     followed,
+    followedApplications: () => followedApplications,
     metrics,
     log,
   });
@@ -89,6 +93,9 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
         settings: config.cluster,
         book: subnets,
         hint: temporal.hintAtPool,
+        onFollowed: (followed) => {
+          followedApplications = followed;
+        },
       }),
       webhooks?.lead(term),
     ]);
@@ -96,6 +103,6 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   await Promise.all([temporal.stop(), webhooks?.stop()]);
   monitoring.close();
   stopped.abort();
-  await Promise.all([api, leaseApi, webhookApi, subnetApi, feedApi].map((client) => client.close()));
+  await Promise.all([api, leaseApi, lookApi, webhookApi, subnetApi, feedApi].map((client) => client.close()));
   log.info({}, 'stopped');
 }

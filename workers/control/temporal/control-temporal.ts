@@ -14,13 +14,14 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { ApplicationReader } from '../../../kube/application-reader.ts';
 import { AutomaticPoolStore } from '../../../kube/automatic-pool-store.ts';
 import type { SubnetBook } from '../../../kube/subnet-book.ts';
+import type { FollowedApplications } from '../../../kube/supervise-subnets.ts';
 import { createSuspectReader, type FollowedNames } from '../../../kube/suspect-reader.ts';
 import { toApplicationFailure } from '../../../temporal-config/failure-conversion.ts';
 import { controlQueue } from '../../../temporal-config/queues.ts';
 import { makeWorkflowsLean } from '../../lean-workflows.ts';
 import { loadWorkflows } from '../../load-workflows.ts';
 import { openNodeNamespace } from './node-namespace.ts';
-import { hintAtPool } from './pool-runs.ts';
+import { hintAtPool, type PoolRunClients } from './pool-runs.ts';
 import { ensureSweepSchedule } from './sweep-schedule.ts';
 
 export interface ControlTemporalOptions {
@@ -34,6 +35,8 @@ export interface ControlTemporalOptions {
   /** Who this replica is, for people who look at Temporal. */
   readonly identity: string;
   readonly api: ApiClient;
+  /** For looks at pools, `looksAtOnce` of them; absent: the same. */
+  readonly lookApi?: ApiClient;
   /** Writes the status of SpiderSubnets; the process has one. */
   readonly subnets: SubnetBook;
   /** Addresses that an automatic pool has over its replicas where its application does not say how many. */
@@ -42,6 +45,8 @@ export interface ControlTemporalOptions {
   readonly stickiness?: Stickiness;
   /** What sweeps need not list; absent: they list everything. */
   readonly followed?: FollowedNames;
+  /** What looks at pools need not read, while this replica leads; absent: they read everything. */
+  readonly followedApplications?: () => FollowedApplications | undefined;
   /** Counts what sweeps come to. */
   readonly metrics?: { counting(activities: SweepActivities): SweepActivities };
   readonly log: Log;
@@ -52,13 +57,19 @@ export interface ControlTemporalOptions {
 export interface ControlTemporal {
   /** It polls. */
   readonly isConnected: boolean;
-  /** Tells the run of an application's pool that something changed. Fails with `TemporalUnavailable`. */
-  readonly hintAtPool: (subject: PoolSubject, podAnnotations: PodAnnotations) => Promise<void>;
+  /** Tells the run of an application's pool that something changed. Fails with `TemporalUnavailable` while Temporal is not connected. */
+  readonly hintAtPool: (
+    subject: PoolSubject,
+    podAnnotations: PodAnnotations,
+    isMostLikelyNew: boolean,
+  ) => Promise<void>;
   /** Finishes what runs, and polls no more. */
   stop(): Promise<void>;
 }
 
 const reconnectMs = 1000;
+/** Looks at pools: the API server keeps 25 connections to a webhook, and makes a new one for each request beyond. */
+export const looksAtOnce = 16;
 
 /**
  * Polls the queue `control` on this replica and sees to the schedules. Connects in the background, again and again: without
@@ -68,7 +79,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
   const { address, log } = options;
   const stopped = new AbortController();
   let worker: Worker | undefined;
-  let control: Client | undefined;
+  let poolRuns: PoolRunClients | undefined;
 
   async function pollUntilStopped(): Promise<void> {
     const workflowBundle = await loadWorkflows(options.workflowBundle);
@@ -80,7 +91,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
           worker = await createControlWorker(connection, clients.nodes, workflowBundle, options);
           log.info({ address, namespace: options.controlNamespace, taskQueue: controlQueue }, 'Temporal connected');
           isAway = false;
-          control = clients.control;
+          poolRuns = clients;
           const running = worker.run();
           if (stopped.signal.aborted) worker.shutdown();
           await running;
@@ -91,7 +102,7 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
         isAway = true;
       } finally {
         worker = undefined;
-        control = undefined;
+        poolRuns = undefined;
       }
       await sleep(reconnectMs, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
@@ -105,9 +116,9 @@ export function startControlTemporal(options: ControlTemporalOptions): ControlTe
     get isConnected() {
       return worker !== undefined;
     },
-    async hintAtPool(subject, podAnnotations) {
-      if (control === undefined) throw notConnected(address);
-      await hintAtPool(control, subject, podAnnotations);
+    async hintAtPool(...hint) {
+      if (poolRuns === undefined) throw notConnected(address);
+      await hintAtPool(poolRuns, ...hint);
     },
     async stop() {
       stopped.abort();
@@ -124,8 +135,7 @@ const notConnected = (address: string): ProvisionError =>
     remedy: 'See whether it runs: temporal operator cluster health',
   });
 
-interface Clients {
-  readonly control: Client;
+interface Clients extends PoolRunClients {
   readonly nodes: Client;
 }
 
@@ -137,8 +147,11 @@ async function withConnections(
   try {
     const connection = await Connection.connect({ address, connectTimeout: '5 seconds' });
     try {
-      const clientOf = (namespace: string): Client => new Client({ connection, namespace, identity });
-      await work(native, { control: clientOf(controlNamespace), nodes: clientOf(nodeNamespace) });
+      await work(native, {
+        control: new Client({ connection, namespace: controlNamespace, identity }),
+        worker: new Client({ connection: native, namespace: controlNamespace, identity }),
+        nodes: new Client({ connection, namespace: nodeNamespace, identity }),
+      });
     } finally {
       await connection.close();
     }
@@ -157,6 +170,7 @@ async function createControlWorker(
     controlNamespace,
     identity,
     api,
+    lookApi = api,
     stickiness,
     followed,
     metrics = uncounted,
@@ -180,13 +194,14 @@ async function createControlWorker(
         ),
       ),
       ...asTemporalActivities(
-        createApplicationPoolActivities(poolPorts(api, options), { surplus: options.poolSurplus }),
+        createApplicationPoolActivities(poolPorts(lookApi, options), { surplus: options.poolSurplus }),
       ),
     },
     debugMode: true, // runs on this thread: an automatic pool takes a quarter less CPU here (docs/decisions/013, 027)
     maxCachedWorkflows: 300, // an application's pool is 0.1 MB; one that is not cached costs 8 ms of replay when it is told something
+    maxConcurrentWorkflowTaskExecutions: 200, // a start that meets no free one is not eager; each is held while its look lasts
     maxConcurrentActivityTaskExecutions: 40, // a sweep asks 20 nodes at a time
-    maxConcurrentLocalActivityExecutions: 16, // looks at pools: more of them would wait for connections, against their deadlines
+    maxConcurrentLocalActivityExecutions: looksAtOnce,
     workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
     shutdownGraceTime: '2 seconds',
@@ -196,10 +211,13 @@ async function createControlWorker(
   return worker;
 }
 
-function poolPorts(api: ApiClient, { subnets, log }: Pick<ControlTemporalOptions, 'subnets' | 'log'>) {
-  const pools = new AutomaticPoolStore(api);
+function poolPorts(
+  api: ApiClient,
+  { subnets, followedApplications, log }: Pick<ControlTemporalOptions, 'subnets' | 'followedApplications' | 'log'>,
+) {
+  const pools = new AutomaticPoolStore(api, followedApplications);
   return {
-    applications: new ApplicationReader(api),
+    applications: new ApplicationReader(api, followedApplications),
     pools,
     claims: pools,
     subnets,
