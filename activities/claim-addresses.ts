@@ -6,11 +6,12 @@ import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam
 import { type Conflict, conflictOf, conflictsEverywhere, poolExhausted } from '../ipam/failures.ts';
 import { hash64 } from '../ipam/hash64.ts';
 import { contains } from '../ipam/interval-set.ts';
+import { nicIdentities } from '../ipam/nic-identities.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
 import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { isGiving, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
-import { type Identity, identityText, migrationAnnotation, stickyIdentity } from '../ipam/sticky-identity.ts';
+import { type Identity, identityText, migrationAnnotation } from '../ipam/sticky-identity.ts';
 import { readSubnetWish } from '../ipam/subnet-annotation.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
 import { recordOf } from './attachment-record.ts';
@@ -117,8 +118,8 @@ class FamilyClaim {
   readonly #ports: ClaimPorts;
   readonly #request: AddRequest;
   readonly #uid: string;
-  /** What the pod's addresses stick to. */
-  readonly #identity: Identity | undefined;
+  /** What the NIC's addresses stick to: where they are looked for one after the other, and what a new one is the first of. */
+  readonly #identities: readonly Identity[];
   readonly #isMigrationTarget: boolean;
   readonly #candidates: Candidates;
   readonly #patience: Patience;
@@ -140,7 +141,7 @@ class FamilyClaim {
     this.#ports = ports;
     this.#request = request;
     this.#uid = pod.uid;
-    this.#identity = stickyIdentity(pod, ports.cluster);
+    this.#identities = nicIdentities(pod, request.attachment.ifName, ports.cluster);
     this.#isMigrationTarget = pod.annotations[migrationAnnotation] !== undefined;
     this.#candidates = candidates;
     this.#patience = patience;
@@ -175,21 +176,23 @@ class FamilyClaim {
     throw conflict ? conflictOf(conflict, `which ${wanted.source} asks for`) : await this.#taken(wanted);
   }
 
-  /** What the pod's identity has for this NIC and family comes before everything else, whichever pod of it had it last. */
+  /** What an identity has for this NIC and family comes before everything else, whichever pod of it had it last. */
   async #claimSticky(): Promise<ClaimedAddress | undefined> {
-    if (this.#identity === undefined) return undefined;
-    const want = {
-      request: this.#request,
-      identity: this.#identity,
-      taker: this.#taker(),
-      candidates: this.#candidates,
-    };
+    for (const identity of this.#identities) {
+      const claimed = await this.#claimOf(identity);
+      if (claimed !== undefined) return claimed;
+    }
+    return undefined;
+  }
+
+  async #claimOf(identity: Identity): Promise<ClaimedAddress | undefined> {
+    const want = { request: this.#request, identity, taker: this.#taker(identity), candidates: this.#candidates };
     const sticky = await claimSticky(want, { ...this.#ports, site: this.#site });
     if (sticky === undefined) return undefined;
     const { address } = toClaimedAddress(sticky.pool, sticky.address, this.#candidates.routes);
     // While a machine migrates its other pod answers. Any other answer fails the ADD, whose undo keeps the address for the identity.
     const mac = sticky.isShared ? undefined : await this.#site.strangerAt(address);
-    if (mac !== undefined) throw conflictOf({ address, mac }, `which belongs to ${identityText(this.#identity)}`);
+    if (mac !== undefined) throw conflictOf({ address, mac }, `which belongs to ${identityText(identity)}`);
     return this.#claimed(sticky.pool, sticky.address, 'kept');
   }
 
@@ -219,10 +222,11 @@ class FamilyClaim {
   async #claimFrom(pool: PoolSnapshot): Promise<ClaimedAddress | 'exhausted' | 'withdrawn'> {
     const { calls, claims } = this.#ports;
     const { attachment, arrivedAtMs } = this.#request;
+    const ordinal = this.#identities.find((identity) => identity.kind === 'StatefulSet')?.ordinal;
     const claimant = {
       podUID: this.#uid,
       ifName: attachment.ifName,
-      ...(this.#identity?.kind === 'StatefulSet' ? { preferredIndex: this.#identity.ordinal } : {}),
+      ...(ordinal === undefined ? {} : { preferredIndex: ordinal }),
     };
     const recalled = claims.recallTaken(pool.name);
     let taken = new Set<bigint>();
@@ -381,10 +385,10 @@ class FamilyClaim {
     });
   }
 
-  #taker(): Taker {
+  #taker(identity = this.#identities[0]): Taker {
     return {
       holder: this.#holder(),
-      identity: this.#identity && identityText(this.#identity),
+      identity: identity && identityText(identity),
       isMigrationTarget: this.#isMigrationTarget,
     };
   }

@@ -1,5 +1,6 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder } from '../contracts/ip-claim.ts';
+import { isOfOneInterface } from '../ipam/sticky-identity.ts';
 import { lookForProof, type ProofPorts } from './look-for-proof.ts';
 import type { ClaimStore, ProbeAnswer } from './node-ports.ts';
 
@@ -33,9 +34,10 @@ export type WayIn =
 export function wayIn({ phase, holders, identity, unproven }: IPClaimSpec, taker: Taker): WayIn {
   const { holder } = taker;
   const [first, second] = holders;
+  const isOfIdentity = taker.identity !== undefined && identity === taker.identity;
+  const isAnyInterface = isOfIdentity && isOfOneInterface(identity);
   const isKin = (one: ClaimHolder): boolean =>
-    one.interface === holder.interface &&
-    (one.podUID === holder.podUID || (taker.identity !== undefined && identity === taker.identity));
+    (one.interface === holder.interface || isAnyInterface) && (one.podUID === holder.podUID || isOfIdentity);
   if (first === undefined || !holders.every(isKin)) return { way: 'none' };
   if (phase === 'Held') {
     return unproven === true

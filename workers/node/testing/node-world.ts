@@ -273,9 +273,9 @@ export class NodeProcess {
       }),
       claims: {
         ownOf: (podUID, ifName) => claims.ownOf(podUID, ifName),
-        identityOf: (held) => claims.identityOf(held),
+        identitiesOf: (held) => claims.identitiesOf(held),
         recallTaken: (pool) => claims.recallTaken(pool),
-        ...this.#port<Omit<ClaimPort, 'ownOf' | 'identityOf' | 'recallTaken'>>('claims', {
+        ...this.#port<Omit<ClaimPort, 'ownOf' | 'identitiesOf' | 'recallTaken'>>('claims', {
           keptFor: (...of) => claims.keptFor(...of),
           take: (want) => claims.take(want),
           readWhole: (name) => claims.readWhole(name),
