@@ -24,6 +24,12 @@ export interface ChoosePorts {
   readonly log: Log;
 }
 
+export interface Choice {
+  readonly families: readonly Candidates[];
+  /** All of the cluster, as they were seen. */
+  readonly pools: PoolCatalogue['pools'];
+}
+
 /** The pools of one family. */
 export interface Candidates extends WantedCandidates {
   /** Why no new address of them may be claimed: only one that the pod has kept may be used. */
@@ -39,13 +45,13 @@ export async function choosePools(
   request: AddRequest,
   pod: Pod,
   patience: Patience,
-): Promise<readonly Candidates[]> {
+): Promise<Choice> {
   const log = stepLog(ports.log, request);
   const { selection, catalogue } = await untilSelected(ports, request, pod, patience);
   const isSticky = nicIdentities(pod, request.attachment.ifName, ports.cluster).length > 0;
   if (selection.outcome === 'refused' && selection.named !== undefined && isSticky) {
     const named = selection.named.map((candidates) => ({ ...candidates, refusal: selection.failure }));
-    return await withoutRoutesOfOthers(ports, request, named);
+    return { families: await withoutRoutesOfOthers(ports, request, named), pools: catalogue.pools };
   }
   if (selection.outcome !== 'selected') throw new ProvisionError(selection.failure);
   const { source, warnings } = selection;
@@ -58,7 +64,7 @@ export async function choosePools(
   if (wishes.outcome === 'refused') throw new ProvisionError(wishes.failure);
   const narrowing = narrowTo(wishes.wanted, selection.families, catalogue.reserved, source);
   if (narrowing.outcome === 'refused') throw new ProvisionError(narrowing.failure);
-  return await withoutRoutesOfOthers(ports, request, narrowing.families);
+  return { families: await withoutRoutesOfOthers(ports, request, narrowing.families), pools: catalogue.pools };
 }
 
 interface Chosen {

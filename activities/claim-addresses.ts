@@ -62,10 +62,10 @@ export const createClaimAddresses =
     await ports.records.write(fresh);
     const pod = await findLivePod(ports, request);
     const patience = new Patience(ports, request);
-    const families = await choosePools(ports, request, pod, patience);
-    const site = new ProbeSite(ports, request);
+    const { families, pools } = await choosePools(ports, request, pod, patience);
+    const site = new ProbeSite(ports, request, pools);
     const claims = families.map((candidates) => new FamilyClaim(ports, request, pod, candidates, patience, site));
-    const addresses = await claimEach(claims, site);
+    const addresses = await claimEach(claims);
     for (const warning of routeWarnings(families[0]?.routes.podRoutes ?? [], attachment.ifName, addresses)) {
       stepLog(ports.log, request).warn({ warning }, 'part of what is asked for has no effect');
     }
@@ -81,9 +81,9 @@ export const createClaimAddresses =
  * One family after the other, so that a failure of the first spares the second. Where the network is asked about each address
  * they go side by side, because its silence takes time; but none goes on once this has failed.
  */
-async function claimEach(claims: readonly FamilyClaim[], site: ProbeSite): Promise<readonly ClaimedAddress[]> {
+async function claimEach(claims: readonly FamilyClaim[]): Promise<readonly ClaimedAddress[]> {
   const addresses: ClaimedAddress[] = [];
-  if (!site.isAsking) {
+  if (!claims.some((family) => family.isAsking)) {
     for (const family of claims) addresses.push(await family.claim());
     return addresses;
   }
@@ -150,6 +150,11 @@ class FamilyClaim {
     this.#isSizeFixed = reading.outcome === 'wish' && reading.wish.size?.kind === 'fixed';
   }
 
+  /** The network may be asked about its addresses. */
+  get isAsking(): boolean {
+    return this.#candidates.pools.some(({ name }) => this.#site.asksAbout(name));
+  }
+
   async claim(): Promise<ClaimedAddress> {
     const claimed = await this.#claimOne();
     await this.#site.requireGateway(claimed);
@@ -191,7 +196,7 @@ class FamilyClaim {
     if (sticky === undefined) return undefined;
     const { address } = toClaimedAddress(sticky.pool, sticky.address, this.#candidates.routes);
     // While a machine migrates its other pod answers. Any other answer fails the ADD, whose undo keeps the address for the identity.
-    const mac = sticky.isShared ? undefined : await this.#site.strangerAt(address);
+    const mac = sticky.isShared ? undefined : await this.#site.strangerAt(address, sticky.pool.name);
     if (mac !== undefined) throw conflictOf({ address, mac }, `which belongs to ${identityText(identity)}`);
     return this.#claimed(sticky.pool, sticky.address, 'kept');
   }
@@ -315,7 +320,7 @@ class FamilyClaim {
         if (seen?.spec.phase !== 'Suspect') continue;
         tries += 1;
         if (tries > mostSuspects) return undefined;
-        const answer = await this.#site.lastOwnerOf(formatAddress(address));
+        const answer = await this.#site.lastOwnerOf(formatAddress(address), pool.name);
         if (answer.outcome === 'mute') {
           stepLog(this.#ports.log, this.#request).warn({ why: answer.why }, 'Suspect addresses are not tried');
           return undefined;
@@ -330,7 +335,7 @@ class FamilyClaim {
 
   /** Nothing else on the network answers for an address that is ours by its claim, as far as that is to be asked. */
   async #isUnused(pool: PoolSnapshot, address: Address): Promise<boolean> {
-    const mac = await this.#site.strangerAt(formatAddress(address));
+    const mac = await this.#site.strangerAt(formatAddress(address), pool.name);
     if (mac !== undefined) await this.#markConflicted(pool, address, mac);
     return mac === undefined;
   }

@@ -69,7 +69,7 @@ export type TakenOver =
 export interface TakeOverPorts extends ProofPorts {
   readonly claims: Pick<ClaimStore, 'readWhole' | 'adopt'>;
   /** Where the neighbours can be asked who has an address. */
-  readonly site: { lastOwnerOf(address: string): Promise<ProbeAnswer> };
+  readonly site: { lastOwnerOf(address: string, pool: string): Promise<ProbeAnswer> };
 }
 
 /** Takes over a claim as it stands now, if it may. Others may write to it meanwhile: then it is looked at again. */
@@ -88,7 +88,8 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
       case 'proof': {
         const { isGone, because } = await lookForProof([found.of], ports);
         if (isGone) break;
-        const answer = found.isSilenceEnough ? await ports.site.lastOwnerOf(claim.spec.address) : undefined;
+        const { address, pool } = claim.spec;
+        const answer = found.isSilenceEnough ? await ports.site.lastOwnerOf(address, pool) : undefined;
         if (answer?.outcome === 'answered') return { outcome: 'answered', claim, mac: answer.mac };
         if (answer?.outcome === 'silent') break;
         return { outcome: 'in use', claim, by: found.of, why: `${found.why}; ${answer?.why ?? because}` };

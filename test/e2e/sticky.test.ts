@@ -551,8 +551,8 @@ describe('an IPAMClaim', () => {
 
   it('says which address it has, keeps it for its next pod, and gives it back when it is deleted', async () => {
     await cluster.stack.apply(ipamClaim('plain', { network: 'second', interface: 'net1' }));
-    const [one = '', two] = nodes;
-    const pod = (name: string, node: string | undefined) => ({
+    const [one, two] = nodes;
+    const pod = (name: string, node: string) => ({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, namespace: 'default', labels: { app: 'plain' }, annotations: naming('plain') },
