@@ -9,7 +9,7 @@ describe('the runs that a sweep lists', () => {
   });
 
   it.each([
-    [1001, 0, [...'0123456789abcde']],
+    [1001, 0, '0123456789abcde'.split('')],
     [10_000, 0.97, ['f']],
     [150_000, 0.5, ['80']],
   ])('are, of %d, those of pods whose UID begins with one of a few digits', (openRuns, start, prefixes) => {

@@ -4,9 +4,9 @@
  */
 export const runsPerSweep = 1000;
 
-const digits = '0123456789abcdef';
+const digits: readonly string[] = Array.from({ length: 16 }, (_, digit) => digit.toString(16));
 /** Two hexadecimal digits. A pod's UID is random, so each part has as many runs as the others. */
-const parts = [...digits].flatMap((first) => [...digits].map((second) => first + second));
+const parts = digits.flatMap((first) => digits.map((second) => first + second));
 /** A query of so many alternatives is still a short one; fewer parts than that are as many whole digits as possible. */
 const mostPrefixes = 16;
 
@@ -18,7 +18,7 @@ const mostPrefixes = 16;
 export function listedPrefixes(openRuns: number, start: number): readonly string[] | undefined {
   if (openRuns <= runsPerSweep) return undefined;
   const share = runsPerSweep / openRuns;
-  const cells = share * parts.length >= mostPrefixes ? [...digits] : parts;
+  const cells = share * parts.length >= mostPrefixes ? digits : parts;
   const width = Math.max(1, Math.floor(share * cells.length));
   const first = Math.floor(start * cells.length);
   return Array.from({ length: width }, (_, at) => cells[(first + at) % cells.length] ?? '');
