@@ -3,12 +3,12 @@ import { type Failure, ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest, AddressWish, NetworkConf } from '../contracts/pod-network.ts';
 import { formatAddress } from '../ipam/address.ts';
 import { formatCidr } from '../ipam/cidr.ts';
+import { nicIdentities } from '../ipam/nic-identities.ts';
 import { defaultNetworkAnnotation, networksAnnotation, readPodNetworks } from '../ipam/pod-networks.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { PoolRequest } from '../ipam/pool-request.ts';
 import { needsController, type PoolSelection, selectPools } from '../ipam/select-pools.ts';
 import { listSkipped } from '../ipam/skipped-pool.ts';
-import { stickyIdentity } from '../ipam/sticky-identity.ts';
 import { narrowTo, readWishes, type WantedCandidates } from '../ipam/wanted-address.ts';
 import type { AttachmentRecords, Log, NodeIdentity, Pod, PoolReader, Surroundings } from './node-ports.ts';
 import type { Patience } from './patience.ts';
@@ -22,6 +22,12 @@ export interface ChoosePorts {
   /** The same on every node. */
   readonly cluster: ClusterSettings;
   readonly log: Log;
+}
+
+export interface Choice {
+  readonly families: readonly Candidates[];
+  /** All of the cluster, as they were seen. */
+  readonly pools: PoolCatalogue['pools'];
 }
 
 /** The pools of one family. */
@@ -39,12 +45,13 @@ export async function choosePools(
   request: AddRequest,
   pod: Pod,
   patience: Patience,
-): Promise<readonly Candidates[]> {
+): Promise<Choice> {
   const log = stepLog(ports.log, request);
   const { selection, catalogue } = await untilSelected(ports, request, pod, patience);
-  if (selection.outcome === 'refused' && selection.named !== undefined && stickyIdentity(pod, ports.cluster)) {
+  const isSticky = nicIdentities(pod, request.attachment.ifName, ports.cluster).length > 0;
+  if (selection.outcome === 'refused' && selection.named !== undefined && isSticky) {
     const named = selection.named.map((candidates) => ({ ...candidates, refusal: selection.failure }));
-    return await withoutRoutesOfOthers(ports, request, named);
+    return { families: await withoutRoutesOfOthers(ports, request, named), pools: catalogue.pools };
   }
   if (selection.outcome !== 'selected') throw new ProvisionError(selection.failure);
   const { source, warnings } = selection;
@@ -57,7 +64,7 @@ export async function choosePools(
   if (wishes.outcome === 'refused') throw new ProvisionError(wishes.failure);
   const narrowing = narrowTo(wishes.wanted, selection.families, catalogue.reserved, source);
   if (narrowing.outcome === 'refused') throw new ProvisionError(narrowing.failure);
-  return await withoutRoutesOfOthers(ports, request, narrowing.families);
+  return { families: await withoutRoutesOfOthers(ports, request, narrowing.families), pools: catalogue.pools };
 }
 
 interface Chosen {
@@ -121,6 +128,8 @@ async function wishesOfPod(
   const nic = reading.networks.find(({ ifName }) => ifName === attachment.ifName);
   const { index, ips = [], ipamClaimReference: claim } = nic ?? {};
   const annotation = index === 0 ? defaultNetworkAnnotation : networksAnnotation;
+  const other = reading.networks.find((one) => one !== nic && one.ipamClaimReference === claim);
+  if (claim !== undefined && other !== undefined) throw claimOfTwo(claim, attachment.ifName, other.ifName);
   return [
     ...(ips.length > 0 ? [{ source: `ips of ${attachment.ifName} in pod annotation ${annotation}`, ips }] : []),
     ...(claim === undefined
@@ -128,6 +137,13 @@ async function wishesOfPod(
       : [{ source: `IPAMClaim "${claim}"`, ips: await surroundings.ipamClaimIPs(namespace, claim) }]),
   ];
 }
+
+const claimOfTwo = (claim: string, ifName: string, other: string): ProvisionError =>
+  new ProvisionError({
+    type: 'InvalidAnnotation',
+    message: `Cannot give ${ifName} the addresses of IPAMClaim "${claim}": ${other} of the pod names it too, and its addresses are of one interface`,
+    remedy: `Make an IPAMClaim for each interface, and name it in pod annotation ${networksAnnotation}`,
+  });
 
 /** A route of the pod goes to one NIC: the first that has its gateway in its network. The kernel takes no second one. */
 async function withoutRoutesOfOthers<Some extends WantedCandidates>(

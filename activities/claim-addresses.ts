@@ -6,11 +6,12 @@ import { type Address, formatAddress, fromClaimName, toClaimName } from '../ipam
 import { type Conflict, conflictOf, conflictsEverywhere, poolExhausted } from '../ipam/failures.ts';
 import { hash64 } from '../ipam/hash64.ts';
 import { contains } from '../ipam/interval-set.ts';
+import { nicIdentities } from '../ipam/nic-identities.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
 import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { isGiving, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
-import { type Identity, identityText, migrationAnnotation, stickyIdentity } from '../ipam/sticky-identity.ts';
+import { type Identity, identityText, migrationAnnotation } from '../ipam/sticky-identity.ts';
 import { readSubnetWish } from '../ipam/subnet-annotation.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
 import { recordOf } from './attachment-record.ts';
@@ -61,10 +62,10 @@ export const createClaimAddresses =
     await ports.records.write(fresh);
     const pod = await findLivePod(ports, request);
     const patience = new Patience(ports, request);
-    const families = await choosePools(ports, request, pod, patience);
-    const site = new ProbeSite(ports, request);
+    const { families, pools } = await choosePools(ports, request, pod, patience);
+    const site = new ProbeSite(ports, request, pools);
     const claims = families.map((candidates) => new FamilyClaim(ports, request, pod, candidates, patience, site));
-    const addresses = await claimEach(claims, site);
+    const addresses = await claimEach(claims);
     for (const warning of routeWarnings(families[0]?.routes.podRoutes ?? [], attachment.ifName, addresses)) {
       stepLog(ports.log, request).warn({ warning }, 'part of what is asked for has no effect');
     }
@@ -80,9 +81,9 @@ export const createClaimAddresses =
  * One family after the other, so that a failure of the first spares the second. Where the network is asked about each address
  * they go side by side, because its silence takes time; but none goes on once this has failed.
  */
-async function claimEach(claims: readonly FamilyClaim[], site: ProbeSite): Promise<readonly ClaimedAddress[]> {
+async function claimEach(claims: readonly FamilyClaim[]): Promise<readonly ClaimedAddress[]> {
   const addresses: ClaimedAddress[] = [];
-  if (!site.isAsking) {
+  if (!claims.some((family) => family.isAsking)) {
     for (const family of claims) addresses.push(await family.claim());
     return addresses;
   }
@@ -117,8 +118,8 @@ class FamilyClaim {
   readonly #ports: ClaimPorts;
   readonly #request: AddRequest;
   readonly #uid: string;
-  /** What the pod's addresses stick to. */
-  readonly #identity: Identity | undefined;
+  /** What the NIC's addresses stick to: where they are looked for one after the other, and what a new one is the first of. */
+  readonly #identities: readonly Identity[];
   readonly #isMigrationTarget: boolean;
   readonly #candidates: Candidates;
   readonly #patience: Patience;
@@ -140,13 +141,18 @@ class FamilyClaim {
     this.#ports = ports;
     this.#request = request;
     this.#uid = pod.uid;
-    this.#identity = stickyIdentity(pod, ports.cluster);
+    this.#identities = nicIdentities(pod, request.attachment.ifName, ports.cluster);
     this.#isMigrationTarget = pod.annotations[migrationAnnotation] !== undefined;
     this.#candidates = candidates;
     this.#patience = patience;
     this.#site = site;
     const reading = readSubnetWish(pod.annotations);
     this.#isSizeFixed = reading.outcome === 'wish' && reading.wish.size?.kind === 'fixed';
+  }
+
+  /** The network may be asked about its addresses. */
+  get isAsking(): boolean {
+    return this.#candidates.pools.some(({ name }) => this.#site.asksAbout(name));
   }
 
   async claim(): Promise<ClaimedAddress> {
@@ -175,21 +181,23 @@ class FamilyClaim {
     throw conflict ? conflictOf(conflict, `which ${wanted.source} asks for`) : await this.#taken(wanted);
   }
 
-  /** What the pod's identity has for this NIC and family comes before everything else, whichever pod of it had it last. */
+  /** What an identity has for this NIC and family comes before everything else, whichever pod of it had it last. */
   async #claimSticky(): Promise<ClaimedAddress | undefined> {
-    if (this.#identity === undefined) return undefined;
-    const want = {
-      request: this.#request,
-      identity: this.#identity,
-      taker: this.#taker(),
-      candidates: this.#candidates,
-    };
+    for (const identity of this.#identities) {
+      const claimed = await this.#claimOf(identity);
+      if (claimed !== undefined) return claimed;
+    }
+    return undefined;
+  }
+
+  async #claimOf(identity: Identity): Promise<ClaimedAddress | undefined> {
+    const want = { request: this.#request, identity, taker: this.#taker(identity), candidates: this.#candidates };
     const sticky = await claimSticky(want, { ...this.#ports, site: this.#site });
     if (sticky === undefined) return undefined;
     const { address } = toClaimedAddress(sticky.pool, sticky.address, this.#candidates.routes);
     // While a machine migrates its other pod answers. Any other answer fails the ADD, whose undo keeps the address for the identity.
-    const mac = sticky.isShared ? undefined : await this.#site.strangerAt(address);
-    if (mac !== undefined) throw conflictOf({ address, mac }, `which belongs to ${identityText(this.#identity)}`);
+    const mac = sticky.isShared ? undefined : await this.#site.strangerAt(address, sticky.pool.name);
+    if (mac !== undefined) throw conflictOf({ address, mac }, `which belongs to ${identityText(identity)}`);
     return this.#claimed(sticky.pool, sticky.address, 'kept');
   }
 
@@ -219,10 +227,11 @@ class FamilyClaim {
   async #claimFrom(pool: PoolSnapshot): Promise<ClaimedAddress | 'exhausted' | 'withdrawn'> {
     const { calls, claims } = this.#ports;
     const { attachment, arrivedAtMs } = this.#request;
+    const ordinal = this.#identities.find((identity) => identity.kind === 'StatefulSet')?.ordinal;
     const claimant = {
       podUID: this.#uid,
       ifName: attachment.ifName,
-      ...(this.#identity?.kind === 'StatefulSet' ? { preferredIndex: this.#identity.ordinal } : {}),
+      ...(ordinal === undefined ? {} : { preferredIndex: ordinal }),
     };
     const recalled = claims.recallTaken(pool.name);
     let taken = new Set<bigint>();
@@ -311,7 +320,7 @@ class FamilyClaim {
         if (seen?.spec.phase !== 'Suspect') continue;
         tries += 1;
         if (tries > mostSuspects) return undefined;
-        const answer = await this.#site.lastOwnerOf(formatAddress(address));
+        const answer = await this.#site.lastOwnerOf(formatAddress(address), pool.name);
         if (answer.outcome === 'mute') {
           stepLog(this.#ports.log, this.#request).warn({ why: answer.why }, 'Suspect addresses are not tried');
           return undefined;
@@ -326,7 +335,7 @@ class FamilyClaim {
 
   /** Nothing else on the network answers for an address that is ours by its claim, as far as that is to be asked. */
   async #isUnused(pool: PoolSnapshot, address: Address): Promise<boolean> {
-    const mac = await this.#site.strangerAt(formatAddress(address));
+    const mac = await this.#site.strangerAt(formatAddress(address), pool.name);
     if (mac !== undefined) await this.#markConflicted(pool, address, mac);
     return mac === undefined;
   }
@@ -381,10 +390,10 @@ class FamilyClaim {
     });
   }
 
-  #taker(): Taker {
+  #taker(identity = this.#identities[0]): Taker {
     return {
       holder: this.#holder(),
-      identity: this.#identity && identityText(this.#identity),
+      identity: identity && identityText(identity),
       isMigrationTarget: this.#isMigrationTarget,
     };
   }

@@ -400,3 +400,61 @@ describe('in chained mode', () => {
     expect(world.logged.map(({ message }) => message)).toContain('the network is not asked about the addresses');
   });
 });
+
+describe('what a pool says', () => {
+  const says =
+    (detection: object, name = 'v4') =>
+    (world: NodeWorld): void => {
+      const found = world.pools.get(name);
+      if (found === undefined) throw new Error(`There is no pool ${name}`);
+      const annotations = { 'ipam.orbweaver.io/detection': JSON.stringify(detection) };
+      world.pools.set(name, { ...found, metadata: { name, annotations } });
+    };
+  const asked = (world: NodeWorld) => world.probed.map(({ target, timing }) => `${target} ${timing.tries}`);
+
+  it('holds for its addresses in every network, for and against', async () => {
+    const on = await open(asks({ probes: { conflicts: false } }), says({ detectIPConflict: true }));
+    await on.claim();
+    expect(probes(on.world)).toBe(1);
+    const off = await open(asks(detecting), says({ detectIPConflict: false }));
+    await off.claim();
+    expect(probes(off.world)).toBe(0);
+  });
+
+  it('leaves to the network what it does not say, and to the cluster what nobody says', async () => {
+    const request = asks({ probes: { conflicts: true, timing: { tries: 4, waitMs: 50 } } });
+    const { world, claim } = await open(request, says({ detectOptions: { retries: 5 } }));
+    await claim();
+    expect(world.probed.map(({ timing }) => timing)).toEqual([{ tries: 5, intervalMs: 100, waitMs: 50 }]);
+  });
+
+  it('is of its own addresses, not of the other family’s', async () => {
+    const request = asks({ defaultIPv6Pools: ['v6'] });
+    const { world, claim } = await open(request, says({ detectIPConflict: true, detectOptions: { retries: 7 } }, 'v6'));
+    await claim();
+    expect(asked(world)).toEqual([expect.stringMatching(/^fd70::1[01] 7$/)]);
+  });
+
+  it('holds for its gateway', async () => {
+    const { world, claim } = await open(asks(), (world) => {
+      says({ detectGateway: true, detectOptions: { retries: 2 } })(world);
+    });
+    await expect(claim()).rejects.toThrow('its gateway 10.70.8.1 does not answer (asked 2 times)');
+    expect(asked(world)).toEqual(['10.70.8.1 2']);
+  });
+
+  it('holds when one of its addresses is the last resort', async () => {
+    const { world, claim } = await open(asks(), async (world) => {
+      for (const address of everyV4)
+        await world.putClaim(address, 'Suspect', holderOf('c9'), { until: '9999-12-31T23:59:59Z' });
+      says({ detectOptions: { retries: 9 } })(world);
+    });
+    await claim();
+    expect(asked(world)).toEqual([expect.stringMatching(/^10\.70\.8\.2\d 9$/)]);
+  });
+
+  it('that cannot be read keeps its addresses from being given', async () => {
+    const { claim } = await open(asks(), says({ detectOptions: { retries: 99 } }));
+    await expect(claim()).rejects.toThrow(/annotation ipam\.orbweaver\.io\/detection has detectOptions\.retries 99/);
+  });
+});

@@ -17,7 +17,7 @@ import { stepLog } from './step-log.ts';
 export interface DetachPorts {
   readonly calls: OpenCalls;
   readonly records: AttachmentRecords;
-  readonly claims: Pick<ClaimStore, 'release' | 'ownOf' | 'identityOf'>;
+  readonly claims: Pick<ClaimStore, 'release' | 'ownOf' | 'identitiesOf'>;
   readonly identities: Identities;
   readonly pods: PodReader;
   readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses' | 'prepareShared' | 'removeShared'>;
@@ -97,11 +97,14 @@ async function releaseClaims(request: DetachRequest, { claims, identities, pods,
   const isAlive = async (): Promise<boolean> => (await pods.find(pod))?.isAlive === true;
   const held = { containerID, interface: ifName, network };
   const withoutPod = async (): Promise<'delete' | 'end'> => {
-    const identity = claims.identityOf(held);
-    if (identity === '') return 'delete';
-    const found = (await identities.states([identity])).get(identity);
-    stepLog(log, request).info({ identity, ...found }, 'asked whether the identity of a sticky address has ended');
-    return found?.state === 'ended' ? 'end' : 'delete';
+    const stuckTo = claims.identitiesOf(held);
+    if (stuckTo.length === 0) return 'delete';
+    const states = await identities.states(stuckTo);
+    for (const [identity, found] of states) {
+      stepLog(log, request).info({ identity, ...found }, 'asked whether the identity of a sticky address has ended');
+    }
+    // Its families may stick to different ones: then the sweep ends what has ended.
+    return stuckTo.every((identity) => states.get(identity)?.state === 'ended') ? 'end' : 'delete';
   };
   const disposition = reason === 'failed-add' ? 'undo' : (await isAlive()) ? 'hold' : await withoutPod();
   const released = await claims.release({ ...held, disposition });

@@ -63,10 +63,10 @@ export interface OwnClaim {
 
 export interface ClaimStore {
   ownOf(podUID: string, ifName: string): readonly OwnClaim[];
-  /** Names of an identity's claims for this interface: those of this node, or from a list that began after this Unix time. */
+  /** Names of an identity's claims, of several NICs those for this one: of this node, or from a list that began after this Unix time. */
   keptFor(identity: string, ifName: string, elsewhere?: { readonly notBeforeMs: number }): Promise<readonly string[]>;
-  /** What the addresses of an attachment stick to; empty when they do not. */
-  identityOf(held: ClaimingAttachment): string;
+  /** What the addresses of an attachment stick to; none when they do not. */
+  identitiesOf(held: ClaimingAttachment): readonly string[];
   take(want: {
     name: string;
     address: string;
@@ -145,7 +145,7 @@ export interface Surroundings {
   nodeLabels(): Promise<Labels>;
   /** The pod's topmost controller; the pod itself when it has none. */
   controllerOf(pod: Pod): Promise<Application>;
-  /** Addresses that an IPAMClaim of the pod's namespace has, or asks for while it has none. Throws when there is no such claim. */
+  /** Addresses that an IPAMClaim of the pod's namespace has from others, or else asks for. Throws when there is no such claim. */
   ipamClaimIPs(namespace: string, name: string): Promise<readonly string[]>;
 }
 

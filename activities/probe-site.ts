@@ -1,7 +1,8 @@
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
-import { type ProbeSettings, probeSettings } from '../contracts/probing.ts';
+import { type ProbeSettings, type ProbeTiming, probeSettings } from '../contracts/probing.ts';
 import { gatewayUnreachable } from '../ipam/failures.ts';
+import { isMalformed, type Pool } from '../ipam/pool-snapshot.ts';
 import type { Kernel, Log, ProbeAnswer } from './node-ports.ts';
 import { stepLog } from './step-log.ts';
 
@@ -21,26 +22,29 @@ export interface ProbePorts {
 export class ProbeSite {
   readonly #ports: ProbePorts;
   readonly #request: AddRequest;
-  readonly #settings: ProbeSettings;
+  readonly #pools: ReadonlyMap<string, Pool>;
   #interface: Promise<unknown> | undefined;
   #hasAsked = false;
   #hasWarned = false;
 
-  constructor(ports: ProbePorts, request: AddRequest) {
+  /** @param pools All of the cluster, by name: each may say what is asked about its addresses. */
+  constructor(ports: ProbePorts, request: AddRequest, pools: ReadonlyMap<string, Pool>) {
     this.#ports = ports;
     this.#request = request;
-    this.#settings = probeSettings(ports.cluster.probes, request.network.probes);
+    this.#pools = pools;
   }
 
-  /** Something is asked about every address, so each takes its time. */
-  get isAsking(): boolean {
-    return this.#settings.conflicts || this.#settings.gateways;
+  /** Something is asked about every address of the pool, so each takes its time. */
+  asksAbout(pool: string): boolean {
+    const { conflicts, gateways } = this.#settingsFor(pool);
+    return conflicts || gateways;
   }
 
   /** The MAC of whoever answers for an address that is claimed for us; undefined when nobody does, or nobody is to be asked. */
-  async strangerAt(address: string): Promise<string | undefined> {
-    if (!this.#settings.conflicts) return undefined;
-    const answer = await this.#ask({ target: address });
+  async strangerAt(address: string, pool: string): Promise<string | undefined> {
+    const { conflicts, timing } = this.#settingsFor(pool);
+    if (!conflicts) return undefined;
+    const answer = await this.#ask({ target: address, timing });
     if (answer.outcome === 'mute') this.#warn(answer.why);
     return answer.outcome === 'answered' ? answer.mac : undefined;
   }
@@ -49,17 +53,19 @@ export class ProbeSite {
    * The same about an address that others may be about to take, whatever the settings say: only silence lets one of them have it,
    * and its claim decides who.
    */
-  lastOwnerOf(address: string): Promise<ProbeAnswer> {
-    return this.#ask({ target: address, ignoresSearches: true });
+  lastOwnerOf(address: string, pool: string): Promise<ProbeAnswer> {
+    const { timing } = this.#settingsFor(pool);
+    return this.#ask({ target: address, ignoresSearches: true, timing });
   }
 
   /** Throws `GatewayUnreachable`. */
   async requireGateway({ address, gateway, pool }: ClaimedAddress): Promise<void> {
-    if (!this.#settings.gateways || gateway === undefined) return;
-    const answer = await this.#ask({ target: gateway, from: withoutLength(address) });
+    const { gateways, timing } = this.#settingsFor(pool);
+    if (!gateways || gateway === undefined) return;
+    const answer = await this.#ask({ target: gateway, from: withoutLength(address), timing });
     if (answer.outcome === 'mute') this.#warn(answer.why);
     if (answer.outcome !== 'silent') return;
-    throw gatewayUnreachable({ address, gateway, pool }, this.#request.attachment.ifName, this.#settings.timing);
+    throw gatewayUnreachable({ address, gateway, pool }, this.#request.attachment.ifName, timing);
   }
 
   /**
@@ -74,11 +80,17 @@ export class ProbeSite {
       .catch((err: unknown) => stepLog(this.#ports.log, this.#request).warn({ err }, 'addresses not announced'));
   }
 
-  async #ask(question: { target: string; from?: string; ignoresSearches?: boolean }): Promise<ProbeAnswer> {
+  /** What a pool says of its addresses holds in every network; what a network says, in the cluster. */
+  #settingsFor(pool: string): ProbeSettings {
+    const found = this.#pools.get(pool);
+    const ofPool = found === undefined || isMalformed(found) ? undefined : found.probes;
+    return probeSettings(this.#ports.cluster.probes, this.#request.network.probes, ofPool);
+  }
+
+  async #ask(question: Question): Promise<ProbeAnswer> {
     const { netns, netnsCookie, attachment } = this.#request;
     this.#interface ??= this.#makeInterface();
     await this.#interface;
-    const { timing } = this.#settings;
     const target = withoutLength(question.target);
     const answer = await this.#ports.kernel.probe({
       ...question,
@@ -86,7 +98,6 @@ export class ProbeSite {
       netns,
       netnsCookie,
       ifName: attachment.ifName,
-      timing,
     });
     this.#hasAsked ||= answer.outcome !== 'mute';
     stepLog(this.#ports.log, this.#request).debug({ target, from: question.from, ...answer }, 'neighbours asked');
@@ -114,6 +125,13 @@ export class ProbeSite {
     this.#hasWarned = true;
     stepLog(this.#ports.log, this.#request).warn({ why }, 'the network is not asked about the addresses');
   }
+}
+
+interface Question {
+  readonly target: string;
+  readonly from?: string;
+  readonly ignoresSearches?: boolean;
+  readonly timing: ProbeTiming;
 }
 
 const withoutLength = (address: string): string => address.replace(/\/.*/, '');

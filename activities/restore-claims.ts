@@ -1,8 +1,10 @@
+import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimedAddress } from '../contracts/pod-network.ts';
 import { toClaimName } from '../ipam/address.ts';
 import { parseCidr } from '../ipam/cidr.ts';
-import { identityText, type Stickiness, stickyIdentity } from '../ipam/sticky-identity.ts';
+import { nicIdentities } from '../ipam/nic-identities.ts';
+import { identityText } from '../ipam/sticky-identity.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -20,7 +22,7 @@ export interface RestorePorts {
   readonly records: Pick<AttachmentRecords, 'read'> & { list(): Promise<readonly AttachmentRecord[]> };
   readonly claims: Pick<ClaimStore, 'take'> & { readWhole(name: string): Promise<IPClaim | undefined> };
   readonly pods: { readonly findLive: PodReader['find'] };
-  readonly stickiness: Stickiness;
+  readonly cluster: ClusterSettings;
   readonly kernel: Pick<Kernel, 'namespaceState' | 'unplumb' | 'removeAddresses'> & {
     /** Addresses in a namespace, with prefix length. */
     addressesIn(netns: string): Promise<readonly string[]>;
@@ -93,7 +95,7 @@ async function settle(
   user: Pod,
   ports: RestorePorts,
 ): Promise<Outcome> {
-  const { claims, log, node, stickiness } = ports;
+  const { claims, cluster, log, node } = ports;
   const { attachment, pod, netns, netnsCookie } = record;
   const { containerID, ifName, network } = attachment;
   const name = nameOf({ address });
@@ -110,7 +112,7 @@ async function settle(
     machineID: node.machineID,
     bootID: node.bootID,
   };
-  const sticky = stickyIdentity(user, stickiness);
+  const [sticky] = nicIdentities(user, ifName, cluster);
   const identity = sticky && identityText(sticky);
   if (claim === undefined && (await claims.take({ name, address, pool, holder, identity })) === 'ours') {
     log.warn({ claim: name, pod, containerID }, 'claim of an address in use was lost, claimed again');

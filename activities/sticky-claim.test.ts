@@ -15,7 +15,9 @@ const owners = {
     controller: true,
   },
 } as const;
-type StickyTo = keyof typeof owners;
+/** A pod without an owner. */
+const bare = 'bare';
+type StickyTo = keyof typeof owners | typeof bare;
 
 let one: NodeWorld;
 let two: NodeWorld;
@@ -43,7 +45,8 @@ class Sandbox {
     { pools = ['v4'], v6 = [] as string[], ifName = 'eth0', uid = `uid-${containerID}`, annotations = {} } = {},
   ) {
     const base = addRequest(ifName, containerID.padEnd(32, '0'), containerID);
-    const name = to === ordinal ? 'api-0' : `virt-launcher-vm-1-${containerID}`;
+    const name = to === ordinal ? 'api-0' : to === bare ? `bare-${uid}` : `virt-launcher-vm-1-${containerID}`;
+    const ownerReferences = to === bare ? [] : [owners[to]];
     this.world = world;
     this.request = {
       ...base,
@@ -53,8 +56,7 @@ class Sandbox {
       netnsCookie: `of ${containerID}`,
       network: { ...base.network, defaultIPv4Pools: pools, defaultIPv6Pools: v6 },
     };
-    for (const each of [one, two])
-      each.pods.set(`pay/${name}`, { uid, annotations, isAlive: true, ownerReferences: [owners[to]] });
+    for (const each of [one, two]) each.pods.set(`pay/${name}`, { uid, annotations, isAlive: true, ownerReferences });
     world.namespaces.set(this.request.netns, { cookie: this.request.netnsCookie, links: new Map() });
   }
 
@@ -351,5 +353,125 @@ describe('the address of a machine', () => {
     const [address] = await first.add();
     await first.del();
     expect(await new Sandbox(one, machine, 'c2', { pools: ['spare'] }).add()).toEqual([address]);
+  });
+});
+
+describe('the address of an IPAMClaim', () => {
+  const claim = 'IPAMClaim/pay/first';
+  const naming = (...claimNames: readonly string[]) => ({
+    annotations: {
+      'k8s.v1.cni.cncf.io/networks': JSON.stringify(
+        claimNames.map((name) => ({ name: 'vlan', ...(name && { 'ipam-claim-reference': name }) })),
+      ),
+    },
+    ifName: 'net1',
+  });
+
+  it('is kept between two pods that have nothing else in common, on whichever node', async () => {
+    const first = new Sandbox(one, bare, 'c1', naming('first'));
+    const [address = ''] = await first.add();
+    await first.del();
+    expect(claims()).toEqual([`${addressOf([address])} Held ${claim}: c1 on r7-n1`]);
+    expect(await new Sandbox(two, bare, 'c2', naming('first')).add()).toEqual([address]);
+    expect(claims()).toEqual([`${addressOf([address])} Bound ${claim}: c2 on r7-n2`]);
+  });
+
+  it('is kept whatever the next pod calls the interface', async () => {
+    const first = new Sandbox(one, bare, 'c1', naming('first'));
+    const address = await first.add();
+    await first.del();
+    const second = { ...naming('', 'first'), ifName: 'net2' };
+    expect(await new Sandbox(two, bare, 'c2', second).add()).toEqual(address);
+    expect(claims()).toHaveLength(1);
+  });
+
+  it('is one of each family, and survives a failed ADD, also the first', async () => {
+    const first = new Sandbox(one, bare, 'c1', { ...naming('first'), v6: ['v6'] });
+    const addresses = await first.add();
+    await first.undo();
+    expect(claims().map((text) => text.replace(/^\S+ /, ''))).toEqual(Array(2).fill(`Held ${claim}: c1 on r7-n1`));
+    expect(await new Sandbox(two, bare, 'c2', { ...naming('first'), v6: ['v6'] }).add()).toEqual(addresses);
+  });
+
+  it('is another one for each NIC of a pod, and two NICs cannot have one', async () => {
+    const both = naming('first', 'second');
+    const [net1, net2] = [
+      new Sandbox(one, bare, 'c1', { ...both, uid: 'same' }),
+      new Sandbox(one, bare, 'c1', { ...both, uid: 'same', ifName: 'net2' }),
+    ];
+    const had = [await net1.add(), await net2.add()];
+    expect(new Set(one.api.all().map(({ spec }) => spec.identity))).toEqual(new Set([claim, 'IPAMClaim/pay/second']));
+    await net1.del();
+    await net2.del();
+    const turned = naming('second', 'first');
+    const next = [
+      await new Sandbox(two, bare, 'c2', { ...turned, uid: 'next' }).add(),
+      await new Sandbox(two, bare, 'c2', { ...turned, uid: 'next', ifName: 'net2' }).add(),
+    ];
+    expect(next).toEqual(had.toReversed());
+    await expect(new Sandbox(two, bare, 'c3', naming('third', 'third')).add()).rejects.toMatchObject({
+      type: 'InvalidAnnotation',
+      message:
+        'Cannot give net1 the addresses of IPAMClaim "third": net2 of the pod names it too, and its addresses are of one interface',
+    });
+    expect(claims()).toHaveLength(2);
+  });
+
+  it('is not given to a second pod while the first has it', async () => {
+    await new Sandbox(one, bare, 'c1', naming('first')).add();
+    await expect(new Sandbox(two, bare, 'c2', naming('first')).add()).rejects.toMatchObject({
+      type: 'StickyAddressInUse',
+      message: expect.stringContaining(`of ${claim} yet: it is in use by pod pay/bare-uid-c1 on node "r7-n1"`),
+    });
+  });
+
+  it('stays when its pool is not named any more, and goes with the IPAMClaim', async () => {
+    const first = new Sandbox(one, bare, 'c1', naming('first'));
+    const address = await first.add();
+    await first.del();
+    const second = new Sandbox(one, bare, 'c2', { ...naming('first'), pools: ['spare'] });
+    expect(await second.add()).toEqual(address);
+    one.identities.set(claim, { state: 'ended', why: 'by the test' });
+    await second.del();
+    expect(claims()).toEqual([]);
+  });
+
+  it('is a machine’s over its restart, and on both nodes while it migrates', async () => {
+    const first = new Sandbox(one, machine, 'c1', naming('first'));
+    const address = await first.add();
+    await first.del();
+    const source = new Sandbox(one, machine, 'c2', naming('first'));
+    expect(await source.add()).toEqual(address);
+    const { annotations, ...rest } = naming('first');
+    const migrating = { ...rest, annotations: { ...annotations, 'kubevirt.io/migrationJobName': 'job-1' } };
+    const target = new Sandbox(two, machine, 'c3', migrating);
+    expect(await target.add()).toEqual(address);
+    expect(claims()).toEqual([`${addressOf(address)} Bound ${claim}: c2 on r7-n1, c3 on r7-n2`]);
+    await source.del();
+    await target.del();
+    expect(claims()).toEqual([`${addressOf(address)} Held ${claim}: c3 on r7-n2`]);
+  });
+
+  it('is what the machine had before it named one, for as long as the machine is there', async () => {
+    const before = new Sandbox(one, machine, 'c1', { ifName: 'net1' });
+    const address = await before.add();
+    await before.del();
+    const after = new Sandbox(two, machine, 'c2', naming('first'));
+    expect(await after.add()).toEqual(address);
+    expect(claims()).toEqual([`${addressOf(address)} Bound ${machine}: c2 on r7-n2`]);
+  });
+
+  it('is freed once all that its families stick to has ended', async () => {
+    const before = new Sandbox(one, machine, 'c1', { ifName: 'net1' });
+    await before.add();
+    await before.del();
+    const after = new Sandbox(one, machine, 'c2', { ...naming('first'), v6: ['v6'] });
+    await after.add();
+    one.identities.set(machine, { state: 'ended', why: 'by the test' });
+    await after.del();
+    expect(claims().map((text) => text.replace(/^\S+ /, ''))).toEqual([
+      `Held ${machine}: c2 on r7-n1`,
+      `Held ${claim}: c2 on r7-n1`,
+    ]);
   });
 });

@@ -87,7 +87,7 @@ async function poolOf(
   const { wanted } = candidates;
   if (wanted !== undefined && wanted.address.value !== address.value) return undefined;
   const isNamed = [...candidates.pools, ...candidates.skipped].some((candidate) => candidate.name === name);
-  if (!isNamed && identity.kind === 'StatefulSet') return undefined; // a machine keeps its address until it is deleted
+  if (!isNamed && identity.kind === 'StatefulSet') return undefined; // the others keep their addresses until they are deleted
   const pool = candidates.pools.find((candidate) => candidate.name === name) ?? (await pools.fresh(name));
   if (pool === undefined) return undefined;
   if (isMalformed(pool)) {

@@ -1,5 +1,6 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder } from '../contracts/ip-claim.ts';
+import { isOfOneInterface } from '../ipam/sticky-identity.ts';
 import { lookForProof, type ProofPorts } from './look-for-proof.ts';
 import type { ClaimStore, ProbeAnswer } from './node-ports.ts';
 
@@ -33,9 +34,10 @@ export type WayIn =
 export function wayIn({ phase, holders, identity, unproven }: IPClaimSpec, taker: Taker): WayIn {
   const { holder } = taker;
   const [first, second] = holders;
+  const isOfIdentity = taker.identity !== undefined && identity === taker.identity;
+  const isAnyInterface = isOfIdentity && isOfOneInterface(identity);
   const isKin = (one: ClaimHolder): boolean =>
-    one.interface === holder.interface &&
-    (one.podUID === holder.podUID || (taker.identity !== undefined && identity === taker.identity));
+    (one.interface === holder.interface || isAnyInterface) && (one.podUID === holder.podUID || isOfIdentity);
   if (first === undefined || !holders.every(isKin)) return { way: 'none' };
   if (phase === 'Held') {
     return unproven === true
@@ -67,7 +69,7 @@ export type TakenOver =
 export interface TakeOverPorts extends ProofPorts {
   readonly claims: Pick<ClaimStore, 'readWhole' | 'adopt'>;
   /** Where the neighbours can be asked who has an address. */
-  readonly site: { lastOwnerOf(address: string): Promise<ProbeAnswer> };
+  readonly site: { lastOwnerOf(address: string, pool: string): Promise<ProbeAnswer> };
 }
 
 /** Takes over a claim as it stands now, if it may. Others may write to it meanwhile: then it is looked at again. */
@@ -86,7 +88,8 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
       case 'proof': {
         const { isGone, because } = await lookForProof([found.of], ports);
         if (isGone) break;
-        const answer = found.isSilenceEnough ? await ports.site.lastOwnerOf(claim.spec.address) : undefined;
+        const { address, pool } = claim.spec;
+        const answer = found.isSilenceEnough ? await ports.site.lastOwnerOf(address, pool) : undefined;
         if (answer?.outcome === 'answered') return { outcome: 'answered', claim, mac: answer.mac };
         if (answer?.outcome === 'silent') break;
         return { outcome: 'in use', claim, by: found.of, why: `${found.why}; ${answer?.why ?? because}` };

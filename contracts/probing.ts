@@ -16,7 +16,7 @@ export interface ProbeSettings {
   readonly timing: ProbeTiming;
 }
 
-/** What one network configuration says of it; what is absent is the cluster's. */
+/** What one network configuration, or one pool, says of it; what is absent is left to others. */
 export interface ProbeConf {
   readonly conflicts?: boolean;
   readonly gateways?: boolean;
@@ -30,12 +30,13 @@ export const mostProbeTries = 10;
 /** Of an interval, and of the wait. With all tries it stays below what a step of an ADD may take. */
 export const mostProbePauseMs = 1000;
 
-/** The cluster's settings with what a network says in their place. */
-export const probeSettings = (
-  cluster: ProbeSettings,
-  { conflicts, gateways, timing }: ProbeConf = {},
-): ProbeSettings => ({
-  conflicts: conflicts ?? cluster.conflicts,
-  gateways: gateways ?? cluster.gateways,
-  timing: { ...cluster.timing, ...timing },
-});
+/** The cluster's settings with what others say in their place: each over those before it. */
+export const probeSettings = (cluster: ProbeSettings, ...others: readonly (ProbeConf | undefined)[]): ProbeSettings =>
+  others.reduce<ProbeSettings>(
+    (settings, { conflicts, gateways, timing } = {}) => ({
+      conflicts: conflicts ?? settings.conflicts,
+      gateways: gateways ?? settings.gateways,
+      timing: { ...settings.timing, ...timing },
+    }),
+    cluster,
+  );

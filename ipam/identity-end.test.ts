@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { keepOnScaleDownAnnotation, type StatefulSetObject, whyMachineEnded, whyOrdinalEnded } from './identity-end.ts';
+import {
+  keepOnScaleDownAnnotation,
+  type StatefulSetObject,
+  whyIPAMClaimEnded,
+  whyMachineEnded,
+  whyOrdinalEnded,
+} from './identity-end.ts';
 
 const ordinal = (number: number) => ({ kind: 'StatefulSet', namespace: 'pay', name: 'api', ordinal: number }) as const;
 const statefulSet = (replicas?: number, start?: number, annotations = {}): StatefulSetObject => ({
@@ -69,4 +75,11 @@ describe('a machine', () => {
   ])('%s', (_, instance, virtualMachine, why) => {
     expect(whyMachineEnded(machine, instance, virtualMachine)).toBe(why);
   });
+});
+
+it('an IPAMClaim keeps its addresses until it is deleted', () => {
+  const claim = { kind: 'IPAMClaim', namespace: 'pay', name: 'vm-1.net1' } as const;
+  expect(whyIPAMClaimEnded(claim, { metadata: {} })).toBeUndefined();
+  expect(whyIPAMClaimEnded(claim, isGone)).toBe('IPAMClaim pay/vm-1.net1 is being deleted');
+  expect(whyIPAMClaimEnded(claim, undefined)).toBe('IPAMClaim pay/vm-1.net1 does not exist');
 });

@@ -1,4 +1,4 @@
-import type { MachineIdentity, OrdinalIdentity } from './sticky-identity.ts';
+import type { IPAMClaimIdentity, MachineIdentity, OrdinalIdentity } from './sticky-identity.ts';
 
 /** Annotation of a StatefulSet: "true" keeps the addresses of ordinals that it was scaled down by, until it is deleted. */
 export const keepOnScaleDownAnnotation = 'ipam.orbweaver.io/keep-on-scale-down';
@@ -16,8 +16,8 @@ export interface StatefulSetObject {
   };
 }
 
-/** What we read of a VirtualMachineInstance or a VirtualMachine (kubevirt.io). */
-export interface MachineObject {
+/** What we read of an object that addresses stick to until it is deleted: of KubeVirt's two kinds, and of an IPAMClaim. */
+export interface KeepingObject {
   readonly metadata: { readonly deletionTimestamp?: unknown };
 }
 
@@ -41,8 +41,8 @@ export function whyOrdinalEnded(
 /** Why this machine will not come back; a VirtualMachine that is stopped has no instance, and keeps its addresses. */
 export function whyMachineEnded(
   { namespace, name }: MachineIdentity,
-  instance: MachineObject | undefined,
-  machine: MachineObject | undefined,
+  instance: KeepingObject | undefined,
+  machine: KeepingObject | undefined,
 ): string | undefined {
   if (isStaying(instance) || isStaying(machine)) return undefined;
   const named = `${namespace}/${name}`;
@@ -52,5 +52,14 @@ export function whyMachineEnded(
     : `VirtualMachineInstance ${named} is being deleted, and no VirtualMachine will start it again`;
 }
 
-const isStaying = (object: MachineObject | undefined): boolean =>
+/** Why no pod will name this IPAMClaim any more; `undefined` while one may. */
+export function whyIPAMClaimEnded(
+  { namespace, name }: IPAMClaimIdentity,
+  claim: KeepingObject | undefined,
+): string | undefined {
+  if (isStaying(claim)) return undefined;
+  return `IPAMClaim ${namespace}/${name} ${claim === undefined ? 'does not exist' : 'is being deleted'}`;
+}
+
+const isStaying = (object: KeepingObject | undefined): boolean =>
   object !== undefined && object.metadata.deletionTimestamp == null;

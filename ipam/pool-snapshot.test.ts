@@ -131,6 +131,18 @@ describe('readPool', () => {
     expect(problemOf(withSpec(spec))).toBe(problem);
   });
 
+  it('reads what its annotation says of probes, and is malformed when that cannot be read', () => {
+    const saying = (text: string): PoolObject => ({
+      ...rack7,
+      metadata: { name: 'rack7-v4', annotations: { 'ipam.orbweaver.io/detection': text } },
+    });
+    expect(usable(rack7).probes).toBeUndefined();
+    expect(usable(saying('{"detectIPConflict": true}')).probes).toEqual({ conflicts: true });
+    expect(problemOf(saying('{"detectIPConflict": 1}'))).toBe(
+      'annotation ipam.orbweaver.io/detection has detectIPConflict 1, allowed: true, false',
+    );
+  });
+
   it('keeps the family of a malformed pool when its subnet can be read', () => {
     expect(readPool(withSpec({ ips: ['x'], default: true }), none)).toMatchObject({ family: 4, isDefault: true });
     expect(readPool(withSpec({ subnet: 'x' }), none)).not.toHaveProperty('family');

@@ -1,8 +1,10 @@
+import type { ProbeConf } from '../contracts/probing.ts';
 import { type Address, type Family, familyName, parseAddress } from './address.ts';
 import { type AutomaticPool, readAutomaticPool } from './automatic-pool.ts';
 import { type Cidr, cidrContains, intervalOf, networkOf, parseCidr } from './cidr.ts';
 import { contains, type Interval, type IntervalSet, intervalSet, subtract } from './interval-set.ts';
 import { type LabelSelector, readSelector, type SelectorObject } from './label-selector.ts';
+import { detectionAnnotation, readPoolDetection } from './pool-detection.ts';
 import type { Labels } from './pool-request.ts';
 import { parseRange } from './range-grammar.ts';
 
@@ -12,6 +14,7 @@ export interface PoolObject {
     readonly name: string;
     readonly deletionTimestamp?: unknown;
     readonly labels?: Labels | undefined;
+    readonly annotations?: Labels | undefined;
   };
   readonly spec: {
     readonly ipVersion?: number | undefined;
@@ -45,6 +48,8 @@ export interface PoolSnapshot {
   readonly subnet: Cidr;
   readonly gateway?: Address;
   readonly routes: readonly PoolRoute[];
+  /** What its annotation says of probes; absent: nothing. */
+  readonly probes?: ProbeConf;
   /** `ips` less `excludeIPs`: what `status.totalIPCount` counts. */
   readonly total: bigint;
   /** What may be handed out: `total` less reserved addresses and the gateway. Its size is the pool's capacity. */
@@ -113,6 +118,10 @@ export function readPool({ metadata, spec }: PoolObject, reserved: ReservedAddre
   const excluded = readRanges('spec.excludeIPs', spec.excludeIPs, subnet, problems);
   const gateway = readGateway(spec.gateway, subnet, problems);
   const routes = readRoutes(spec.routes, subnet, problems);
+  const detection = readPoolDetection(metadata.annotations ?? {});
+  for (const { what, allowed } of detection.problems) {
+    problems.push(`annotation ${detectionAnnotation} ${what}, allowed: ${allowed}`);
+  }
   if (problems.length > 0) return { ...identity, family, problem: problems.join('; ') };
 
   const configured = subtract(ips, excluded);
@@ -123,6 +132,7 @@ export function readPool({ metadata, spec }: PoolObject, reserved: ReservedAddre
     subnet,
     ...(gateway && { gateway }),
     routes,
+    ...(detection.probes && { probes: detection.probes }),
     total: configured.size,
     candidates: subtract(subtract(configured, reserved[family]), gatewayItself),
     isDisabled: spec.disable === true,

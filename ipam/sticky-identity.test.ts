@@ -73,7 +73,7 @@ describe('the text of an identity', () => {
   const name = fc.stringMatching(/^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/);
   const identities: fc.Arbitrary<Identity> = fc.oneof(
     fc.record({ kind: fc.constant('StatefulSet'), namespace: name, name, ordinal: fc.nat(2 ** 31 - 1) }),
-    fc.record({ kind: fc.constant('VirtualMachineInstance'), namespace: name, name }),
+    fc.record({ kind: fc.constantFrom('VirtualMachineInstance', 'IPAMClaim'), namespace: name, name }),
   );
 
   it('says which one it is, and no other', () => {
@@ -112,6 +112,7 @@ describe('the text of an identity', () => {
     expect(parseIdentity('StatefulSet/pay/api/00')).toBeUndefined();
     expect(parseIdentity('StatefulSet/pay/api/0/0')).toBeUndefined();
     expect(parseIdentity('VirtualMachineInstance/pay/vm/1')).toBeUndefined();
+    expect(parseIdentity('IPAMClaim/pay/vm-1.net1/0')).toBeUndefined();
     expect(parseIdentity('Deployment/pay/api/0')).toBeUndefined();
   });
 });

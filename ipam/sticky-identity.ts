@@ -6,7 +6,7 @@ import { controllerOf } from './controller-reference.ts';
 export type Stickiness = Pick<ClusterSettings, 'stickyStatefulSets' | 'stickyVirtualMachines'>;
 
 /** What an address sticks to: it outlives pods, sandboxes and nodes. */
-export type Identity = OrdinalIdentity | MachineIdentity;
+export type Identity = OrdinalIdentity | MachineIdentity | IPAMClaimIdentity;
 
 export interface OrdinalIdentity {
   readonly kind: 'StatefulSet';
@@ -22,6 +22,13 @@ export interface MachineIdentity {
   readonly name: string;
 }
 
+/** An object of the Network Plumbing Working Group that the networks of pods name: one NIC of one pod after the other. */
+export interface IPAMClaimIdentity {
+  readonly kind: 'IPAMClaim';
+  readonly namespace: string;
+  readonly name: string;
+}
+
 export interface OwnedPod {
   readonly namespace: string;
   readonly name: string;
@@ -32,13 +39,13 @@ export interface OwnedPod {
 export const migrationAnnotation = 'kubevirt.io/migrationJobName';
 
 /**
- * What the addresses of this pod stick to, by its **controller**: a pod may have other owners, in any order (spec/ipam.md §12.3 #34).
+ * What all addresses of this pod stick to, by its **controller**: a pod may have other owners, in any order (spec/ipam.md §12.3 #34).
  * `undefined` for every other pod, also for one of a StatefulSet that is not named as one of its ordinals.
  */
 export function stickyIdentity(
   { namespace, name: pod, ownerReferences }: OwnedPod,
   { stickyStatefulSets, stickyVirtualMachines }: Stickiness,
-): Identity | undefined {
+): OrdinalIdentity | MachineIdentity | undefined {
   const controller = controllerOf(ownerReferences);
   if (controller === undefined || !isName(namespace) || !isName(controller.name)) return undefined;
   const { apiVersion, kind, name } = controller;
@@ -52,7 +59,7 @@ export function stickyIdentity(
   return undefined;
 }
 
-/** As a claim says it: "StatefulSet/pay/api/0", "VirtualMachineInstance/pay/vm-1". At most 350 characters. */
+/** As a claim says it: "StatefulSet/pay/api/0", "VirtualMachineInstance/pay/vm-1", "IPAMClaim/pay/vm-1.net1". At most 350 characters. */
 export const identityText = (identity: Identity): string =>
   [
     identity.kind,
@@ -68,13 +75,16 @@ export function parseIdentity(text: string): Identity | undefined {
   const identity: Identity | undefined =
     kind === 'StatefulSet' && ordinal !== undefined
       ? { kind, namespace, name, ordinal }
-      : kind === 'VirtualMachineInstance'
+      : kind === 'VirtualMachineInstance' || kind === 'IPAMClaim'
         ? { kind, namespace, name }
         : undefined;
   return identity && isName(namespace) && isName(name) && identityText(identity) === text ? identity : undefined;
 }
 
-/** Name of the one pod that an ordinal has at a time; a machine's pods have generated names. */
+/** It has one NIC at a time, whatever that is called in the pod that has it: its addresses are found without the NIC's name. */
+export const isOfOneInterface = (identity: string): boolean => identity.startsWith('IPAMClaim/');
+
+/** Name of the one pod that an ordinal has at a time; other pods have any name. */
 export const podNameOf = (identity: Identity): string | undefined =>
   identity.kind === 'StatefulSet' ? `${identity.name}-${identity.ordinal}` : undefined;
 

@@ -9,7 +9,7 @@ import {
   coordinationClosing,
   coordinationCommands,
 } from './testing/coordination-capture.ts';
-import { asSent } from './testing/iproute2-capture.ts';
+import { asSent } from './testing/netlink-capture.ts';
 
 const has = (tool: string): boolean => spawnSync(tool, ['-V']).error === undefined;
 const rewrite = (file: string, capture: unknown): void => {

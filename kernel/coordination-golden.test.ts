@@ -11,7 +11,7 @@ import {
   coordinationClosing,
   coordinationCommands,
 } from './testing/coordination-capture.ts';
-import { asSent } from './testing/iproute2-capture.ts';
+import { asSent } from './testing/netlink-capture.ts';
 
 /** Written by coordination-golden.live.test.ts with GOLDEN=1. */
 const read = (file: string): unknown =>

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { asSent, captureIproute2, closingCommands, commands } from './testing/iproute2-capture.ts';
+import { captureIproute2, closingCommands, commands } from './testing/iproute2-capture.ts';
+import { asSent } from './testing/netlink-capture.ts';
 
 const goldenFile = new URL('./testdata/iproute2.json', import.meta.url);
 const hasTools = ['strace', 'ip'].every((tool) => spawnSync(tool, ['-V']).error === undefined);

@@ -5,7 +5,8 @@ import { readLink } from './link-message.ts';
 import { readAcknowledgement } from './netlink-error.ts';
 import { decodeMessages, type NetlinkMessage } from './nlmsg.ts';
 import { readMainRoute } from './route-message.ts';
-import { asSent, type Capture, closingCommands, commands } from './testing/iproute2-capture.ts';
+import { type Capture, closingCommands, commands } from './testing/iproute2-capture.ts';
+import { asSent } from './testing/netlink-capture.ts';
 
 /** Written by iproute2-golden.live.test.ts with GOLDEN=1. */
 const golden = JSON.parse(readFileSync(new URL('./testdata/iproute2.json', import.meta.url), 'utf8')) as Capture;

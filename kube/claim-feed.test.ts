@@ -60,6 +60,20 @@ describe('claims that are followed', () => {
     expect(feed.ofPod('pay/vm-1')).toHaveLength(1);
   });
 
+  it('are those of an IPAMClaim until they stick to it no more', async () => {
+    const identity = 'IPAMClaim/pay/vm-1.net1';
+    const told: string[] = [];
+    const events = [{ type: 'MODIFIED', object: claim('10.70.8.20') }];
+    const feed = await feedOf(
+      [claim('10.70.8.20', { identity }), claim('10.70.8.21', { identity })],
+      events,
+      ({ ipamClaims }) => told.push(ipamClaims.join()),
+    );
+    expect(feed.ofIPAMClaim('pay/vm-1.net1').map(({ address }) => address)).toEqual(['10.70.8.21/22']);
+    expect([...feed.ipamClaims()]).toEqual(['pay/vm-1.net1']);
+    expect(told).toEqual(['pay/vm-1.net1', 'pay/vm-1.net1', 'pay/vm-1.net1']);
+  });
+
   it('tell those who listen whom each change concerns, and nobody else', async () => {
     const told: string[] = [];
     const moved = claim('10.70.8.20', { pool: 'rack8-v4', holders: [holderOf({ pod: 'api-1' })] });

@@ -30,18 +30,20 @@ export interface HolderRow {
   readonly containerID: string;
 }
 
-/** Pools, and pods as namespace/name, of which a claim came, changed or went. */
+/** Pools, and pods and IPAMClaims as namespace/name, of which a claim came, changed or went. */
 export interface Concerned {
   readonly pools: readonly string[];
   readonly pods: readonly string[];
+  readonly ipamClaims: readonly string[];
 }
 
-/** All claims of the cluster, and which of them a pool or a pod has. 0.8 KB each. */
+/** All claims of the cluster, and which of them a pool, a pod or an IPAMClaim has. 0.8 KB each. */
 export class ClaimFeed {
   readonly #feed: ObjectFeed<IPClaim, ClaimRow>;
   readonly #byPool = new Map<string, Set<ClaimRow>>();
   /** Arrays: a pod has one claim or a few, and a set would cost as much as the row. */
   readonly #byPod = new Map<string, readonly ClaimRow[]>();
+  readonly #byIPAMClaim = new Map<string, readonly ClaimRow[]>();
   readonly #words = new Map<string, string>();
   readonly #listeners = new Set<(concerned: Concerned) => void>();
 
@@ -52,15 +54,15 @@ export class ClaimFeed {
       path: '/apis/orbweaver.io/v1alpha1/ipclaims',
       rowOf: (claim: IPClaim) => this.#rowOf(claim),
       onChange: (_name, before, after) => {
-        const concerned = { pools: new Set<string>(), pods: new Set<string>() };
-        for (const row of [before, after]) {
-          if (row === undefined) continue;
-          concerned.pools.add(row.pool);
-          for (const { pod } of row.holders) concerned.pods.add(pod);
-        }
+        const rows = [before, after].filter((row) => row !== undefined);
+        const concerned: Concerned = {
+          pools: unique(rows.map(({ pool }) => pool)),
+          pods: unique(rows.flatMap(podsOf)),
+          ipamClaims: unique(rows.flatMap(ipamClaimsOf)),
+        };
         if (before) this.#remove(before);
         if (after) this.#add(after);
-        for (const listener of this.#listeners) listener({ pools: [...concerned.pools], pods: [...concerned.pods] });
+        for (const listener of this.#listeners) listener(concerned);
       },
     });
   }
@@ -99,6 +101,16 @@ export class ClaimFeed {
     return this.#byPod.keys();
   }
 
+  /** @param ipamClaim Namespace/name. */
+  ofIPAMClaim(ipamClaim: string): readonly ClaimRow[] {
+    return this.#byIPAMClaim.get(ipamClaim) ?? nothing;
+  }
+
+  /** Every IPAMClaim that addresses stick to, as namespace/name. */
+  ipamClaims(): Iterable<string> {
+    return this.#byIPAMClaim.keys();
+  }
+
   /** Whether there is a claim of this name. */
   has(name: string): boolean {
     return this.#feed.rows.has(name);
@@ -118,18 +130,16 @@ export class ClaimFeed {
     const rows = this.#byPool.get(row.pool);
     if (rows) rows.add(row);
     else this.#byPool.set(row.pool, new Set([row]));
-    for (const { pod } of row.holders) this.#byPod.set(pod, [...this.ofPod(pod), row]);
+    for (const pod of podsOf(row)) addTo(this.#byPod, pod, row);
+    for (const claim of ipamClaimsOf(row)) addTo(this.#byIPAMClaim, claim, row);
   }
 
   #remove(row: ClaimRow): void {
     const rows = this.#byPool.get(row.pool);
     rows?.delete(row);
     if (rows?.size === 0) this.#byPool.delete(row.pool);
-    for (const { pod } of row.holders) {
-      const left = this.ofPod(pod).filter((other) => other !== row);
-      if (left.length > 0) this.#byPod.set(pod, left);
-      else this.#byPod.delete(pod);
-    }
+    for (const pod of podsOf(row)) removeFrom(this.#byPod, pod, row);
+    for (const claim of ipamClaimsOf(row)) removeFrom(this.#byIPAMClaim, claim, row);
   }
 
   #rowOf({ metadata, spec }: IPClaim): ClaimRow {
@@ -171,6 +181,25 @@ function listedClaim(name: string, { phase, pool, identity = '', holders: [holde
     pod: { namespace, name: holder?.podName ?? ownName, uid: holder?.podUID ?? '' },
     containerID: holder?.containerID ?? '',
   };
+}
+
+const podsOf = ({ holders }: ClaimRow): readonly string[] => holders.map(({ pod }) => pod);
+
+function ipamClaimsOf({ identity = '' }: ClaimRow): readonly string[] {
+  const found = parseIdentity(identity);
+  return found?.kind === 'IPAMClaim' ? [`${found.namespace}/${found.name}`] : [];
+}
+
+const unique = (keys: readonly string[]): readonly string[] => [...new Set(keys)];
+
+function addTo(index: Map<string, readonly ClaimRow[]>, key: string, row: ClaimRow): void {
+  index.set(key, [...(index.get(key) ?? nothing), row]);
+}
+
+function removeFrom(index: Map<string, readonly ClaimRow[]>, key: string, row: ClaimRow): void {
+  const left = (index.get(key) ?? nothing).filter((other) => other !== row);
+  if (left.length > 0) index.set(key, left);
+  else index.delete(key);
 }
 
 const nothing: readonly ClaimRow[] = [];

@@ -1,6 +1,7 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import { type ClaimHolder, ipClaimLabels } from '../contracts/ip-claim.ts';
+import { isOfOneInterface } from '../ipam/sticky-identity.ts';
 import {
   type AfterRelease,
   afterRelease,
@@ -125,14 +126,15 @@ export class ClaimStore {
     return this.own().filter((claim) => claim.containerID === containerID);
   }
 
-  /** What the addresses of an attachment stick to; empty when nothing that it holds here is sticky. */
-  identityOf(attachment: ClaimingAttachment): string {
-    return this.own().find((claim) => claim.identity !== '' && isHeldBy(claim, attachment))?.identity ?? '';
+  /** What the addresses of an attachment stick to; none when nothing that it holds here is sticky. */
+  identitiesOf(attachment: ClaimingAttachment): readonly string[] {
+    const sticky = this.own().filter((claim) => claim.identity !== '' && isHeldBy(claim, attachment));
+    return [...new Set(sticky.map(({ identity }) => identity))];
   }
 
   /**
-   * Names of the claims that an identity's interface has, of both families. Those of this node are known; `elsewhere` asks the API
-   * server, with a list that began after `notBeforeMs` (Unix time) and that all who ask for this identity share. The API server
+   * Names of the claims that an identity's interface has, of both families; one that is of one interface has it under any name.
+   * Those of this node are known; `elsewhere` asks the API server, with a list that began after `notBeforeMs` (Unix time) and that all who ask for this identity share. The API server
    * looks at every claim for it, so only pods that have an identity ask, and only when their own node knows nothing.
    */
   async keptFor(
@@ -140,15 +142,16 @@ export class ClaimStore {
     interfaceName: string,
     elsewhere?: { readonly notBeforeMs: number },
   ): Promise<readonly string[]> {
+    const isForIt = (claim: KeptClaim): boolean => claim.interface === interfaceName || isOfOneInterface(identity);
     if (elsewhere === undefined) {
-      const own = this.own().filter((claim) => claim.identity === identity && claim.interface === interfaceName);
+      const own = this.own().filter((claim) => claim.identity === identity && isForIt(claim));
       return own.map(({ name }) => name);
     }
     if (this.#kept.size > mostRemembered) this.#kept.clear();
     const read = this.#kept.get(identity) ?? new SharedRead(() => this.#listKept(identity), this.#now);
     this.#kept.set(identity, read);
     const { value } = await read.begunAfter(elsewhere.notBeforeMs);
-    return value.filter((claim) => claim.interface === interfaceName).map(({ name }) => name);
+    return value.filter(isForIt).map(({ name }) => name);
   }
 
   /**

@@ -51,6 +51,16 @@ describe('the addresses of a pod', () => {
     expect(addresses()).toBeUndefined();
   });
 
+  it('are not what is held for an IPAMClaim, and what it has in use has no owner by that', () => {
+    const identity = 'IPAMClaim/pay/api.eth0';
+    expect(addresses(claim('10.70.8.20/22', { phase: 'Held', identity }))).toBeUndefined();
+    expect(addresses(claim('10.70.8.20/22', { identity }))).toEqual({
+      uid: 'uid-0',
+      node: 'r7-n1',
+      interfaces: [{ interface: 'eth0', ipv4: '10.70.8.20/22', ipv4Pool: 'rack7-v4' }],
+    });
+  });
+
   it('are those of the pod that got a Bound claim last, when two pods had the name', () => {
     const second = [holder({ podUID: 'uid-1', node: 'r7-n2' })];
     const held = claim('10.70.8.20/22', { phase: 'Held', createdAtSeconds: 3 });

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { SpiderEndpointStatus } from '../contracts/crds/spiderendpoint.ts';
 import type { SpiderIPPoolSpec } from '../contracts/crds/spiderippool.ts';
-import { parseIdentity } from '../ipam/sticky-identity.ts';
+import { isOfOneInterface, parseIdentity } from '../ipam/sticky-identity.ts';
 import type { ClaimRow, HolderRow } from './claim-feed.ts';
 
 /** Who has the addresses, and which: what the claims say of one pod. */
@@ -32,8 +32,8 @@ export interface Owner {
 }
 
 /**
- * What the claims say of the pod of this name; undefined when none says anything. Bound and Held claims are a pod's; the other
- * phases are nobody's any more. When two pods had the name one after the other, it is the one that got a Bound claim last; while
+ * What the claims say of the pod of this name; undefined when none says anything. Bound and Held claims are a pod's, except what is
+ * Held for an IPAMClaim, whose next pod may be any; the other phases are nobody's any more. When two pods had the name one after the other, it is the one that got a Bound claim last; while
  * a machine migrates, it is the pod that it migrates to.
  *
  * @param pod Namespace/name of a pod, or of a KubeVirt machine.
@@ -44,11 +44,11 @@ export function podAddresses(pod: string, claims: readonly ClaimRow[]): PodAddre
       const holder = claim.holders.findLast((one) => one.pod === pod);
       return holder === undefined ? [] : [{ claim, holder }];
     })
-    .filter(({ claim }) => claim.phase === 'Bound' || claim.phase === 'Held');
+    .filter(({ claim }) => claim.phase === 'Bound' || (claim.phase === 'Held' && !isForIPAMClaim(claim)));
   const [newest] = held.toSorted((a, b) => rank(b.claim) - rank(a.claim) || compare(a.claim.address, b.claim.address));
   if (newest === undefined) return undefined;
   const { podUID: uid, node } = newest.holder;
-  const owner = parseIdentity(newest.claim.identity ?? '');
+  const owner = isForIPAMClaim(newest.claim) ? undefined : parseIdentity(newest.claim.identity ?? '');
   return {
     uid,
     node,
@@ -56,6 +56,8 @@ export function podAddresses(pod: string, claims: readonly ClaimRow[]): PodAddre
     ...(owner && { owner: { ownerControllerType: owner.kind, ownerControllerName: owner.name } }),
   };
 }
+
+const isForIPAMClaim = ({ identity = '' }: ClaimRow): boolean => isOfOneInterface(identity);
 
 const rank = ({ phase, createdAtSeconds }: ClaimRow): number => createdAtSeconds + (phase === 'Bound' ? 2 ** 52 : 0);
 

@@ -96,6 +96,20 @@ describe('the state of identities', () => {
     expect(asked).toEqual([]);
   });
 
+  it('of an IPAMClaim goes by the object, whatever else the cluster keeps', async () => {
+    const claims = '/apis/k8s.cni.cncf.io/v1alpha1/namespaces/pay/ipamclaims';
+    const { told } = await statesOf(
+      { [`${claims}/stays`]: { metadata: {} }, [`${claims}/goes`]: { metadata: { deletionTimestamp: 'now' } } },
+      ['stays', 'goes', 'gone'].map((name) => `IPAMClaim/pay/${name}`),
+      { stickyStatefulSets: false, stickyVirtualMachines: false },
+    );
+    expect(told).toEqual([
+      'wanted',
+      'ended: IPAMClaim pay/goes is being deleted',
+      'ended: IPAMClaim pay/gone does not exist',
+    ]);
+  });
+
   it('has ended for all whose addresses the cluster does not keep any more', async () => {
     const identities = ['StatefulSet/pay/api/0', 'VirtualMachineInstance/pay/vm-1'];
     const { told, asked } = await statesOf({}, identities, { stickyStatefulSets: false, stickyVirtualMachines: false });

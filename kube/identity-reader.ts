@@ -1,4 +1,10 @@
-import { type MachineObject, type StatefulSetObject, whyMachineEnded, whyOrdinalEnded } from '../ipam/identity-end.ts';
+import {
+  type KeepingObject,
+  type StatefulSetObject,
+  whyIPAMClaimEnded,
+  whyMachineEnded,
+  whyOrdinalEnded,
+} from '../ipam/identity-end.ts';
 import { type Identity, parseIdentity, type Stickiness } from '../ipam/sticky-identity.ts';
 import { type ApiClient, metadataOf } from './api-client.ts';
 import { ApiError, hasStatus } from './api-error.ts';
@@ -40,10 +46,16 @@ export function createIdentityReader(api: ApiClient, stickiness: Stickiness, lim
       const found = await read<StatefulSetObject>(`/apis/apps/v1/${place}/statefulsets/${name}`);
       return group.map((one) => (one.kind === 'StatefulSet' ? whyOrdinalEnded(one, found) : undefined));
     }
+    const keeping = (version: string, plural: string): Promise<KeepingObject | undefined> =>
+      read<KeepingObject>(`/apis/${version}/${place}/${plural}/${name}`, metadataOf('PartialObjectMetadata'));
+    if (first.kind === 'IPAMClaim') {
+      return [whyIPAMClaimEnded(first, await keeping('k8s.cni.cncf.io/v1alpha1', 'ipamclaims'))];
+    }
     if (!stickiness.stickyVirtualMachines) return group.map(() => 'virtual machines keep no addresses any more');
-    const machineOf = (plural: string): Promise<MachineObject | undefined> =>
-      read<MachineObject>(`/apis/kubevirt.io/v1/${place}/${plural}/${name}`, metadataOf('PartialObjectMetadata'));
-    const [instance, machine] = await Promise.all([machineOf('virtualmachineinstances'), machineOf('virtualmachines')]);
+    const [instance, machine] = await Promise.all([
+      keeping('kubevirt.io/v1', 'virtualmachineinstances'),
+      keeping('kubevirt.io/v1', 'virtualmachines'),
+    ]);
     return [whyMachineEnded(first, instance, machine)];
   }
 

@@ -7,6 +7,7 @@ import { leaderRequests } from './leader-writes.ts';
 import type { Term } from './lease.ts';
 import type { Log } from './log.ts';
 import { EndpointPublisher } from './publish-endpoints.ts';
+import { IPAMClaimPublisher } from './publish-ipam-claims.ts';
 import { type PoolFigures, PoolStatusPublisher } from './publish-pool-status.ts';
 import { untilImported } from './spiderpool-endpoints.ts';
 import { createSuspectReader } from './suspect-reader.ts';
@@ -20,8 +21,8 @@ export interface ClusterFigures {
 }
 
 /**
- * Publishes what the claims say, as Spiderpool's users know it: `status` of pools, and a `SpiderEndpoint` for each pod. Ends
- * with the term. Nothing is decided by what is published, and no ADD waits for it.
+ * Publishes what the claims say, as Spiderpool's users know it: `status` of pools, and a `SpiderEndpoint` for each pod; and the
+ * `status` of IPAMClaims. Ends with the term. Nothing is decided by what is published, and no ADD waits for it.
  */
 export async function publishViews({
   api,
@@ -43,6 +44,7 @@ export async function publishViews({
   const request = leaderRequests(api, term);
   const pools = new PoolStatusPublisher({ api, request, claimsOf: (pool) => claims.ofPool(pool), log });
   const endpoints = new EndpointPublisher({ api, request, claims, pools: () => pools.pools, log });
+  const ipamClaims = new IPAMClaimPublisher({ api, request, claims, log });
   const finalizers = new Finalizers({ api, request, claimCount: (pool) => claims.ofPool(pool).size, log });
 
   const unsubscribe = claims.subscribe((concerned) => {
@@ -51,9 +53,10 @@ export async function publishViews({
       finalizers.concern(pool);
     }
     for (const pod of concerned.pods) endpoints.concern(pod);
+    for (const name of concerned.ipamClaims) ipamClaims.concern(name);
   });
 
-  for (const feed of [pools, endpoints, finalizers]) void feed.follow(signal);
+  for (const feed of [pools, endpoints, ipamClaims, finalizers]) void feed.follow(signal);
   // Not before all is known: an endpoint whose claims are not listed yet would look like one that nobody stands behind.
   await Promise.race([Promise.all([claims.refresh(), pools.listed, endpoints.listed]), ended]);
   const { pods: podReader } = createSuspectReader(api);
@@ -68,11 +71,12 @@ export async function publishViews({
     log.info({}, 'views compared with the claims');
     pools.start();
     finalizers.start();
+    ipamClaims.start();
     await endpoints.start();
     onFigures({ pools: () => pools.figures(), claimPhases: () => claims.phases() });
   }
   await ended;
   unsubscribe();
   onFigures(undefined);
-  await Promise.all([pools.stop(), endpoints.stop(), finalizers.stop()]);
+  await Promise.all([pools.stop(), endpoints.stop(), ipamClaims.stop(), finalizers.stop()]);
 }

@@ -74,12 +74,18 @@ describe('what stands around a pod', () => {
 
 describe('an IPAMClaim', () => {
   const path = '/apis/k8s.cni.cncf.io/v1alpha1/namespaces/pay/ipamclaims/vm-1.eth0';
+  const byUs = { type: 'IPsAllocated', reason: 'ClaimedByOrbweaver' };
 
   it.each([
     [{ status: { ips: ['10.70.8.20/22'] } }, ['10.70.8.20/22']],
     [{ spec: { ipRequests: ['10.70.8.21/22'] }, status: { ips: ['10.70.8.20/22'] } }, ['10.70.8.20/22']],
     [{ spec: { ipRequests: ['10.70.8.21/22', 'fd70::21/64'] } }, ['10.70.8.21/22', 'fd70::21/64']],
     [{ spec: { ipRequests: ['10.70.8.21/22'] }, status: { ips: [] } }, ['10.70.8.21/22']],
+    [
+      { spec: { ipRequests: ['10.70.8.21/22'] }, status: { ips: ['10.70.8.20/22'], conditions: [byUs] } },
+      ['10.70.8.21/22'],
+    ],
+    [{ status: { ips: ['10.70.8.20/22'], conditions: [byUs] } }, []],
     [{ status: {} }, []],
     [{}, []],
   ])('%j has the addresses %j', async (claim, ips) => {

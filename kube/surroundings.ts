@@ -1,5 +1,6 @@
 import type { ObjectMeta } from '../contracts/crds/object-meta.ts';
 import { ProvisionError } from '../contracts/failures.ts';
+import { type IPAMClaim, isAllocatedByUs } from '../contracts/ipam-claim.ts';
 import type { Application, Labels } from '../ipam/pool-request.ts';
 import { type ApiClient, type ApiRequest, metadataOf } from './api-client.ts';
 import { findObject } from './find-object.ts';
@@ -21,12 +22,6 @@ export interface SurroundingsOptions {
 export interface Marks {
   readonly labels: Labels;
   readonly annotations: Labels;
-}
-
-/** What we read of it. */
-interface IPAMClaim {
-  readonly spec?: { readonly ipRequests?: readonly string[] };
-  readonly status?: { readonly ips?: readonly string[] };
 }
 
 const maxAgeMs = 2000;
@@ -70,13 +65,17 @@ export class Surroundings {
     return this.#controllers.above(pod);
   }
 
-  /** What an IPAMClaim (k8s.cni.cncf.io/v1alpha1) has, by its status as it is now; while it has nothing, what it asks for. */
+  /**
+   * What an IPAMClaim has from somebody else, by its status as it is now; else what it asks for. Of what it has from us the claims
+   * know better.
+   */
   async ipamClaimIPs(namespace: string, name: string): Promise<readonly string[]> {
     const path = `/apis/k8s.cni.cncf.io/v1alpha1/namespaces/${encodeURIComponent(namespace)}/ipamclaims/${encodeURIComponent(name)}`;
     const claim = await this.#find<IPAMClaim>(`read IPAMClaim "${namespace}/${name}"`, { method: 'GET', path });
     if (claim !== undefined) {
-      const { ips = [] } = claim.status ?? {};
-      return ips.length > 0 ? ips : (claim.spec?.ipRequests ?? []);
+      const { status, spec } = claim;
+      const ips = isAllocatedByUs(status) ? [] : (status?.ips ?? []);
+      return ips.length > 0 ? ips : (spec?.ipRequests ?? []);
     }
     throw new ProvisionError({
       type: 'InvalidAnnotation',

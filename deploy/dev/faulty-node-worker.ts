@@ -80,7 +80,7 @@ function withFaults(file: string): (ports: NodePorts) => NodePorts {
       claims: {
         ownOf: (...of) => claims.ownOf(...of),
         keptFor: (...of) => claims.keptFor(...of),
-        identityOf: (held) => claims.identityOf(held),
+        identitiesOf: (held) => claims.identitiesOf(held),
         readWhole: (name) => claims.readWhole(name),
         adopt: (...what) => claims.adopt(...what),
         setConflicted: (...what) => claims.setConflicted(...what),

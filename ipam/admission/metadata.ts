@@ -10,6 +10,7 @@ export interface Metadata {
   readonly name: string;
   readonly isTerminating: boolean;
   readonly labels: Labels;
+  readonly annotations: Labels;
   readonly finalizers: readonly string[];
   readonly owners: readonly JsonObject[];
 }
@@ -19,13 +20,15 @@ export function readMetadata(object: unknown): Metadata {
   return {
     name: asText(metadata['name']) || asText(metadata['generateName']),
     isTerminating: metadata['deletionTimestamp'] != null,
-    labels: Object.fromEntries(
-      Object.entries(asObject(metadata['labels'])).map(([key, value]) => [key, asText(value)]),
-    ),
+    labels: textsIn(metadata['labels']),
+    annotations: textsIn(metadata['annotations']),
     finalizers: asList(metadata['finalizers']).map(asText),
     owners: asList(metadata['ownerReferences']).map(asObject),
   };
 }
+
+const textsIn = (value: unknown): Labels =>
+  Object.fromEntries(Object.entries(asObject(value)).map(([key, text]) => [key, asText(text)]));
 
 /** The owner that Kubernetes calls the controller; an object has at most one. */
 export const controllerOf = ({ owners }: Metadata): JsonObject | undefined =>

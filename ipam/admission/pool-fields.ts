@@ -1,6 +1,7 @@
 import type { Family } from '../address.ts';
 import { applicationAffinityKeys, automaticPoolLabels } from '../automatic-pool.ts';
 import { readSelector, type SelectorObject } from '../label-selector.ts';
+import { detectionAnnotation, readPoolDetection } from '../pool-detection.ts';
 import type { Labels } from '../pool-request.ts';
 import { asList, asObject, asText, type JsonObject, specOf } from './json-object.ts';
 import { type Metadata, readMetadata } from './metadata.ts';
@@ -14,8 +15,10 @@ export interface PoolFields {
   readonly network: NetworkFields;
   /** Made for an application (spec/ipam.md §2.3). */
   readonly isAutomatic: boolean;
-  /** Everything that the object alone shows to be wrong. */
+  /** Everything that the spec alone shows to be wrong. */
   readonly problems: readonly Problem[];
+  /** What its annotation about probes has wrong. */
+  readonly detectionProblems: readonly Problem[];
 }
 
 export function readPoolFields(object: unknown, enabled?: readonly Family[]): PoolFields {
@@ -30,7 +33,18 @@ export function readPoolFields(object: unknown, enabled?: readonly Family[]): Po
     ...selectorProblems('spec.nodeAffinity', spec['nodeAffinity']),
     ...(['namespaceName', 'nodeName', 'multusName'] as const).flatMap((field) => nameProblems(field, spec[field])),
   ];
-  return { metadata, spec, network, isAutomatic, problems };
+  return { metadata, spec, network, isAutomatic, problems, detectionProblems: detectionProblems(metadata) };
+}
+
+function detectionProblems({ annotations }: Metadata): readonly Problem[] {
+  return readPoolDetection(annotations).problems.map(({ what, allowed }) =>
+    invalid(
+      `metadata.annotations["${detectionAnnotation}"]`,
+      annotations[detectionAnnotation],
+      what,
+      `allowed is ${allowed}`,
+    ),
+  );
 }
 
 export const isAutomaticPool = (labels: Labels): boolean => Object.hasOwn(labels, automaticPoolLabels.applicationName);

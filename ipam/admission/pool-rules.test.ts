@@ -686,3 +686,28 @@ describe('large pools', () => {
     expect(said(validatePoolCreate(large, world({ pools: [neighbour] })))).toBe('allowed');
   });
 });
+
+describe('what a pool’s annotation says of probes', () => {
+  const detecting = (text: string, spec: object = v4) =>
+    pool(spec, { annotations: { 'ipam.orbweaver.io/detection': text } });
+  const wrong = detecting('{"detectOptions": {"retries": 99}}');
+
+  it('is admitted when it can be read', () => {
+    const right = detecting('{"detectIPConflict": true}', { ...v4, ips: ['10.1.0.2'] });
+    expect(said(validatePoolCreate(right, world()))).toBe('allowed');
+    expect(said(validatePoolUpdate(pool({ ...v4, ips: ['10.1.0.2'] }), right, world()))).toBe('allowed');
+  });
+
+  it('is refused with the annotation, the key and what is allowed, when it is new or changes', () => {
+    const message =
+      'metadata.annotations["ipam.orbweaver.io/detection"] "{"detectOptions": {"retries": 99}}" has detectOptions.retries 99: allowed is 1 to 10 tries';
+    expect(said(validatePoolCreate(wrong, world()))).toBe(`422 Cannot create SpiderIPPool "p": ${message}`);
+    expect(said(validatePoolUpdate(pool(v4), wrong, world()))).toBe(`422 Cannot change SpiderIPPool "p": ${message}`);
+  });
+
+  it('stands in no other edit’s way, when it was there before', () => {
+    const labelled = { ...wrong, metadata: { ...wrong.metadata, labels: { tier: 'a' } } };
+    expect(said(validatePoolUpdate(wrong, labelled, world()))).toBe('allowed');
+    expect(said(validatePoolUpdate(wrong, pool(v4), world()))).toBe('allowed');
+  });
+});

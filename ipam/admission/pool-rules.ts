@@ -3,6 +3,7 @@ import { poolCidrLabel } from '../auto-pools/pool-object.ts';
 import { readEntries } from '../auto-pools/subnet-ledger.ts';
 import { formatCidr } from '../cidr.ts';
 import { contains, type IntervalSet, intersect, intervalSet, isSameSet, subtract } from '../interval-set.ts';
+import { detectionAnnotation } from '../pool-detection.ts';
 import { adoptedFromList, ownerOf } from './adoption.ts';
 import { completed } from './completion.ts';
 import { asObject, specOf } from './json-object.ts';
@@ -106,8 +107,16 @@ const addressesOf = (object: unknown): IntervalSet => readNetworkFields(specOf(o
 const actionOn = ({ metadata }: PoolFields, old: unknown): string =>
   `${old == null ? 'create' : 'change'} SpiderIPPool "${metadata.name}"`;
 
-const ownProblems = (pool: PoolFields, old: unknown, next: unknown): readonly Problem[] =>
-  old == null ? pool.problems : [...identityProblems(old, next), ...(keepsSpec(old, next) ? [] : pool.problems)];
+function ownProblems(pool: PoolFields, old: unknown, next: unknown): readonly Problem[] {
+  if (old == null) return [...pool.problems, ...pool.detectionProblems];
+  const { annotations } = pool.metadata;
+  const keepsDetection = readMetadata(old).annotations[detectionAnnotation] === annotations[detectionAnnotation];
+  return [
+    ...identityProblems(old, next),
+    ...(keepsSpec(old, next) ? [] : pool.problems),
+    ...(keepsDetection ? [] : pool.detectionProblems),
+  ];
+}
 
 /** One address space is one subnet: others lie apart from it, or are the same. */
 const overlapProblems = (

@@ -11,7 +11,7 @@ import { NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, RTM_NEWNEIGH, RTM_NEWROUTE, RTM_NE
 import { encodeMessage, type NetlinkRequest } from '../nlmsg.ts';
 import { addRoute, deleteRoute, type LinkRoute } from '../route-message.ts';
 import { addRule, deleteRule } from '../rule-message.ts';
-import { answersOf, lastRequest, traced } from './iproute2-capture.ts';
+import { type CapturedCommands, onCaptureStage, type Question, traced } from './netlink-capture.ts';
 
 /** What the bytes depend on beyond the command. */
 export interface CoordinationFacts {
@@ -48,13 +48,14 @@ const via = (gateway: string): { gateway: Uint8Array } => ({ gateway: parseAddre
 const neighbour = (ifIndex: number, address: string, mac: string) =>
   ({ ifIndex, address: parseAddress(address), mac: parseMac(mac), state: 'permanent', protocol: 79 }) as const;
 
-/** Each command with our message for it. Carried out in this order; NODE and POD stand for the namespaces. */
-export const coordinationCommands: Readonly<Record<string, (facts: CoordinationFacts) => NetlinkRequest>> = {
+const makingVeth: CapturedCommands<CoordinationFacts> = {
   [makeVeth]: ({ netnsFd }) => {
     const end = { group: 28530, mtuBytes: 1400 };
     const peer = { ...end, ifName: 'veth0', mac: parseMac(podMac), netnsFd };
     return createVeth({ ...end, ifName: 'veth5b1e', mac: parseMac(nodeMac), peer });
   },
+};
+const tying: CapturedCommands<CoordinationFacts> = {
   'ip -n POD link set dev veth0 address 0a:1b:0a:46:08:15': ({ podIndex }) =>
     setLinkMac(podIndex, parseMac('0a:1b:0a:46:08:15')),
   'ip -n POD link set dev veth0 txqueuelen 2000': ({ podIndex }) => setTxQueueLen(podIndex, 2000),
@@ -86,6 +87,8 @@ export const coordinationCommands: Readonly<Record<string, (facts: CoordinationF
     addRule({ family: 6, priority: 32_765, table: 101, protocol: 79, from: 'fd00:70::14/128' }),
 };
 
+export const coordinationCommands: CapturedCommands<CoordinationFacts> = { ...makingVeth, ...tying };
+
 /** The same, after the questions were asked. */
 export const coordinationClosing: typeof coordinationCommands = {
   'ip -n POD rule del from 10.70.8.20/32 lookup 10003 pref 32765 proto 79': () =>
@@ -94,37 +97,25 @@ export const coordinationClosing: typeof coordinationCommands = {
     deleteNeighbour({ ifIndex: podIndex, address: parseAddress('10.70.8.2') }),
 };
 
-/** Commands whose answers we read, with the type of message that holds the answer. */
 const questions = {
   rules4: ['ip -n POD -4 rule show', RTM_NEWRULE],
   rules6: ['ip -n POD -6 rule show', RTM_NEWRULE],
   routes4: ['ip -n POD -4 route show table all', RTM_NEWROUTE],
   routes6: ['ip -n POD -6 route show table all', RTM_NEWROUTE],
   neighbours: ['ip -n POD neigh show', RTM_NEWNEIGH],
-} as const satisfies Record<string, readonly [command: string, type: number]>;
+} as const satisfies Record<string, Question>;
 
-/** Runs ip(8) under strace in two fresh namespaces and keeps what went over its netlink socket. Needs root. */
-export function captureCoordination(): CoordinationCapture {
-  const id = randomUUID().slice(0, 8);
-  const names = { NODE: `ow-cap-${id}-n`, POD: `ow-cap-${id}-p` };
-  const real = (command: string): string[] =>
-    command.replace('NODE', names.NODE).replace('POD', names.POD).split(' ').slice(1);
-  const ip = (command: string): string => execFileSync('ip', real(command), { encoding: 'utf8' });
-  try {
-    for (const name of Object.values(names)) ip(`ip netns add ${name}`);
-    const requests: Record<string, string> = {};
-    const record = (command: string, encode: (facts: CoordinationFacts) => NetlinkRequest): void => {
-      const { type } = encode({ podIndex: 0, nodeIndex: 0, netnsFd: 0 });
-      requests[command] = lastRequest(traced(real(command)).sent, type).toString('hex');
-    };
-    for (const [command, encode] of Object.entries(coordinationCommands)) {
-      record(command, encode);
-      if (command !== makeVeth) continue;
-      ip('ip -n POD link set dev veth0 up');
-      ip('ip -n NODE link set dev veth5b1e up');
-      ip('ip -n POD addr add 10.70.8.20/32 dev veth0');
-      ip('ip -n POD addr add fd00:70::14/64 dev veth0 nodad');
-    }
+const noFacts: CoordinationFacts = { podIndex: 0, nodeIndex: 0, netnsFd: 0 };
+
+/** Keeps what went over the netlink socket of ip(8). Needs root. */
+export const captureCoordination = (): CoordinationCapture =>
+  onCaptureStage(({ ip, indexOf, requestsOf, answersTo }) => {
+    const made = requestsOf(makingVeth, noFacts);
+    ip('ip -n POD link set dev veth0 up');
+    ip('ip -n NODE link set dev veth5b1e up');
+    ip('ip -n POD addr add 10.70.8.20/32 dev veth0');
+    ip('ip -n POD addr add fd00:70::14/64 dev veth0 nodad');
+    const tied = requestsOf(tying, noFacts);
     // Two ways of one route, and what is no route of ours to read.
     ip('ip -n POD route add 10.90.0.0/16 nexthop via 10.70.8.2 dev veth0 nexthop via 10.70.8.2 dev veth0 onlink');
     ip('ip -n POD -6 route append fd00:90::/32 via fd00:70::2 dev veth0');
@@ -132,25 +123,19 @@ export function captureCoordination(): CoordinationCapture {
     ip('ip -n POD route add unreachable 10.91.0.0/16');
     ip('ip -n POD rule add iif lo lookup 100 pref 900');
     const facts = {
-      podIndex: indexOf(ip('ip -n POD -j link show dev veth0')),
-      nodeIndex: indexOf(ip('ip -n NODE -j link show dev veth5b1e')),
-      netnsFd: descriptorIn(requests[makeVeth]),
+      podIndex: indexOf('POD veth0'),
+      nodeIndex: indexOf('NODE veth5b1e'),
+      netnsFd: descriptorIn(made[makeVeth]),
     };
-    const ask = ([command, type]: readonly [string, number]): string[] =>
-      answersOf(traced(real(command)).received, type);
     const answers = {
-      rules4: ask(questions.rules4),
-      rules6: ask(questions.rules6),
-      routes4: ask(questions.routes4),
-      routes6: ask(questions.routes6),
-      neighbours: ask(questions.neighbours),
+      rules4: answersTo(questions.rules4),
+      rules6: answersTo(questions.rules6),
+      routes4: answersTo(questions.routes4),
+      routes6: answersTo(questions.routes6),
+      neighbours: answersTo(questions.neighbours),
     };
-    for (const [command, encode] of Object.entries(coordinationClosing)) record(command, encode);
-    return { facts, requests, answers };
-  } finally {
-    for (const name of Object.values(names)) spawnSync('ip', ['netns', 'del', name]);
-  }
-}
+    return { facts, requests: { ...made, ...tied, ...requestsOf(coordinationClosing, noFacts) }, answers };
+  });
 
 /** The batches that nft(8) sends for the reply marks, as hex, numbered from 0 as nft does. Needs root. */
 export function captureReplyMarks(): { readonly add: string; readonly remove: string } {
@@ -178,8 +163,6 @@ export const asBatch = (requests: readonly NetlinkRequest[]): string =>
   Buffer.concat(
     requests.map((request, index) => encodeMessage({ ...request, flags: request.flags | NLM_F_REQUEST }, index)),
   ).toString('hex');
-
-const indexOf = (json: string): number => (JSON.parse(json) as { ifindex: number }[])[0]?.ifindex ?? 0;
 
 /** IFLA_NET_NS_FD of the peer: the only attribute of that length and type in the message. */
 function descriptorIn(hex = ''): number {

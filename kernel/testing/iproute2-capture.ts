@@ -1,5 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import type { BondMode, BondOptions } from '../../contracts/shared-link.ts';
 import { parseAddress, parsePrefix } from '../../network/ip-prefix.ts';
 import { asIpCommand } from '../../network/link-operation.ts';
@@ -15,9 +13,9 @@ import {
   setLinkMtu,
   setLinkUp,
 } from '../link-message.ts';
-import { NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE } from '../netlink-constants.ts';
-import { encodeMessage, type NetlinkRequest } from '../nlmsg.ts';
+import { NLMSG_ERROR, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE } from '../netlink-constants.ts';
 import { addRoute, deleteRoute } from '../route-message.ts';
+import { type CapturedCommands, onCaptureStage, type Question } from './netlink-capture.ts';
 
 /** What the bytes depend on beyond the command. */
 export interface CaptureFacts {
@@ -70,11 +68,8 @@ const roundRobinOptions: BondOptions = { lp_interval: '2', miimon: '0', packets_
 const bondCommand = (ifName: string, mode: BondMode, options: BondOptions): string =>
   asIpCommand({ op: 'create-bond', ifName, group: 28530, mode, options }, undefined).replace('ip ', 'ip -n NODE ');
 
-/**
- * Each command with our message for it. Carried out in this order; NODE and POD stand for the namespaces. What the kernel lacks
- * it refuses, after ip has sent the message.
- */
-export const commands: Readonly<Record<string, (facts: CaptureFacts) => NetlinkRequest>> = {
+/** What the kernel lacks it refuses, after ip has sent the message. */
+export const commands: CapturedCommands<CaptureFacts> = {
   'ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge': (facts) =>
     createLink({ ...facts, ifName: 'eth0', shape: { kind: 'macvlan', mode: 'bridge' }, group: 28530 }),
   'ip -n NODE link add link eth1 name private9 netns POD group 28530 type macvlan mode private': (facts) =>
@@ -139,8 +134,7 @@ export const closingCommands: typeof commands = {
   'ip -n POD link del dev eth0': ({ linkIndex }) => deleteLink(linkIndex),
 };
 
-/** Commands whose answers we read, with the type of message that holds the answer. The last is refused. */
-type Question = readonly [command: string, type: number];
+/** The last is refused. */
 const questions = {
   link: ['ip -n POD -d link show dev eth0', RTM_NEWLINK],
   addresses: ['ip -n POD addr show dev eth0', RTM_NEWADDR],
@@ -156,83 +150,32 @@ const route = ({ linkIndex }: CaptureFacts, dst: string, gateway: string) => ({
   protocol: 79,
 });
 
-/** Our bytes for a request, as the socket would send them, with sequence number 0. */
-export const asSent = (request: NetlinkRequest): string =>
-  encodeMessage({ ...request, flags: request.flags | NLM_F_REQUEST | NLM_F_ACK }, 0).toString('hex');
+const noFacts: CaptureFacts = { parentIndex: 0, linkIndex: 0, netnsFd: 0 };
 
-/** Runs ip(8) under strace in two fresh namespaces and keeps what went over its netlink socket. Needs root. */
-export function captureIproute2(): Capture {
-  const id = randomUUID().slice(0, 8);
-  const names = { NODE: `ow-cap-${id}-n`, POD: `ow-cap-${id}-p` };
-  const real = (command: string): string[] =>
-    command.replace('NODE', names.NODE).replace('POD', names.POD).split(' ').slice(1);
-  const ip = (command: string): string => execFileSync('ip', real(command), { encoding: 'utf8' });
-  try {
-    for (const name of Object.values(names)) ip(`ip netns add ${name}`);
+/** Keeps what went over the netlink socket of ip(8). Needs root. */
+export const captureIproute2 = (): Capture =>
+  onCaptureStage(({ ip, indexOf, requestsOf, answersTo }) => {
     ip('ip -n NODE link add eth1 type veth peer name wire');
     ip('ip -n NODE link set dev eth1 up');
     ip('ip -n NODE link set dev wire up');
-    const requests: Record<string, string> = {};
-    const record = (command: string, encode: (facts: CaptureFacts) => NetlinkRequest): void => {
-      const type = encode({ parentIndex: 0, linkIndex: 0, netnsFd: 0 }).type;
-      requests[command] = lastRequest(traced(real(command)).sent, type).toString('hex');
-    };
-    for (const [command, encode] of Object.entries(commands)) record(command, encode);
+    const requests = requestsOf(commands, noFacts);
     ip('ip -n POD link set dev eth0 address 02:00:00:00:00:05');
     const facts = {
-      parentIndex: indexOf(ip('ip -n NODE -j link show dev eth1')),
-      linkIndex: indexOf(ip('ip -n POD -j link show dev eth0')),
+      parentIndex: indexOf('NODE eth1'),
+      linkIndex: indexOf('POD eth0'),
       netnsFd: descriptorIn(
         requests['ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge'],
       ),
     };
-    const ask = ([command, type]: Question): string[] => answersOf(traced(real(command)).received, type);
     const answers = {
-      link: ask(questions.link),
-      addresses: ask(questions.addresses),
-      routes4: ask(questions.routes4),
-      routes6: ask(questions.routes6),
-      refusal: ask(questions.refusal),
+      link: answersTo(questions.link),
+      addresses: answersTo(questions.addresses),
+      routes4: answersTo(questions.routes4),
+      routes6: answersTo(questions.routes6),
+      refusal: answersTo(questions.refusal),
     };
-    for (const [command, encode] of Object.entries(closingCommands)) record(command, encode);
-    return { facts, requests, answers };
-  } finally {
-    for (const name of Object.values(names)) spawnSync('ip', ['netns', 'del', name]);
-  }
-}
-
-const indexOf = (json: string): number => (JSON.parse(json) as { ifindex: number }[])[0]?.ifindex ?? 0;
+    return { facts, requests: { ...requests, ...requestsOf(closingCommands, noFacts) }, answers };
+  });
 
 /** IFLA_NET_NS_FD is the first attribute after nlmsghdr and ifinfomsg. */
 const descriptorIn = (hex = ''): number => Buffer.from(hex, 'hex').readUInt32LE(16 + 16 + 4);
-
-/** ip first probes what the kernel can; the command itself comes last. */
-export function lastRequest(sent: readonly Buffer[], type: number): Buffer {
-  const request = sent.findLast((bytes) => bytes.readUInt16LE(4) === type);
-  if (request === undefined) throw new Error(`ip sent no message of type ${type}`);
-  request.writeUInt32LE(0, 8);
-  return request;
-}
-
-export const answersOf = (received: readonly Buffer[], type: number): string[] =>
-  received.filter((datagram) => datagram.readUInt16LE(4) === type).map((datagram) => datagram.toString('hex'));
-
-/** strace prints each buffer as lines of " | 00010  08 00 …  ascii |". */
-export function traced(args: readonly string[], program = 'ip'): { sent: Buffer[]; received: Buffer[] } {
-  const options = ['-e', 'trace=sendmsg,sendto,recvmsg', '-e', 'write=all', '-e', 'read=all', '-s', '1'];
-  const { stderr, error } = spawnSync('strace', [...options, program, ...args], { encoding: 'utf8' });
-  if (error !== undefined) throw error;
-  const sent: Buffer[] = [];
-  const received: Buffer[] = [];
-  let target = sent;
-  for (const line of stderr.split('\n')) {
-    const call = /^(sendmsg|sendto|recvmsg)\(/.exec(line)?.[1];
-    if (call !== undefined) target = call === 'recvmsg' ? received : sent;
-    const [, at, hex] = /^ \| ([0-9a-f]{5,})  ((?:[0-9a-f]{2} +)+)/.exec(line) ?? [];
-    if (at === undefined || hex === undefined) continue;
-    const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex');
-    const begun = Number.parseInt(at, 16) === 0 ? undefined : target.pop();
-    target.push(begun === undefined ? bytes : Buffer.concat([begun, bytes]));
-  }
-  return { sent, received };
-}

@@ -210,11 +210,19 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect(lists).toBe(1);
     });
 
+    it('finds the claims of an identity that is of one interface whatever that is called', async () => {
+      const identity = 'IPAMClaim/pay/first';
+      await store.take({ ...request(address, holderOf()), identity });
+      const other = await loaded('r7-n2');
+      expect(await store.keptFor(identity, 'net9')).toEqual([address]);
+      expect(await other.keptFor(identity, 'net9', { notBeforeMs: Date.now() - 1 })).toEqual([address]);
+    });
+
     it('takes an identity’s claim over on another node, with labels by which that node finds it', async () => {
       const identity = 'StatefulSet/pay/api/0';
       await store.take({ ...request(address, holderOf()), identity });
       await store.release({ ...attachment, disposition: 'delete' });
-      expect(store.identityOf(attachment)).toBe(identity);
+      expect(store.identitiesOf(attachment)).toEqual([identity]);
       const taker = { holder: holderOf({ node: 'r7-n2', podUID: 'uid-1', containerID: 'c2' }), identity };
       expect(await adopt(await loaded('r7-n2'), address, taker)).toBe('ours');
       const claim = await inspect(api, address);

@@ -4,6 +4,7 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import type { CallOptions } from '../../deploy/dev/hand-made-sandbox.ts';
 import { keepOnScaleDownAnnotation } from '../../ipam/identity-end.ts';
 import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
+import { detectionAnnotation } from '../../ipam/pool-detection.ts';
 import { violationsOf } from './invariants.ts';
 import { RunningPods, sleepingContainer } from './running-pods.ts';
 import { TestCluster } from './test-cluster.ts';
@@ -26,6 +27,7 @@ beforeAll(async () => {
     pool('chained', '10.70.11.1-10.70.11.3'),
     pool('suspect', '10.70.11.11'),
     underlayPool('suspect-v6', 6, ['fd00:70::b:1'], { default: false }),
+    saying({ detectIPConflict: false, detectGateway: true, detectOptions: { retries: 2 } }, 'says', '10.70.9.31'),
   );
   const [link] = JSON.parse(await cluster.stack.outside.exec(['ip', '-j', 'link', 'show', 'eth0'])) as [
     { address: string },
@@ -43,6 +45,11 @@ afterEach(async () => {
   });
 }, 60_000);
 
+/** A pool that says in its annotation what is asked about its addresses. */
+const saying = (detection: object, name: string, ips: string): object => ({
+  ...underlayPool(name, 4, [ips], { default: false, gateway: '10.70.0.9' }),
+  metadata: { name, annotations: { [detectionAnnotation]: JSON.stringify(detection) } },
+});
 const from = (pool: string): Record<string, string> => ({ [ippoolAnnotation]: JSON.stringify({ ipv4: [pool] }) });
 const inUse: string[] = [];
 
@@ -115,6 +122,30 @@ describe('a gateway', () => {
     const sandbox = await cluster.sandbox('gateway', from('gateway'));
     expect((await sandbox.add(asking)).exitCode).toBe(0);
   }, 60_000);
+});
+
+describe('a pool that says what is asked about its addresses', () => {
+  it('is believed before network and cluster: one gateway is asked for twice, and no address', async () => {
+    await takeOutside('10.70.9.31');
+    const sandbox = await cluster.sandbox('says', from('says'));
+    const { body } = await sandbox.add({ conf: { detectIPConflict: true, detectGateway: false } });
+    expect(body).toMatchObject({ code: 11, details: 'GatewayUnreachable' });
+    expect(body?.msg).toContain('its gateway 10.70.0.9 does not answer (asked 2 times)');
+
+    await cluster.stack.kubectl('annotate', 'spiderippool', 'says', `${detectionAnnotation}-`);
+    await eventually('The node has read the pool again', 10, async () => {
+      const { body: answer } = await sandbox.add({ conf: { detectOptions: { retries: 1 } } });
+      return answer?.details === 'PoolExhausted' ? { value: true } : { state: JSON.stringify(answer) };
+    });
+    expect(await phasesIn('10.70.9.31')).toEqual(['10.70.9.31 Conflicted']);
+  }, 60_000);
+
+  it('is refused where it says what cannot be meant', async () => {
+    const wrong = saying({ detectOptions: { retries: 99 } }, 'wrong', '10.70.9.32');
+    await expect(cluster.stack.apply(wrong)).rejects.toThrow(
+      `metadata.annotations["${detectionAnnotation}"] "{"detectOptions":{"retries":99}}" has detectOptions.retries 99: allowed is 1 to 10 tries`,
+    );
+  }, 30_000);
 });
 
 describe('a Suspect address', () => {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import type { CallOptions, CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
+import { ipamClaim, ipamClaimKind } from '../testing/ipam-claim-kind.ts';
 import { TestCluster } from './test-cluster.ts';
 
 /** Addresses that a pod asks for by name: calls of the real executable, by hand, on a node without kubelet. */
@@ -17,19 +18,22 @@ beforeAll(async () => {
       metadata: { name: 'printers' },
       spec: { ips: ['10.70.7.30'] },
     },
-    ipamClaims,
+    ipamClaimKind,
   );
   await cluster.stack.kubectl(
     'wait',
     '--for=condition=Established',
-    `crd/${ipamClaims.metadata.name}`,
+    `crd/${ipamClaimKind.metadata.name}`,
     '--timeout=30s',
   );
-  await cluster.stack.apply(ipamClaim('asks', { ipRequests: ['10.70.7.21/16'] }));
 }, 120_000);
 afterAll(() => cluster?.stop(), 60_000);
-beforeEach(() => cluster.remember());
+beforeEach(async () => {
+  await cluster.stack.apply(ipamClaim('asks', { ipRequests: ['10.70.7.21/16'] }));
+  await cluster.remember();
+});
 afterEach(async () => {
+  await cluster.stack.kubectl('delete', 'ipamclaims', '--all'); // they would keep their addresses
   await cluster.removeSandboxes();
   await cluster.untilAsRemembered();
 }, 30_000);
@@ -49,32 +53,6 @@ const refused = (code: number, type: string, ...told: readonly string[]) => ({
       new RegExp(told.map((text) => text.replaceAll(/[.()[\]]/g, String.raw`\$&`)).join('.*')),
     ),
   },
-});
-/** The kind of the Network Plumbing Working Group, as far as it is read here. */
-const ipamClaims = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'ipamclaims.k8s.cni.cncf.io' },
-  spec: {
-    group: 'k8s.cni.cncf.io',
-    scope: 'Namespaced',
-    names: { kind: 'IPAMClaim', plural: 'ipamclaims', singular: 'ipamclaim', listKind: 'IPAMClaimList' },
-    versions: [
-      {
-        name: 'v1alpha1',
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-        subresources: { status: {} },
-      },
-    ],
-  },
-};
-const ipamClaim = (name: string, spec: object) => ({
-  apiVersion: 'k8s.cni.cncf.io/v1alpha1',
-  kind: 'IPAMClaim',
-  metadata: { name, namespace: 'default' },
-  spec: { network: 'underlay', interface: 'eth0', ...spec },
 });
 const onePool = { 'ipam.spidernet.io/ippool': '{"ipv4": ["rack7-v4"]}' };
 

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SpiderEndpoint } from '../../contracts/crds/spiderendpoint.ts';
+import type { IPAMClaim } from '../../contracts/ipam-claim.ts';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { keepOnScaleDownAnnotation } from '../../ipam/identity-end.ts';
 import { hasStatus } from '../../kube/api-error.ts';
+import { ipamClaim, ipamClaimKind } from '../testing/ipam-claim-kind.ts';
 import { violationsOf } from './invariants.ts';
 import { sleepingContainer } from './running-pods.ts';
 import { TestCluster } from './test-cluster.ts';
@@ -20,6 +22,7 @@ beforeAll(async () => {
     underlayPool('tiny', 4, ['10.70.10.1-10.70.10.5'], { default: false }),
     secondNetwork,
     ...foreignKinds,
+    ipamClaimKind,
   );
   await cluster.stack.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
 }, 300_000);
@@ -511,4 +514,97 @@ describe('a KubeVirt machine', () => {
     await kubectl('delete', virtual, 'vm-3', '--wait=true');
     await untilClaims('vm-3', []);
   }, 150_000);
+});
+
+describe('an IPAMClaim', () => {
+  const [virtual, instances] = ['virtualmachines', 'virtualmachineinstances'];
+  const naming = (claim: string): object => ({
+    'k8s.v1.cni.cncf.io/networks': JSON.stringify([
+      { namespace: 'default', name: 'second', interface: 'net1', 'ipam-claim-reference': claim },
+    ]),
+  });
+  /** "address ownerPod, condition" as its status says. */
+  const untilStatus = async (
+    name: string,
+    wanted: (ips: readonly string[], rest: string) => boolean,
+  ): Promise<string> =>
+    await eventually(`Status of IPAMClaim ${name}`, 60, async () => {
+      const path = `/apis/k8s.cni.cncf.io/v1alpha1/namespaces/default/ipamclaims/${name}`;
+      const { status } = await cluster.api.request<IPAMClaim>({ method: 'GET', path, timeoutMs: 5000 });
+      const { ips = [], ownerPod = '', conditions = [] } = status ?? {};
+      const rest = [ownerPod, ...conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)].join(
+        ', ',
+      );
+      return wanted(ips, rest) ? { value: ips[0] ?? '' } : { state: `${ips.join()} ${rest}` };
+    });
+  const claimed = (pod: string) => (ips: readonly string[], rest: string) =>
+    ips.length === 1 && rest === `${pod}, IPsAllocated True ClaimedByOrbweaver`;
+  const untilClaims = async (name: string, wanted: string): Promise<void> => {
+    await eventually(`Claims of IPAMClaim ${name} are ${wanted || 'gone'}`, 60, async () => {
+      const found = (await cluster.claims())
+        .filter(({ spec }) => spec.identity === `IPAMClaim/default/${name}`)
+        .map(({ spec }) => `${spec.address} ${spec.phase} ${spec.holders.map(({ pod }) => pod).join('+')}`)
+        .join('; ');
+      return found === wanted ? { value: true } : { state: found };
+    });
+  };
+
+  it('says which address it has, keeps it for its next pod, and gives it back when it is deleted', async () => {
+    await cluster.stack.apply(ipamClaim('plain', { network: 'second', interface: 'net1' }));
+    const [one, two] = nodes;
+    const pod = (name: string, node: string) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default', labels: { app: 'plain' }, annotations: naming('plain') },
+      spec: { terminationGracePeriodSeconds: 0, containers, nodeName: node },
+    });
+    await cluster.stack.apply(pod('plain-a', one));
+    const address = await untilStatus('plain', claimed('plain-a'));
+    expect(address).toMatch(/^10\.70\.9\.\d+\/16$/);
+    await untilRunning('plain', 1);
+    await kubectl('delete', 'pod', 'plain-a', '--wait=true');
+    await untilClaims('plain', `${address} Held plain-a`);
+    expect(await untilStatus('plain', claimed('plain-a'))).toBe(address);
+    await untilEndpoint('plain-a', undefined);
+
+    await cluster.stack.apply(pod('plain-b', two));
+    expect(await untilStatus('plain', claimed('plain-b'))).toBe(address);
+    await untilClaims('plain', `${address} Bound plain-b`);
+    await untilRunning('plain', 1);
+    await kubectl('delete', 'ipamclaim', 'plain', '--wait=true');
+    await kubectl('delete', 'pod', 'plain-b', '--wait=true');
+    await untilClaims('plain', '');
+  }, 240_000);
+
+  it('keeps the address of a machine’s NIC over restart and migration', async () => {
+    const vm = await made('kubevirt.io/v1', 'VirtualMachine', virtual, 'vm-4');
+    const vmi = await made('kubevirt.io/v1', 'VirtualMachineInstance', instances, 'vm-4', vm);
+    await cluster.stack.apply(ipamClaim('vm-4.net1', { network: 'second', interface: 'net1' }));
+    const [source, target] = nodes;
+    const launcher = (suffix: string, node: string, annotations: object = {}): Promise<void> =>
+      cluster.stack.apply(
+        ownedPod('vm-4', `virt-launcher-vm-4-${suffix}`, vmi, {
+          node,
+          annotations: { ...naming('vm-4.net1'), ...annotations },
+        }),
+      );
+    await launcher('a', source);
+    const address = await untilStatus('vm-4.net1', claimed('virt-launcher-vm-4-a'));
+    await untilRunning('vm-4', 1);
+    await kubectl('delete', 'pod', 'virt-launcher-vm-4-a', '--wait=true');
+    await launcher('b', source);
+    expect(await untilStatus('vm-4.net1', claimed('virt-launcher-vm-4-b'))).toBe(address);
+    await untilRunning('vm-4', 1);
+
+    await launcher('c', target, { 'kubevirt.io/migrationJobName': 'migrate-vm-4' });
+    expect(await untilStatus('vm-4.net1', claimed('virt-launcher-vm-4-c'))).toBe(address);
+    await untilRunning('vm-4', 2);
+    await untilClaims('vm-4.net1', `${address} Bound virt-launcher-vm-4-b+virt-launcher-vm-4-c`);
+    await kubectl('delete', 'pod', 'virt-launcher-vm-4-b', '--wait=true');
+    await untilClaims('vm-4.net1', `${address} Bound virt-launcher-vm-4-c`);
+
+    await kubectl('delete', 'ipamclaim', 'vm-4.net1', '--wait=true');
+    await kubectl('delete', virtual, 'vm-4', '--wait=true');
+    await untilClaims('vm-4.net1', '');
+  }, 300_000);
 });

@@ -1,9 +1,10 @@
 import { type CniVersion, cniVersions, isCniVersion, type PluginName } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
+import { detectionKeys } from '../../ipam/detection-keys.ts';
 import { invalid, notYet, refused, shown } from './conf-refusal.ts';
 import { parseIfacer, parseLink } from './link-conf.ts';
-import { parseProbes, probeKeys } from './probe-conf.ts';
+import { parseProbes } from './probe-conf.ts';
 
 /** Keys that CNI gives to every plugin, or that a runtime and a meta-plugin add. CNI spec 1.1.0, "Configuration objects". */
 const cniKeys = [
@@ -32,7 +33,7 @@ const ourKeys = [
   'default_ipv6_ippool',
   'clean_gateway',
   'match_master_subnet',
-  ...probeKeys,
+  ...detectionKeys,
   'ipam_unix_socket_path',
   'log_level',
   'log_file_path',

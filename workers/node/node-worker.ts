@@ -184,7 +184,7 @@ export async function runNodeWorker(
       await adoptImported({ ...abandoned, namespaces: createMountedNamespaces(kernel) });
       return await restoreClaims({
         ...abandoned,
-        stickiness: config.cluster,
+        cluster: config.cluster,
         kernel: { ...kernel, namespaceState, addressesIn },
         locks,
       });

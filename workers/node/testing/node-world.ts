@@ -19,6 +19,7 @@ import type { IPClaimSpec } from '../../../contracts/crds/ipclaim.ts';
 import { ProvisionError } from '../../../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../../../contracts/ip-claim.ts';
 import type { NodeActivities } from '../../../contracts/node-activities.ts';
+import type { ProbeTiming } from '../../../contracts/probing.ts';
 import { type ReservedIPObject, readPoolCatalogue } from '../../../ipam/pool-catalogue.ts';
 import type { Application, Labels } from '../../../ipam/pool-request.ts';
 import type { PoolObject } from '../../../ipam/pool-snapshot.ts';
@@ -88,6 +89,8 @@ export class NodeWorld {
   readonly sharedLinks = new Set<string>();
   /** Hosts that nobody has claims for: their MACs, by address. */
   readonly strangers = new Map<string, string>();
+  /** Every question so far. */
+  readonly probed: { readonly target: string; readonly timing: ProbeTiming }[] = [];
   /** Why nobody can be asked through an interface, if so. */
   whyMute: string | undefined;
   /** Namespaces of which nobody can say whether they are gone. */
@@ -273,9 +276,9 @@ export class NodeProcess {
       }),
       claims: {
         ownOf: (podUID, ifName) => claims.ownOf(podUID, ifName),
-        identityOf: (held) => claims.identityOf(held),
+        identitiesOf: (held) => claims.identitiesOf(held),
         recallTaken: (pool) => claims.recallTaken(pool),
-        ...this.#port<Omit<ClaimPort, 'ownOf' | 'identityOf' | 'recallTaken'>>('claims', {
+        ...this.#port<Omit<ClaimPort, 'ownOf' | 'identitiesOf' | 'recallTaken'>>('claims', {
           keptFor: (...of) => claims.keptFor(...of),
           take: (want) => claims.take(want),
           readWhole: (name) => claims.readWhole(name),
@@ -373,7 +376,8 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     }
   },
   async announce() {},
-  async probe({ netns, netnsCookie, ifName, target }) {
+  async probe({ netns, netnsCookie, ifName, target, timing }) {
+    world.probed.push({ target, timing });
     if (world.whyMute !== undefined) return { outcome: 'mute', why: world.whyMute };
     if (world.namespaceOf(netns, netnsCookie)?.links.has(ifName) !== true)
       return { outcome: 'mute', why: `the sandbox has no interface "${ifName}" yet` };

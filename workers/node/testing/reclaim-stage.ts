@@ -114,7 +114,7 @@ export class ReclaimStage {
       records: { read: (attachment) => ports.records.read(attachment), list: () => this.records.list() },
       claims: { take: (want) => ports.claims.take(want), readWhole: (name) => claims.readWhole(name) },
       pods: { findLive: (pod) => ports.pods.find(pod) },
-      stickiness: this.world.cluster,
+      cluster: this.world.cluster,
       kernel: { ...ports.kernel, addressesIn },
       locks,
       log: ports.log,
