@@ -20,13 +20,13 @@ export interface DetachPorts {
   readonly claims: Pick<ClaimStore, 'release' | 'ownOf' | 'identityOf'>;
   readonly identities: Identities;
   readonly pods: PodReader;
-  readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses' | 'prepareShared' | 'removeShared'>;
+  readonly kernel: Pick<Kernel, 'unplumb' | 'uncoordinate' | 'removeAddresses' | 'prepareShared' | 'removeShared'>;
   readonly sharedLinks: SharedLinkPorts['sharedLinks'];
   readonly log: Log;
 }
 
 /**
- * Removes what we made in the sandbox's namespace for this attachment, and then those of its shared links that nobody uses any
+ * Removes what we made in the sandbox's namespace and for it on the node for this attachment, and then those of its shared links that nobody uses any
  * more; success when nothing, or no namespace, is there.
  */
 export const createRemoveLink = (ports: DetachPorts) => {
@@ -40,10 +40,24 @@ export const createRemoveLink = (ports: DetachPorts) => {
     });
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
     // The interfaces of a sandbox that is gone went with its namespace.
-    if (reason !== 'proven-gone' && attachment.kind === 'attach') await removeInterface(request, record, ports);
+    if (reason !== 'proven-gone') {
+      if (record !== undefined) await untie(request, record, ports);
+      if (attachment.kind === 'attach') await removeInterface(request, record, ports);
+    }
     if (record !== undefined) await releaseSharedLinks(request, record, ports);
   };
 };
+
+/** Takes back what ties the interface to its node, as far as it was done. */
+async function untie(
+  request: DetachRequest,
+  { netns, netnsCookie, coordination }: AttachmentRecord,
+  { kernel, log }: DetachPorts,
+): Promise<void> {
+  if (coordination === undefined || coordination.operations.length === 0) return;
+  const { commands } = await kernel.uncoordinate({ netns, netnsCookie, operations: coordination.operations });
+  if (commands.length > 0) stepLog(log, request).info({ commands }, 'coordination taken back');
+}
 
 async function removeInterface(
   request: DetachRequest,

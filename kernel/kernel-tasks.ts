@@ -40,6 +40,8 @@ export interface PlumbSpec extends OwnershipMark {
   readonly netnsCookie: string;
   readonly link: LinkConf;
   readonly addresses: readonly ClaimedAddress[];
+  /** While another interface has the pod's default route its own one is left to coordination. */
+  readonly yieldsDefaultRoute?: boolean;
 }
 
 export interface PlumbedLink {
@@ -261,11 +263,18 @@ function surroundings({ node, links }: PlanSite, master: string): ObservedSurrou
   return { pod: observeNamespace(links), ...(parent === undefined ? {} : { parent }) };
 }
 
-const desired = ({ containerID, ifName, link, addresses }: PlumbSpec): DesiredAttachment => ({
+const desired = ({
+  containerID,
+  ifName,
+  link,
+  addresses,
+  yieldsDefaultRoute = false,
+}: PlumbSpec): DesiredAttachment => ({
   ...link,
   containerID,
   ifName,
   addresses,
+  yieldsDefaultRoute,
 });
 
 /** Removing what is gone already is success, and is not counted. */

@@ -122,7 +122,7 @@ export class CallServer {
   ): Promise<ReplyFrame> {
     switch (call.command) {
       case 'ADD':
-        return resultReply(await this.#add(call, frame.nonce, isGone), call.conf.cniVersion);
+        return replyTo(call, await this.#add(call, frame.nonce, isGone));
       case 'DEL':
         await this.#del(call, frame, watched);
         return emptyReply;
@@ -203,6 +203,12 @@ export class CallServer {
 }
 
 type AttachmentCall = Extract<CniCall, { attachment: Attachment }>;
+
+/** A plugin that makes no interface and gives no address passes on what those before it have made. */
+const replyTo = ({ prevResult, conf }: AttachmentCall & { command: 'ADD' }, result: CniResult): ReplyFrame =>
+  prevResult === undefined
+    ? resultReply(result, conf.cniVersion)
+    : jsonReply({ cniVersion: conf.cniVersion, ...prevResult });
 
 /** Names a call that comes from this process and not from a CNI executable. */
 export const newNonce = (): string => crypto.randomUUID().replaceAll('-', '');

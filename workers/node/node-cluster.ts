@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
+  Coordinators,
   Identities,
   Log,
   PodReader as PodPort,
@@ -20,6 +21,7 @@ import { readPool } from '../../ipam/pool-snapshot.ts';
 import type { Stickiness } from '../../ipam/sticky-identity.ts';
 import { openApiClient } from '../../kube/api-client.ts';
 import { ClaimStore } from '../../kube/claim-store.ts';
+import { CoordinatorReader } from '../../kube/coordinator-reader.ts';
 import { createIdentityReader } from '../../kube/identity-reader.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { PodReader } from '../../kube/pod-reader.ts';
@@ -39,6 +41,7 @@ export interface NodeCluster {
   readonly claims: ClaimStore & Pick<LostDeletesPorts['claims'], 'holderOf'>;
   readonly pools: PoolPort;
   readonly surroundings: SurroundingsPort;
+  readonly coordinators: Coordinators;
   readonly identities: Identities;
   /** Begins to read what the first step of an ADD for this pod will ask for, so that nothing of it is read one after the other. */
   prefetch(pod: PodIdentity): void;
@@ -107,6 +110,7 @@ export async function openNodeCluster(
     claims: Object.assign(store, { holderOf: (name: string) => holderOf(store, name, config.nodeName) }),
     pools,
     surroundings,
+    coordinators: new CoordinatorReader({ api }),
     identities: createIdentityReader(api, config.cluster),
     prefetch({ namespace }) {
       const catalogue = pools.recent().then((read) => {

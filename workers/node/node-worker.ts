@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, heartbeat } from '@temporalio/activity';
 import { adoptImported } from '../../activities/adopt-imported.ts';
 import { createCheckSuspects } from '../../activities/check-suspects.ts';
+import { coordinationSpec, yieldsDefaultRoute } from '../../activities/coordinate.ts';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { restoreClaims } from '../../activities/restore-claims.ts';
@@ -88,7 +89,7 @@ export async function runNodeWorker(
   await recordFiles.removeDrafts();
   const records = { ...recordFiles, list: (containerID?: string) => listRecords(recordFiles, log, containerID) };
   const cluster = await openNodeCluster(config, log, metrics);
-  const { claims, identities, pools, pods, surroundings } = cluster;
+  const { claims, coordinators, identities, pools, pods, surroundings } = cluster;
   const locks = new SandboxLocks();
   const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
   const times = new CallTimes();
@@ -102,6 +103,7 @@ export async function runNodeWorker(
         pools,
         pods,
         surroundings,
+        coordinators,
         cluster: config.cluster,
         kernel: { ...kernel, namespaceState },
         node,
@@ -151,11 +153,18 @@ export async function runNodeWorker(
     records,
     kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
     untilReady: () => cluster.untilReady(),
-    differences: async ({ attachment, netns, netnsCookie, link, shared = [], addresses }) => [
-      ...(await cluster.claimDifferences(attachment, addresses)),
-      ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
-      ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
-    ],
+    differences: async (record) => {
+      const { attachment, netns, netnsCookie, link, shared = [], coordination, addresses } = record;
+      const yields = { yieldsDefaultRoute: yieldsDefaultRoute(coordination) };
+      return [
+        ...(await cluster.claimDifferences(attachment, addresses)),
+        ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
+        ...(link === undefined
+          ? []
+          : await kernel.check({ ...attachment, ...yields, netns, netnsCookie, link, addresses })),
+        ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
+      ];
+    },
     report,
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
     onAdd: (pod) => cluster.prefetch(pod),
