@@ -24,7 +24,13 @@ const coordinated: AddRequest = {
 const onlyCoordination: AddRequest = {
   ...request,
   attachment: { ...request.attachment, kind: 'coordinate' },
-  network: { ...coordinated.network, provides: 'coordination' },
+  network: {
+    provides: 'coordination',
+    coordination: { conf: {}, coordinator: 'default' },
+    defaultIPv4Pools: [],
+    defaultIPv6Pools: [],
+    cleanGateway: false,
+  },
 };
 
 describe('attach', () => {

@@ -330,7 +330,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     const moments: Moment[] = [];
     world.onMoment = (moment) => void moments.push(moment);
     await runDetach(worker.activities, detachRequestOf());
-    expect(moments.length).toBeGreaterThanOrEqual(10);
+    expect(moments.length).toBeGreaterThanOrEqual(request.attachment.kind === 'coordinate' ? 6 : 10);
     for (const moment of moments) await visit(moment);
   };
 
