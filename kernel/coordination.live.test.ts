@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type CoordinationSettings, coordinationDefaults } from '../contracts/coordination.ts';
+import type { ClaimedAddress } from '../contracts/pod-network.ts';
 import type { CoordinateSpec, PlannedCoordination } from './coordination-tasks.ts';
 import { type Kernel, openKernel } from './kernel.ts';
+import type { PlumbSpec } from './kernel-tasks.ts';
 import { nameOf, TestNetwork } from './testing/test-network.ts';
 
 jest.setTimeout(60_000); // programs are started in namespaces, and the machine may be busy
@@ -389,5 +391,78 @@ describe('an overlay pod', () => {
     await kernel.uncoordinate({ ...wish, operations: first.operations });
     network.ip(pod, 'link del dev net1');
     expect(everything(pod)).toEqual(before);
+  });
+});
+
+describe('interfaces that we make ourselves', () => {
+  const claimed = (host: number): readonly ClaimedAddress[] => [
+    {
+      family: 4,
+      address: `10.70.8.${host}/22`,
+      pool: 'v4',
+      routes: [{ dst: '0.0.0.0/0', gw: '10.70.8.1' }],
+    },
+    { family: 6, address: `fd00:70::${host}/64`, pool: 'v6', routes: [{ dst: '::/0', gw: 'fd00:70::1' }] },
+  ];
+  const defaultRoutes = [
+    { dst: '0.0.0.0/0', gateway: '10.70.8.1' },
+    { dst: '::/0', gateway: 'fd00:70::1' },
+  ];
+  const link = { kind: 'macvlan', master: 'eth1', mode: 'bridge' } as const;
+  const defaults = (): string[] =>
+    ['-4', '-6'].flatMap((family) =>
+      network
+        .json(pod, `${family} route show table main`)
+        .flatMap(({ dst, dev }) => (dst === 'default' ? [`${dev}`] : [])),
+    );
+
+  it.each([
+    [undefined, 'eth0'],
+    ['net1', 'net1'],
+  ])('have one default route of each family at every turn, where it is asked (%s)', async (asked, carrier) => {
+    const before = everything(pod);
+    const wish = asked === undefined ? {} : { podDefaultRouteNic: asked };
+    const done: { spec: CoordinateSpec; plan: PlannedCoordination }[] = [];
+    for (const [ifName, host] of [
+      ['eth0', 20],
+      ['net1', 21],
+    ] as const) {
+      const spec = { ...(await specFor(ifName, wish)), awaitedNics: ['net1'], defaultRoutes };
+      const plumb: PlumbSpec = { ...spec, link, addresses: claimed(host), yieldsDefaultRoute: true };
+      await kernel.plumb(plumb);
+      expect(defaults()).toEqual(['eth0', 'eth0']);
+      done.push({ spec, plan: await coordinate(spec) });
+      expect(await kernel.plumb(plumb)).toMatchObject({ commands: [] }); // a repeated step finds it whole
+      expect((await kernel.planCoordination(spec)).operations).toEqual([]);
+      expect([await kernel.check(plumb), await kernel.checkCoordination(spec)]).toEqual([[], []]);
+    }
+    expect(defaults()).toEqual([carrier, carrier]);
+    const way = (words: string) => network.json(pod, `route get ${words}`)[0]?.['dev'];
+    expect([way('198.51.100.1 from 10.70.8.20'), way('198.51.100.1 from 10.70.8.21')]).toEqual(['eth0', 'net1']);
+    expect([way('2001:db8::1 from fd00:70::20'), way('2001:db8::1 from fd00:70::21')]).toEqual(['eth0', 'net1']);
+    for (const { spec, plan } of done.toReversed()) {
+      await kernel.uncoordinate({ ...spec, operations: plan.operations });
+      expect(defaults()).toEqual(['eth0', 'eth0']);
+      expect((await kernel.unplumb(spec)).removed).toBe(true);
+    }
+    expect(everything(pod)).toEqual(before);
+  });
+
+  it('leave nothing when an ADD was killed between plan and effect, or its plan is taken back twice', async () => {
+    addMacvlan('eth0', 20, '02:00:00:00:08:20');
+    const before = { pod: everything(pod), node: everything(network.node) };
+    const spec = await specFor('eth0', { podMACPrefix: '0a:1b', podRPFilter: 2 });
+    const { operations } = await kernel.planCoordination(spec);
+    await kernel.uncoordinate({ ...spec, operations }); // nothing of it was done
+    expect({ pod: everything(pod), node: everything(network.node) }).toEqual(before);
+    for (let done = 1; done < operations.length; done += 3) {
+      await kernel.applyCoordination({ ...spec, operations: operations.slice(0, done) }); // killed here
+      const rest = await kernel.planCoordination(spec); // by the repeated ADD
+      await kernel.applyCoordination({ ...spec, operations: rest.operations });
+      const both = [...operations, ...rest.operations];
+      await kernel.uncoordinate({ ...spec, operations: both });
+      await kernel.uncoordinate({ ...spec, operations: both });
+      expect({ done, pod: everything(pod), node: everything(network.node) }).toEqual({ done, ...before });
+    }
   });
 });
