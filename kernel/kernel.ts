@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
+import type { NodeSysctl } from '../network/node-sysctls.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import type { CoordinateSpec, CoordinationWork, PlannedCoordination, Uncoordinated } from './coordination-tasks.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
   PlumbSpec,
   RemoveAddressesSpec,
   RemovedSharedLinks,
+  TunedNode,
   UnplumbedLink,
   UnplumbSpec,
 } from './kernel-tasks.ts';
@@ -72,6 +74,9 @@ export interface Kernel {
 
   /** What is not as it was planned, a sentence each; empty when all is. */
   checkCoordination(spec: CoordinateSpec): Promise<readonly string[]>;
+
+  /** Sets what of the node is not as wanted; gives what was done as sysctl(8) commands, and what could not be. */
+  tuneNode(wanted: readonly NodeSysctl[]): Promise<TunedNode>;
 
   /** What is not as `prepareShared` made it, a sentence each; empty when all is. */
   checkShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
@@ -182,6 +187,7 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     applyCoordination: (work) => pool.run('applyCoordination', work),
     uncoordinate: (work) => pool.run('uncoordinate', work),
     checkCoordination: (spec) => pool.run('checkCoordination', spec),
+    tuneNode: (wanted) => pool.run('tuneNode', wanted),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),
     inspect: (netns) => pool.run('inspect', netns),
     findMarked: (netns) => pool.run('findMarked', netns),

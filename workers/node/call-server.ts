@@ -4,7 +4,7 @@ import type { CniResult } from '../../contracts/cni.ts';
 import { type Failure, ProvisionError, toFailure } from '../../contracts/failures.ts';
 import { encodeRequest, type ReplyFrame, type RequestFrame } from '../../contracts/frame.ts';
 import { type NodeReport, nodeReportName, reportKey } from '../../contracts/node-report.ts';
-import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
+import type { AddRequest, DetachRequest, NetworkConf } from '../../contracts/pod-network.ts';
 import { attachThroughRun } from './attach-service.ts';
 import { CallTimes } from './call-times.ts';
 import { type CniCall, parseCniCall } from './cni-call.ts';
@@ -34,7 +34,7 @@ export interface CallServerOptions {
   /** As what a claim knows an attachment of which there is no record; `undefined` when none does. */
   readonly importedAttachment?: (of: Attachment, pod: PodIdentity, netns: string) => Promise<Attachment | undefined>;
   /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
-  readonly onAdd?: (pod: PodIdentity) => void;
+  readonly onAdd?: (pod: PodIdentity, network: NetworkConf) => void;
   readonly log: Log;
   /** Knows when the steps ran, for the line about each answered call. */
   readonly times?: CallTimes;
@@ -140,7 +140,7 @@ export class CallServer {
     isGone.addEventListener('abort', () => open.close());
     try {
       await untilReady();
-      onAdd(pod);
+      onAdd(pod, network);
       const { cookie } = await kernel.identifyNamespace(netns);
       const request: AddRequest = { attachment, pod, node, netns, netnsCookie: cookie, nonce, arrivedAtMs, network };
       return await attachThroughRun(runs, wishes.length > 0 ? { ...request, wishes } : request, open);

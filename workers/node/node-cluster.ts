@@ -11,7 +11,7 @@ import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
 import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { ClaimHolder } from '../../contracts/ip-claim.ts';
-import type { ClaimedAddress } from '../../contracts/pod-network.ts';
+import type { ClaimedAddress, NetworkConf } from '../../contracts/pod-network.ts';
 import { toClaimName } from '../../ipam/address.ts';
 import { parseCidr } from '../../ipam/cidr.ts';
 import { controllerOf } from '../../ipam/controller-reference.ts';
@@ -44,7 +44,7 @@ export interface NodeCluster {
   readonly coordinators: Coordinators;
   readonly identities: Identities;
   /** Begins to read what the first step of an ADD for this pod will ask for, so that nothing of it is read one after the other. */
-  prefetch(pod: PodIdentity): void;
+  prefetch(pod: PodIdentity, network: Pick<NetworkConf, 'provides' | 'coordination'>): void;
   readonly pods: PodPort &
     LostDeletesPorts['pods'] & {
       /** From a read that begins now. */
@@ -78,6 +78,7 @@ export async function openNodeCluster(
   const store = new ClaimStore({ api, node: config.nodeName, log });
   const pools = asPoolPort(new PoolReader({ api }), log);
   const surroundings = new Surroundings({ api, node: config.nodeName });
+  const coordinators = new CoordinatorReader({ api });
   let asksForNodeLabels = false;
   let listener: Pick<LostDeletes, 'podGone' | 'podsListed'> | undefined;
   const podReader = new PodReader({
@@ -110,9 +111,11 @@ export async function openNodeCluster(
     claims: Object.assign(store, { holderOf: (name: string) => holderOf(store, name, config.nodeName) }),
     pools,
     surroundings,
-    coordinators: new CoordinatorReader({ api }),
+    coordinators,
     identities: createIdentityReader(api, config.cluster),
-    prefetch({ namespace }) {
+    prefetch({ namespace }, { provides, coordination }) {
+      if (coordination !== undefined) coordinators.recent(coordination.coordinator).catch(() => undefined);
+      if (provides === 'links' || provides === 'coordination') return;
       const catalogue = pools.recent().then((read) => {
         asksForNodeLabels = read.asksForNodeLabels;
       });

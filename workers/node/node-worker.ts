@@ -13,7 +13,8 @@ import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
 import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
-import { openKernel } from '../../kernel/kernel.ts';
+import { type Kernel, openKernel } from '../../kernel/kernel.ts';
+import { nodeSysctls } from '../../network/node-sysctls.ts';
 import { createLogger } from '../logger.ts';
 import { serveMonitoring } from '../metrics/http-server.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
@@ -79,6 +80,7 @@ export async function runNodeWorker(
   const node = await readNodeIdentity(config.nodeName, config.machineIDFiles);
 
   const kernel = openKernel({ threads: config.kernelThreads, log });
+  if (config.tunesSysctls) await tuneNode(kernel, log);
   const namespaceState = createSandboxProof(kernel, (reason) =>
     log.warn(
       { reason, remedy: 'Run the worker with hostPID and HostToContainer mount propagation' },
@@ -167,7 +169,7 @@ export async function runNodeWorker(
     },
     report,
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
-    onAdd: (pod) => cluster.prefetch(pod),
+    onAdd: (pod, network) => cluster.prefetch(pod, network),
     log,
     times,
     metrics,
@@ -265,6 +267,16 @@ export async function runNodeWorker(
   await kernel.close();
   lock.release();
   log.info({}, 'stopped');
+}
+
+/** A node that cannot be set serves all the same: many are set up by their owner. */
+async function tuneNode(kernel: Pick<Kernel, 'tuneNode'>, log: Log): Promise<void> {
+  const { commands, refused } = await kernel.tuneNode(nodeSysctls);
+  if (commands.length > 0) log.info({ commands }, 'node set up for its pods');
+  for (const { command, why } of refused) {
+    const remedy = `Do it on the node: ${command}; or run the worker privileged, or with ORBWEAVER_TUNE_SYSCTLS=false`;
+    log.error({ command, why, remedy }, 'node not set up for its pods');
+  }
 }
 
 async function waitForLock(path: string, onWait: () => void): Promise<{ release(): void }> {
