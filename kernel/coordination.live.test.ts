@@ -266,7 +266,7 @@ describe('a single underlay interface', () => {
   });
 
   it.each([0, 1] as const)(
-    'answers through the node a client that came through the node (rp_filter %i)',
+    'answers through the node a client that came through the node, as with a NodePort of policy Local (C00013, rp_filter %i)',
     async (podRPFilter) => {
       // A client behind the node that the pod's default gateway does not know: as with externalTrafficPolicy Local.
       const client = network.pod();
@@ -413,7 +413,7 @@ describe('interfaces that we make ourselves', () => {
     ['-4', '-6'].flatMap((family) =>
       network
         .json(pod, `${family} route show table main`)
-        .flatMap(({ dst, dev }) => (dst === 'default' ? [`${dev}`] : [])),
+        .flatMap(({ dst, dev }) => (dst === 'default' ? [String(dev)] : [])),
     );
 
   it.each([

@@ -491,7 +491,7 @@ describe('settings of the node', () => {
   it('are set in its namespace, once, and what the kernel lacks is not missed', async () => {
     const wanted = [
       { key: 'net.ipv4.conf.all.forwarding', value: '1' },
-      { key: 'net.ipv4.neigh.default.gc_thresh3', value: '1', isLeast: true }, // a namespace has none of its own
+      { key: 'net.ipv4.neigh.default.gc_thresh3', value: '999999', isLeast: true }, // a namespace has none of its own
     ];
     execFileSync('nsenter', [`--net=${network.node}`, 'sysctl', '-q', '-w', 'net.ipv4.conf.all.forwarding=0']);
     expect(await kernel.tuneNode(wanted)).toEqual({

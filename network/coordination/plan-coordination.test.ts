@@ -17,7 +17,11 @@ const routesOf = (model: CoordinationModel, table: number, dst: string): string[
     .map(({ gateway = 'link', ifName }) => `${gateway} ${ifName}`);
 /** Routes and rules without who made them: a main plugin there, we here. */
 const shapeOf = (model: CoordinationModel): readonly string[][] => [
-  model.pod.routes.map(({ protocol: _, ...route }) => JSON.stringify(route, Object.keys(route).sort())).toSorted(),
+  model.pod.routes
+    .map(({ table, dst, gateway, ifName, metric, source }) =>
+      JSON.stringify([table, dst, gateway, ifName, metric, source]),
+    )
+    .toSorted(),
   rules(model).toSorted(),
 ];
 const rules = (model: CoordinationModel): string[] =>
