@@ -3,7 +3,13 @@ import { asCommands } from '../network/coordination/coordination-commands.ts';
 import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
-import { applyCoordination, type CoordinationWorkplace, undoCoordination } from './coordination-apply.ts';
+import { planUntying, type Untying } from '../network/coordination/plan-untying.ts';
+import {
+  applyCoordination,
+  type CoordinationWorkplace,
+  removeWhatIsThere,
+  undoCoordination,
+} from './coordination-apply.ts';
 import { observeCoordination } from './coordination-observe.ts';
 import { searchNamespace } from './namespace-search.ts';
 import {
@@ -43,6 +49,11 @@ export interface CoordinationWork {
   readonly operations: readonly CoordinationOperation[];
 }
 
+/** An interface of which no record is left. */
+export interface UntieSpec extends Untying {
+  readonly netns: string;
+}
+
 export interface Uncoordinated {
   readonly commands: readonly string[];
 }
@@ -75,6 +86,17 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
     return atWorkplace(hostNetns, netns, found, (workplace) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
     }));
+  },
+
+  untie({ netns, ...untying }: UntieSpec): Uncoordinated {
+    const opening = openNamespace(systemCalls, netns);
+    if (opening.outcome !== 'opened') return { commands: [] };
+    const nodeCookie = closing(openNodeNamespace(systemCalls, hostNetns), ({ cookie }) => cookie);
+    return atWorkplace(hostNetns, netns, opening.namespace, (workplace) => {
+      if (workplace.podNamespace.cookie === nodeCookie) return { commands: [] }; // its rules serve all pods
+      const removals = planUntying(observeCoordination(workplace, { ifName: untying.ifName }), untying);
+      return { commands: asCommands(removeWhatIsThere(workplace, removals), netns) };
+    });
   },
 
   /** What is not as `planCoordination` and `applyCoordination` made it, a sentence each. */
