@@ -68,6 +68,15 @@ describe('an interface that is tied to its node', () => {
     expect(recordOf(whole())?.doneResult).toEqual(result);
   });
 
+  it('answers of another plugin’s interface only what it has changed', async () => {
+    otherPluginMakesLink();
+    expect((await run(chained())).interfaces).toEqual([]);
+    await runDetach(worker.activities, detachRequest(chained()));
+    expect((await run(chained({ podMACPrefix: '0a:1b' }, 'c'.repeat(32)))).interfaces).toEqual([
+      { name: 'eth0', mac: '0a:1b:00:00:00:01', sandbox: base.netns },
+    ]);
+  });
+
   it('is not tied where coordination is not asked for', async () => {
     const { coordination: _, ...network } = whole().network;
     await run({ ...whole(), network });
