@@ -39,7 +39,7 @@ export function planUntying(
       .filter(({ address }) => addresses.has(address))
       .map((entry) => ({ op: 'delete-neighbour', at: 'node', ...entry }) as const),
     ...rules.map((rule) => ({ op: 'delete-rule', rule }) as const),
-    ...routes.map(({ isHop: _, ...route }) => ({ op: 'delete-route', at: 'pod', route }) as const),
+    ...routes.map((route) => ({ op: 'delete-route', at: 'pod', route }) as const),
     ...(isLast && pod.hasReplyMarks ? [{ op: 'delete-reply-marks' } as const] : []),
     ...(isLast && pair !== undefined ? [{ op: 'delete-veth', ifName: pair.ifName } as const] : []),
   ];
