@@ -38,6 +38,28 @@ export interface PolicyRoute {
   readonly gw: string;
 }
 
+/**
+ * What one source says about coordination: a network configuration, or a SpiderCoordinator. What it leaves out is absent, so
+ * that a weaker source or the default decides.
+ */
+export type CoordinationConf = Partial<Omit<CoordinationSettings, 'hijackCIDRs' | 'podRPFilter'>> & {
+  /** "leave" where the configuration has a negative number. */
+  readonly podRPFilter?: RPFilter | 'leave';
+  readonly overlayPodCIDR?: readonly string[];
+  readonly serviceCIDR?: readonly string[];
+  readonly hijackCIDR?: readonly string[];
+};
+
+/** What a network configuration asks of coordination. */
+export interface NetworkCoordination {
+  readonly conf: CoordinationConf;
+  /** Name of the SpiderCoordinator that says the rest. */
+  readonly coordinator: string;
+}
+
+/** The SpiderCoordinator of networks that name none; the only one that need not exist. */
+export const defaultCoordinator = 'default';
+
 /** Spiderpool's defaults (spec/connectivity.md §1.3). */
 export const coordinationDefaults: CoordinationSettings = {
   mode: 'auto',

@@ -1,4 +1,5 @@
 import {
+  type CoordinationConf,
   type CoordinationMode,
   type CoordinationSettings,
   coordinationDefaults,
@@ -8,18 +9,6 @@ import {
 } from '../../contracts/coordination.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import { formatAddress, formatPrefix, networkOf, parseAddress, parsePrefix } from '../ip-prefix.ts';
-
-/**
- * What one source says about coordination: a network configuration, or a SpiderCoordinator. What it leaves out is absent, so
- * that a weaker source or the default decides.
- */
-export type CoordinationConf = Partial<Omit<CoordinationSettings, 'hijackCIDRs' | 'podRPFilter'>> & {
-  /** "leave" where the configuration has a negative number. */
-  readonly podRPFilter?: RPFilter | 'leave';
-  readonly overlayPodCIDR?: readonly string[];
-  readonly serviceCIDR?: readonly string[];
-  readonly hijackCIDR?: readonly string[];
-};
 
 type Json = Readonly<Record<string, unknown>>;
 type Reader = (key: string, value: unknown) => Partial<CoordinationConf>;
