@@ -56,6 +56,7 @@ export interface Sightings {
 
 export interface Seen {
   readonly claims: number;
+  /** Of many a part, another one each time. */
   readonly openRuns: number;
   readonly pods: number;
 }

@@ -26,11 +26,14 @@ beforeAll(async () => {
     `crd/${ipamClaimKind.metadata.name}`,
     '--timeout=30s',
   );
-  await cluster.stack.apply(ipamClaim('asks', { ipRequests: ['10.70.7.21/16'] }));
 }, 120_000);
 afterAll(() => cluster?.stop(), 60_000);
-beforeEach(() => cluster.remember());
+beforeEach(async () => {
+  await cluster.stack.apply(ipamClaim('asks', { ipRequests: ['10.70.7.21/16'] }));
+  await cluster.remember();
+});
 afterEach(async () => {
+  await cluster.stack.kubectl('delete', 'ipamclaims', '--all'); // they would keep their addresses
   await cluster.removeSandboxes();
   await cluster.untilAsRemembered();
 }, 30_000);

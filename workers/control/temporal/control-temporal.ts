@@ -164,6 +164,7 @@ async function createControlWorker(
     ...options
   }: ControlTemporalOptions,
 ): Promise<Worker> {
+  const { runs, checks } = openNodeNamespace(nodes, answerMs);
   const worker = await Worker.create({
     connection,
     namespace: controlNamespace,
@@ -175,7 +176,8 @@ async function createControlWorker(
         metrics.counting(
           createSweepActivities({
             ...createSuspectReader(api, stickiness, followed),
-            ...openNodeNamespace(nodes, answerMs),
+            runs: { ...runs, listOpen: () => runs.listSome() },
+            checks,
           }),
         ),
       ),

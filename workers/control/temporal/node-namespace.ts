@@ -20,9 +20,17 @@ import { podNetworkMessages } from '../../../contracts/pod-network.ts';
 import { fromTemporal } from '../../../temporal-config/failure-conversion.ts';
 import { nodeQueue } from '../../../temporal-config/queues.ts';
 import { sweepTimeouts } from '../../../temporal-config/timeouts.ts';
+import { listedPrefixes } from './run-parts.ts';
 
 /** What the control side asks in the namespace of the nodes' runs, whose workflows and activities it cannot reach otherwise. */
-export type NodeNamespace = Pick<SweepPorts, 'runs' | 'checks'>;
+export type NodeNamespace = Pick<SweepPorts, 'checks'> & {
+  readonly runs: SweepPorts['runs'] & {
+    /** All open runs while they are few, else a part of them, another one each time. */
+    listSome(): Promise<readonly OpenRun[]>;
+  };
+};
+
+const openRuns = `WorkflowType = '${podNetworkMessages.workflow}' AND ExecutionStatus = 'Running'`;
 
 const listMs = 20_000;
 const callMs = 5000;
@@ -40,12 +48,19 @@ export function openNodeNamespace(client: Client, answerMs: number = sweepTimeou
     }
   };
 
+  const listRuns = (query: string): Promise<readonly OpenRun[]> =>
+    Array.fromAsync(client.workflow.list({ query, pageSize: 1000 }), openRunOf);
+
   return {
     runs: {
-      listOpen: () =>
+      listOpen: () => within(listMs, () => listRuns(openRuns)),
+      listSome: () =>
         within(listMs, async () => {
-          const query = `WorkflowType = '${podNetworkMessages.workflow}' AND ExecutionStatus = 'Running'`;
-          return await Array.fromAsync(client.workflow.list({ query, pageSize: 1000 }), openRunOf);
+          const { count } = await client.workflow.count(openRuns);
+          const prefixes = listedPrefixes(count, Math.random());
+          if (prefixes === undefined) return await listRuns(openRuns);
+          const some = prefixes.map((prefix) => `PodUID STARTS_WITH '${prefix}'`);
+          return await listRuns(`${openRuns} AND (${['PodUID IS NULL', ...some].join(' OR ')})`);
         }),
       isOpen: (workflowId, runId) =>
         within(callMs, async () => {
