@@ -4,6 +4,7 @@ import { type Failure, toFailure } from '../contracts/failures.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
 import { createAnswerFailure } from './answer-failure.ts';
 import { type ClaimPorts, createClaimAddresses } from './claim-addresses.ts';
+import { type CoordinatePorts, createCoordinate } from './coordinate.ts';
 import { createReleaseAddresses, createRemoveLink, type DetachPorts } from './detach.ts';
 import { superseded } from './interruptions.ts';
 import type { OpenCalls } from './node-ports.ts';
@@ -15,8 +16,8 @@ export interface SandboxLocks {
   hold<T>(containerID: string, work: () => Promise<T>): Promise<T>;
 }
 
-export type NodePorts = Omit<ClaimPorts & PlumbPorts & DetachPorts, 'kernel' | 'sharedLinks'> & {
-  readonly kernel: ClaimPorts['kernel'] & PlumbPorts['kernel'] & DetachPorts['kernel'];
+export type NodePorts = Omit<ClaimPorts & PlumbPorts & CoordinatePorts & DetachPorts, 'kernel' | 'sharedLinks'> & {
+  readonly kernel: ClaimPorts['kernel'] & PlumbPorts['kernel'] & CoordinatePorts['kernel'] & DetachPorts['kernel'];
 };
 
 /** The steps as plain functions: what a run's activities do, and what a DEL without a run does under the lock it holds. */
@@ -26,6 +27,7 @@ export function createNodeSteps(ports: NodePorts): NodeActivities {
     prepareLinks: createPrepareLinks(withLinks),
     claimAddresses: createClaimAddresses(ports),
     plumbLink: createPlumbLink(ports),
+    coordinate: createCoordinate(ports),
     removeLink: createRemoveLink(withLinks),
     releaseAddresses: createReleaseAddresses(withLinks),
     answerFailure: createAnswerFailure(ports.calls),
@@ -81,6 +83,7 @@ export function createNodeActivities(steps: NodeActivities, locks: SandboxLocks,
     prepareLinks: (request) => forward('prepareLinks', request, () => steps.prepareLinks(request)),
     claimAddresses: (request) => forward('claimAddresses', request, () => steps.claimAddresses(request)),
     plumbLink: (request, addresses) => forward('plumbLink', request, () => steps.plumbLink(request, addresses)),
+    coordinate: (request, made) => forward('coordinate', request, () => steps.coordinate(request, made)),
     removeLink: (request) => undo('removeLink', request, () => steps.removeLink(request)),
     releaseAddresses: (request) => undo('releaseAddresses', request, () => steps.releaseAddresses(request)),
     async answerFailure(nonce, failure) {

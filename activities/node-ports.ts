@@ -1,7 +1,9 @@
 import type { Attachment, PodIdentity } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
+import type { CoordinationSettings } from '../contracts/coordination.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { OwnerReference } from '../contracts/crds/object-meta.ts';
+import type { SpiderCoordinator } from '../contracts/crds/spidercoordinator.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ClaimedAddress, LinkConf, NetworkConf } from '../contracts/pod-network.ts';
@@ -10,6 +12,7 @@ import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { Application, Labels } from '../ipam/pool-request.ts';
 import type { Pool } from '../ipam/pool-snapshot.ts';
+import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
 
 /** The CNI calls that are open in this process, named by nonce. */
 export interface OpenCalls {
@@ -37,10 +40,20 @@ export interface AttachmentRecord {
   readonly shared?: readonly SharedLinkConf[];
   /** It is being undone, and no user of its shared links any more. */
   readonly isLeaving?: boolean;
+  /** How the interface is tied to its node. Absent: it is not, or nobody has looked yet. */
+  readonly coordination?: RecordedCoordination;
   readonly addresses: readonly ClaimedAddress[];
   /** Present once the last operation is done: the answer, also for a run that was interrupted before it could record it. */
   readonly doneResult?: CniResult;
   readonly addedAtMs: number;
+}
+
+export interface RecordedCoordination {
+  readonly settings: CoordinationSettings;
+  /** Interfaces that the pod's networks bring, now or later. */
+  readonly awaitedNics: readonly string[];
+  /** What was planned, by every attempt: what of it took effect is taken back. */
+  readonly operations: readonly CoordinationOperation[];
 }
 
 export interface AttachmentRecords {
@@ -149,6 +162,23 @@ export interface Surroundings {
   ipamClaimIPs(namespace: string, name: string): Promise<readonly string[]>;
 }
 
+export interface Coordinators {
+  /** Read at most 2 s ago; undefined when there is none of that name. */
+  recent(name: string): Promise<SpiderCoordinator | undefined>;
+}
+
+/** Which interface of which sandbox is tied to this node, and how. */
+export interface CoordinationSpec {
+  readonly containerID: string;
+  readonly ifName: string;
+  readonly netns: string;
+  readonly netnsCookie: string;
+  readonly settings: CoordinationSettings;
+  readonly awaitedNics: readonly string[];
+  /** Of an interface that we make ourselves; it has them in the main table or in its own. */
+  readonly defaultRoutes: readonly { readonly dst: string; readonly gateway: string }[];
+}
+
 /** `mac`: of whoever answered. */
 export type ProbeAnswer =
   | { readonly outcome: 'answered'; readonly mac: string }
@@ -163,6 +193,8 @@ export interface Kernel {
     netnsCookie: string;
     link: LinkConf;
     addresses: readonly ClaimedAddress[];
+    /** Leaves its default route to a later step while another interface has one. */
+    yieldsDefaultRoute?: boolean;
   }): Promise<{ readonly mac: string; readonly mtuBytes: number; readonly commands: readonly string[] }>;
   unplumb(spec: { containerID: string; ifName: string; netns: string; netnsCookie?: string }): Promise<{
     readonly removed: boolean;
@@ -175,6 +207,35 @@ export interface Kernel {
     readonly commands: readonly string[];
     readonly kept: readonly { readonly name: string; readonly why: string }[];
   }>;
+  /** What is missing of the tie between an interface, its node and the pod's other interfaces. Changes nothing. */
+  planCoordination(spec: CoordinationSpec): Promise<{
+    readonly mode: string;
+    readonly table?: number;
+    /** The interface's own, with prefix length. */
+    readonly addresses: readonly string[];
+    readonly operations: readonly CoordinationOperation[];
+    readonly commands: readonly string[];
+    readonly notes: readonly string[];
+  }>;
+  /** Carries out a plan, or nothing: when the kernel refuses an operation, those before it are taken back. */
+  applyCoordination(spec: {
+    netns: string;
+    netnsCookie: string;
+    operations: readonly CoordinationOperation[];
+  }): Promise<void>;
+  /** Takes plans back, as far as they took effect and are still there; nothing when the namespace is gone. */
+  uncoordinate(spec: {
+    netns: string;
+    netnsCookie: string;
+    operations: readonly CoordinationOperation[];
+  }): Promise<{ readonly commands: readonly string[] }>;
+  /** Takes away by marks what ties an interface of which no record is left; `isLast`: also what the sandbox's interfaces share. */
+  untie(spec: {
+    containerID: string;
+    ifName: string;
+    netns: string;
+    isLast: boolean;
+  }): Promise<{ readonly commands: readonly string[] }>;
   removeAddresses(spec: {
     netns: string;
     netnsCookie?: string;

@@ -4,21 +4,26 @@ import { toCniResult } from '../contracts/cni-result.ts';
 import { type Failure, ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest, ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
 import { otherIpvlanMode } from '../network/ipvlan-mode.ts';
+import { type SettlePorts, settleCoordination, yieldsDefaultRoute } from './coordinate.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
 import type { AttachmentRecords, Kernel, Log, OpenCalls } from './node-ports.ts';
 import { stepLog } from './step-log.ts';
 
-export interface PlumbPorts {
+export interface PlumbPorts extends SettlePorts {
   readonly calls: OpenCalls;
   readonly records: AttachmentRecords;
   readonly kernel: Pick<Kernel, 'plumb' | 'announce'>;
   readonly log: Log;
 }
 
-/** Makes the pod's interface with its addresses and routes: the last operation of a whole attachment, so it answers. */
+/**
+ * Makes the pod's interface with its addresses and routes: the last operation of a whole attachment unless it asks for
+ * coordination, so it answers.
+ */
 export const createPlumbLink =
-  ({ calls, records, kernel, log: workerLog }: PlumbPorts) =>
+  (ports: PlumbPorts) =>
   async (request: AddRequest, addresses: readonly ClaimedAddress[]): Promise<CniResult> => {
+    const { calls, records, kernel, log: workerLog } = ports;
     const log = stepLog(workerLog, request);
     const { attachment, netns, netnsCookie, nonce, network } = request;
     const { containerID, ifName } = attachment;
@@ -39,6 +44,8 @@ export const createPlumbLink =
     calls.noteStep(nonce);
     const otherMode = await contradictoryMode(network.link, attachment, records);
     if (otherMode !== undefined) throw new ProvisionError(otherMode);
+    const isLast = network.coordination === undefined;
+    const coordination = isLast ? undefined : (record.coordination ?? (await settleCoordination(ports, request)));
     const { mac, mtuBytes, commands } = await kernel.plumb({
       containerID,
       ifName,
@@ -46,11 +53,14 @@ export const createPlumbLink =
       netnsCookie,
       link: network.link,
       addresses,
+      ...(yieldsDefaultRoute(coordination) ? { yieldsDefaultRoute: true } : {}),
     });
     log.debug({ commands }, 'link made');
     const result = toCniResult(addresses, { name: ifName, mac, mtu: mtuBytes, sandbox: netns });
-    await records.write({ ...record, addresses, doneResult: result });
-    calls.succeed(nonce, result);
+    if (coordination === undefined) {
+      await records.write({ ...record, addresses, doneResult: result });
+      calls.succeed(nonce, result);
+    } else await records.write({ ...record, addresses, coordination });
     log.info({ mac, addresses: addresses.map(({ address }) => address) }, 'interface attached');
     if (network.link.kind !== 'ipvlan' || network.link.mode === 'l2') announce(); // an ipvlan of layer 3 has no neighbours
     return result;

@@ -38,7 +38,7 @@ export const createPrepareLinks =
     if (!calls.isWaiting(nonce)) throw callerGone(attachment);
     if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
     calls.noteStep(nonce);
-    const record = recordOf(request);
+    const record = recordOf(request, known);
     await records.write(record);
     const { shared = [] } = network;
     const commands = await sharedLinks.runExclusive(() => (shared.length === 0 ? [] : kernel.prepareShared(shared)));

@@ -1,6 +1,7 @@
 import { type Attachment, attachmentKey, type PodIdentity } from '../contracts/attachment.ts';
 import type { Failure } from '../contracts/failures.ts';
-import type { ClaimedAddress, InterfacePhase, PodNetworkState } from '../contracts/pod-network.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
+import type { ClaimedAddress, InterfacePhase, NetworkConf, PodNetworkState } from '../contracts/pod-network.ts';
 import type { NetPhase } from '../contracts/search-attributes.ts';
 import type { PodRow } from './pod-table.ts';
 import { type CallEvent, type CloseEvent, firstCallID, type RunHistory, type StepEvent } from './run-history.ts';
@@ -176,9 +177,17 @@ function callsOf({ events }: RunHistory, closed: CloseEvent | undefined): readon
 }
 
 const isLastStep = ({ kind, request }: CallEvent, { name, failure }: StepEvent): boolean =>
-  name === 'answerFailure' || (kind === 'add' && failure === undefined && name === lastSteps[request.network.provides]);
+  name === 'answerFailure' || (kind === 'add' && failure === undefined && name === lastStepOf(request.network));
 
-const lastSteps = { interface: 'plumbLink', addresses: 'claimAddresses', links: 'prepareLinks' } as const;
+const lastStepOf = ({ provides, coordination }: NetworkConf): keyof NodeActivities =>
+  coordination === undefined ? lastSteps[provides] : 'coordinate';
+
+const lastSteps = {
+  interface: 'plumbLink',
+  addresses: 'claimAddresses',
+  links: 'prepareLinks',
+  coordination: 'coordinate',
+} as const;
 
 function explainCall({ event, steps, isDone, answer }: OpenCall, closed: CloseEvent | undefined): ExplainedCall {
   const { attachment } = event.request;

@@ -1,3 +1,5 @@
+import type { ProbeConf } from './probing.ts';
+
 export const coordinationModes = ['auto', 'underlay', 'overlay', 'disabled'] as const;
 export type CoordinationMode = (typeof coordinationModes)[number];
 
@@ -26,6 +28,8 @@ export interface CoordinationSettings {
   readonly hostRuleTable: number;
   /** Absent: left as it is. */
   readonly podRPFilter?: RPFilter;
+  /** What is asked of the network about the interface's addresses; absent: nothing is said. */
+  readonly probes?: ProbeConf;
 }
 
 /** net.ipv4.conf.*.rp_filter: no check of the source, the strict one of RFC 3704, the loose one. */
@@ -37,6 +41,28 @@ export interface PolicyRoute {
   /** Of the same family. */
   readonly gw: string;
 }
+
+/**
+ * What one source says about coordination: a network configuration, or a SpiderCoordinator. What it leaves out is absent, so
+ * that a weaker source or the default decides.
+ */
+export type CoordinationConf = Partial<Omit<CoordinationSettings, 'hijackCIDRs' | 'podRPFilter'>> & {
+  /** "leave" where the configuration has a negative number. */
+  readonly podRPFilter?: RPFilter | 'leave';
+  readonly overlayPodCIDR?: readonly string[];
+  readonly serviceCIDR?: readonly string[];
+  readonly hijackCIDR?: readonly string[];
+};
+
+/** What a network configuration asks of coordination. */
+export interface NetworkCoordination {
+  readonly conf: CoordinationConf;
+  /** Name of the SpiderCoordinator that says the rest. */
+  readonly coordinator: string;
+}
+
+/** The SpiderCoordinator of networks that name none; the only one that need not exist. */
+export const defaultCoordinator = 'default';
 
 /** Spiderpool's defaults (spec/connectivity.md §1.3). */
 export const coordinationDefaults: CoordinationSettings = {

@@ -23,6 +23,7 @@ export const failures = {
   StickyAddressInUse: { cniCode: 11, retry: false }, // kept for this pod, and its last sandbox may still answer for it
   AddressConflict: { cniCode: 11, retry: false }, // something else on the network answers for it
   GatewayUnreachable: { cniCode: 11, retry: false },
+  CoordinatorNotReady: { cniCode: 11, retry: false }, // a list of CIDRs that this pod needs is not known yet
   PodNotFound: { cniCode: 11, retry: false },
   PodNotAlive: { cniCode: 7, retry: false },
   // The node

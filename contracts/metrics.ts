@@ -156,6 +156,7 @@ export const ipamErrors = {
   StickyAddressInUse: 'ip_used_out',
   AddressConflict: 'ip_used_out',
   GatewayUnreachable: 'none',
+  CoordinatorNotReady: 'none',
   PodNotFound: 'wrong_input',
   PodNotAlive: 'wrong_input',
   InterfaceExists: 'none',

@@ -25,12 +25,21 @@ export interface NodeActivities {
    */
   readonly releaseAddresses: (request: DetachRequest) => Promise<void>;
 
-  /** Makes the interface with its addresses and routes, writes `done` into the record and answers the caller. */
+  /**
+   * Makes the interface with its addresses and routes. The last step where no coordination is asked for: writes `done` into the
+   * record and answers the caller.
+   */
   readonly plumbLink: (request: AddRequest, addresses: readonly ClaimedAddress[]) => Promise<CniResult>;
 
   /**
-   * Removes what `plumbLink` made for this attachment, found by mark, and then what `prepareLinks` made, if nobody else uses it.
-   * Undo of both.
+   * Ties an interface to its node and to the pod's other interfaces; its plan is in the record before the first change. The last
+   * step where it is asked for: writes `done` into the record and answers the caller with `made`, as it is then.
+   */
+  readonly coordinate: (request: AddRequest, made: CniResult) => Promise<CniResult>;
+
+  /**
+   * Takes back what `coordinate` did, by its record, then removes what `plumbLink` made for this attachment, found by mark, and then what `prepareLinks` made, if nobody else uses it.
+   * Undo of all three.
    */
   readonly removeLink: (request: DetachRequest) => Promise<void>;
 

@@ -1,5 +1,6 @@
 import type { Attachment, PodIdentity } from './attachment.ts';
 import type { CniResult } from './cni.ts';
+import type { NetworkCoordination } from './coordination.ts';
 import type { Failure } from './failures.ts';
 import type { ProbeConf } from './probing.ts';
 import type { SharedLinkConf } from './shared-link.ts';
@@ -42,13 +43,16 @@ export interface AddressWish {
 export interface NetworkConf {
   /**
    * `interface`: we make the pod's interface, everything in one call. `addresses`: another plugin makes it, we are its IPAM.
-   * `links`: only links of the node, on which another plugin then makes it.
+   * `links`: only links of the node, on which another plugin then makes it. `coordination`: only what ties an interface that is
+   * there to its node.
    */
-  readonly provides: 'interface' | 'addresses' | 'links';
+  readonly provides: 'interface' | 'addresses' | 'links' | 'coordination';
   /** Present when we make the interface. */
   readonly link?: LinkConf;
   /** Links of the node that must be there first, each on those before it. Absent: none. */
   readonly shared?: readonly SharedLinkConf[];
+  /** The interface is tied to its node and to the pod's other interfaces. Absent: it is not. */
+  readonly coordination?: NetworkCoordination;
   readonly defaultIPv4Pools: readonly string[];
   readonly defaultIPv6Pools: readonly string[];
   /** No default route through this interface. */

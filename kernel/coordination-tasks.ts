@@ -3,7 +3,13 @@ import { asCommands } from '../network/coordination/coordination-commands.ts';
 import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
-import { applyCoordination, type CoordinationWorkplace, undoCoordination } from './coordination-apply.ts';
+import { planUntying, type Untying } from '../network/coordination/plan-untying.ts';
+import {
+  applyCoordination,
+  type CoordinationWorkplace,
+  removeWhatIsThere,
+  undoCoordination,
+} from './coordination-apply.ts';
 import { observeCoordination } from './coordination-observe.ts';
 import { searchNamespace } from './namespace-search.ts';
 import {
@@ -22,11 +28,13 @@ export interface CoordinateSpec extends CoordinationRequest {
   readonly netnsCookie: string;
 }
 
-export interface Coordinated {
+export interface PlannedCoordination {
   readonly mode: 'underlay' | 'overlay' | 'disabled';
   /** The interface's own table; absent when coordination is disabled. */
   readonly table?: number;
-  /** What was done, in that order: what `uncoordinate` takes back. Empty when nothing was missing. */
+  /** The interface's own, with prefix length; none when coordination is disabled. */
+  readonly addresses: readonly string[];
+  /** What `applyCoordination` does, in that order, and `uncoordinate` takes back. Empty when nothing is missing. */
   readonly operations: readonly CoordinationOperation[];
   /** The same as ip(8), nft(8) and sysctl(8) commands. */
   readonly commands: readonly string[];
@@ -34,30 +42,45 @@ export interface Coordinated {
   readonly notes: readonly string[];
 }
 
-export interface UncoordinateSpec {
+/** A plan of `planCoordination`, or several, and where it is carried out. */
+export interface CoordinationWork {
   readonly netns: string;
   readonly netnsCookie: string;
-  /** What `coordinate` did. */
   readonly operations: readonly CoordinationOperation[];
+}
+
+/** An interface of which no record is left. */
+export interface UntieSpec extends Untying {
+  readonly netns: string;
 }
 
 export interface Uncoordinated {
   readonly commands: readonly string[];
 }
 
-/** Coordination from the first look to the last change, in one go of one thread. */
+/**
+ * Looking and changing are tasks of their own: what is planned is written down between them. The sandbox's lock keeps the pod as
+ * it was seen; what another pod does to the node meanwhile is taken for done.
+ */
 export const createCoordinationTasks = (hostNetns: string | undefined) => ({
-  coordinate: (spec: CoordinateSpec): Coordinated =>
+  planCoordination: (spec: CoordinateSpec): PlannedCoordination =>
     atWorkplace(hostNetns, spec.netns, openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (workplace) => {
       const plan = planned(workplace, spec);
-      if (plan.outcome === 'disabled') return { mode: 'disabled', operations: [], commands: [], notes: [] };
-      const { mode, table, operations, notes } = plan;
-      applyCoordination(workplace, operations);
-      return { mode, table, operations, commands: asCommands(operations, spec.netns), notes };
+      if (plan.outcome === 'disabled')
+        return { mode: 'disabled', addresses: [], operations: [], commands: [], notes: [] };
+      const { mode, table, addresses, operations, notes } = plan;
+      return { mode, table, addresses, operations, commands: asCommands(operations, spec.netns), notes };
     }),
 
+  applyCoordination({ netns, netnsCookie, operations }: CoordinationWork): void {
+    if (operations.length === 0) return;
+    atWorkplace(hostNetns, netns, openPodNamespace(systemCalls, netns, netnsCookie), (workplace) =>
+      applyCoordination(workplace, operations),
+    );
+  },
+
   /** A namespace that is gone took its end of everything with it, and the other end went, too. */
-  uncoordinate({ netns, netnsCookie, operations }: UncoordinateSpec): Uncoordinated {
+  uncoordinate({ netns, netnsCookie, operations }: CoordinationWork): Uncoordinated {
     const found = findNamespace(netns, netnsCookie);
     if (found === undefined) return { commands: [] };
     return atWorkplace(hostNetns, netns, found, (workplace) => ({
@@ -65,7 +88,18 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
     }));
   },
 
-  /** What is not as `coordinate` made it, a sentence each. */
+  untie({ netns, ...untying }: UntieSpec): Uncoordinated {
+    const opening = openNamespace(systemCalls, netns);
+    if (opening.outcome !== 'opened') return { commands: [] };
+    const nodeCookie = closing(openNodeNamespace(systemCalls, hostNetns), ({ cookie }) => cookie);
+    return atWorkplace(hostNetns, netns, opening.namespace, (workplace) => {
+      if (workplace.podNamespace.cookie === nodeCookie) return { commands: [] }; // its rules serve all pods
+      const removals = planUntying(observeCoordination(workplace, { ifName: untying.ifName }), untying);
+      return { commands: asCommands(removeWhatIsThere(workplace, removals), netns) };
+    });
+  },
+
+  /** What is not as `planCoordination` and `applyCoordination` made it, a sentence each. */
   checkCoordination: (spec: CoordinateSpec): string[] =>
     atWorkplace(hostNetns, spec.netns, openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (workplace) => {
       const plan = planned(workplace, spec);

@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type CoordinationSettings, coordinationDefaults } from '../contracts/coordination.ts';
-import type { CoordinateSpec } from './coordination-tasks.ts';
+import type { ClaimedAddress } from '../contracts/pod-network.ts';
+import type { CoordinateSpec, PlannedCoordination } from './coordination-tasks.ts';
 import { type Kernel, openKernel } from './kernel.ts';
+import type { PlumbSpec } from './kernel-tasks.ts';
 import { nameOf, TestNetwork } from './testing/test-network.ts';
 
 jest.setTimeout(60_000); // programs are started in namespaces, and the machine may be busy
@@ -115,33 +117,29 @@ describe('the tables of the golden file', () => {
 
   it('are those of a single underlay interface on a kernel', async () => {
     addGolden('eth0', '10.70.8', 'fd00:70');
-    await kernel.coordinate(
-      await specFor('eth0', { hijackCIDRs, policyRoutes: [{ dst: '10.9.0.0/16', gw: '10.70.8.9' }] }),
-    );
+    await coordinate(await specFor('eth0', { hijackCIDRs, policyRoutes: [{ dst: '10.9.0.0/16', gw: '10.70.8.9' }] }));
     expect(shownTables()).toEqual(goldenTables('single underlay: macvlan eth0\n'));
   });
 
   it('are those of two underlay interfaces', async () => {
     addGolden('eth0', '10.70.8', 'fd00:70');
-    await kernel.coordinate(await specFor('eth0', { hijackCIDRs }));
+    await coordinate(await specFor('eth0', { hijackCIDRs }));
     addGolden('net1', '10.71.0', 'fd00:71');
-    await kernel.coordinate(await specFor('net1', { hijackCIDRs }));
+    await coordinate(await specFor('net1', { hijackCIDRs }));
     expect(shownTables()).toEqual(goldenTables('macvlan eth0, macvlan net1 (what net1 adds)\n'));
   });
 
   it('are those of an overlay pod with one more interface', async () => {
     addOverlay();
     addGolden('net1', '10.70.8', 'fd00:70');
-    await kernel.coordinate(
-      await specFor('net1', { hijackCIDRs, policyRoutes: [{ dst: '10.9.0.0/16', gw: '10.70.8.9' }] }),
-    );
+    await coordinate(await specFor('net1', { hijackCIDRs, policyRoutes: [{ dst: '10.9.0.0/16', gw: '10.70.8.9' }] }));
     expect(shownTables()).toEqual(goldenTables('overlay eth0, macvlan net1\n'));
   });
 
   it('are those of an overlay pod whose added interface has the default route', async () => {
     addOverlay();
     addGolden('net1', '10.70.8', 'fd00:70');
-    await kernel.coordinate(await specFor('net1', { hijackCIDRs, podDefaultRouteNic: 'net1' }));
+    await coordinate(await specFor('net1', { hijackCIDRs, podDefaultRouteNic: 'net1' }));
     expect(shownTables()).toEqual(goldenTables('overlay eth0, macvlan net1 with the default route\n'));
   });
 
@@ -149,9 +147,9 @@ describe('the tables of the golden file', () => {
     addOverlay();
     const wish = { ...(await specFor('net1', { hijackCIDRs, podDefaultRouteNic: 'net2' })), awaitedNics: ['net2'] };
     addGolden('net1', '10.71.0', 'fd00:71');
-    await kernel.coordinate(wish);
+    await coordinate(wish);
     addGolden('net2', '10.72.0', 'fd00:72');
-    await kernel.coordinate({ ...wish, ifName: 'net2' });
+    await coordinate({ ...wish, ifName: 'net2' });
     expect(shownTables()).toEqual(goldenTables('overlay eth0, net1, then net2 with the default route'));
   });
 });
@@ -173,7 +171,14 @@ async function specFor(ifName: string, changes: Partial<CoordinationSettings> = 
   const { cookie } = await kernel.identifyNamespace(pod);
   const hijackCIDRs = ['10.96.0.0/12', 'fd00:96::/108'];
   const settings = { ...coordinationDefaults, hijackCIDRs, ...changes };
-  return { containerID, ifName, netns: pod, netnsCookie: cookie, settings, awaitedNics: [] };
+  return { containerID, ifName, netns: pod, netnsCookie: cookie, settings, awaitedNics: [], defaultRoutes: [] };
+}
+
+/** Both tasks, as the node worker runs them one after the other. */
+async function coordinate(spec: CoordinateSpec): Promise<PlannedCoordination> {
+  const plan = await kernel.planCoordination(spec);
+  await kernel.applyCoordination({ ...spec, operations: plan.operations });
+  return plan;
 }
 
 const run = (netns: string, script: string): string =>
@@ -230,7 +235,7 @@ describe('a single underlay interface', () => {
       const server = await listen(pod, address, 7000);
       try {
         expect(connect(network.node, address, 7000, 500)).toMatch(/silence|E[A-Z]+/);
-        await kernel.coordinate(await specFor('eth0'));
+        await coordinate(await specFor('eth0'));
         expect(connect(network.node, address, 7000)).toMatch(/^(::ffff:)?10\.70\.8\.2$|^fd00:70::2$/);
       } finally {
         server.stop();
@@ -239,7 +244,7 @@ describe('a single underlay interface', () => {
   );
 
   it.each(['10.70.8.2', 'fd00:70::2'])('reaches its node at %s', async (address) => {
-    await kernel.coordinate(await specFor('eth0'));
+    await coordinate(await specFor('eth0'));
     const server = await listen(network.node, address, 7001);
     try {
       expect(connect(pod, address, 7001)).toMatch(/^(::ffff:)?10\.70\.8\.20$|^fd00:70::20$/);
@@ -249,7 +254,7 @@ describe('a single underlay interface', () => {
   });
 
   it('reaches what is handed to the node, with its own address', async () => {
-    await kernel.coordinate(await specFor('eth0'));
+    await coordinate(await specFor('eth0'));
     network.ip(network.node, 'addr add 10.96.0.10/32 dev lo'); // what kube-proxy would translate, answered by the node itself
     const server = await listen(network.node, '10.96.0.10', 7002);
     try {
@@ -261,7 +266,7 @@ describe('a single underlay interface', () => {
   });
 
   it.each([0, 1] as const)(
-    'answers through the node a client that came through the node (rp_filter %i)',
+    'answers through the node a client that came through the node, as with a NodePort of policy Local (C00013, rp_filter %i)',
     async (podRPFilter) => {
       // A client behind the node that the pod's default gateway does not know: as with externalTrafficPolicy Local.
       const client = network.pod();
@@ -273,7 +278,7 @@ describe('a single underlay interface', () => {
       network.ip(client, 'route add default via 192.0.2.1');
       const server = await listen(pod, '10.70.8.20', 7003);
       try {
-        const done = await kernel.coordinate(await specFor('eth0', { podRPFilter }));
+        const done = await coordinate(await specFor('eth0', { podRPFilter }));
         expect(connect(client, '10.70.8.20', 7003)).toMatch(/192\.0\.2\.9$/);
         const marks = done.operations.filter(({ op }) => op === 'add-reply-marks');
         await kernel.uncoordinate({ netns: pod, netnsCookie: (await specFor('eth0')).netnsCookie, operations: marks });
@@ -292,9 +297,9 @@ describe('a single underlay interface', () => {
       vethLinkAddress: '169.254.200.1',
       podRPFilter: 2,
     });
-    const first = await kernel.coordinate(spec);
+    const first = await coordinate(spec);
     expect(first).toMatchObject({ mode: 'underlay', table: 101, notes: [] });
-    expect(await kernel.coordinate(spec)).toMatchObject({ operations: [] });
+    expect(await coordinate(spec)).toMatchObject({ operations: [] });
     expect(await kernel.checkCoordination(spec)).toEqual([]);
     network.ip(pod, 'rule del fwmark 0x1 lookup 100');
     expect(await kernel.checkCoordination(spec)).toEqual([
@@ -307,7 +312,7 @@ describe('a single underlay interface', () => {
   it('leaves pod and node as they were when it is taken back', async () => {
     const before = { pod: everything(pod), node: everything(network.node) };
     const spec = await specFor('eth0', { podMACPrefix: '0a:1b', txQueueLen: 2000, podRPFilter: 2 });
-    const { operations } = await kernel.coordinate(spec);
+    const { operations } = await coordinate(spec);
     expect(everything(pod)).not.toEqual(before.pod);
     await kernel.uncoordinate({ ...spec, operations });
     expect({ pod: everything(pod), node: everything(network.node) }).toEqual(before);
@@ -318,7 +323,7 @@ describe('a single underlay interface', () => {
     const before = { pod: everything(pod), node: everything(network.node) };
     // A prohibited destination stands where one of ours is to go: not seen as a route, and refused by the kernel.
     network.ip(pod, 'route add prohibit default table 100');
-    await expect(kernel.coordinate(await specFor('eth0'))).rejects.toMatchObject({
+    await expect(coordinate(await specFor('eth0'))).rejects.toMatchObject({
       type: 'KernelRefused',
       message: expect.stringContaining('route add default via 10.70.8.2 dev veth0 table 100'),
     });
@@ -328,13 +333,28 @@ describe('a single underlay interface', () => {
 
   it('removes what the node remembers of whoever had the address before (C00010)', async () => {
     network.ip(network.node, 'neigh replace 10.70.8.20 lladdr 02:00:00:00:00:99 dev eth1 nud permanent');
-    await kernel.coordinate(await specFor('eth0'));
+    await coordinate(await specFor('eth0'));
     expect(network.json(network.node, 'neigh show 10.70.8.20')).toMatchObject([{ dev: nodeEnd, state: ['PERMANENT'] }]);
+  });
+
+  it('is untied by marks when no plan is left to take back, and another sandbox’s is not', async () => {
+    const before = { pod: everything(pod), node: everything(network.node) };
+    const spec = await specFor('eth0');
+    await coordinate(spec);
+    const tied = { ...spec, isLast: true };
+    expect(await kernel.untie({ ...tied, netns: network.node })).toEqual({ commands: [] });
+    expect((await kernel.untie({ ...tied, containerID: 'another' })).commands).not.toContainEqual(
+      expect.stringContaining('link del'),
+    );
+    await coordinate(spec); // mends what was taken
+    expect((await kernel.untie(tied)).commands.length).toBeGreaterThan(0);
+    expect({ pod: everything(pod), node: everything(network.node) }).toEqual(before);
+    expect(await kernel.untie(tied)).toEqual({ commands: [] });
   });
 
   it('goes with the pod: nothing of it is left on the node but the rule', async () => {
     const spec = await specFor('eth0');
-    const { operations } = await kernel.coordinate(spec);
+    const { operations } = await coordinate(spec);
     network.remove(pod);
     expect(await kernel.uncoordinate({ ...spec, operations })).toEqual({ commands: [] });
     const left = (): unknown[] => [
@@ -355,7 +375,7 @@ describe('an overlay pod', () => {
   it('answers by each interface what came in by it, and the node reaches the added one', async () => {
     addOverlay();
     addMacvlan('net1', 21, '02:00:00:00:08:21');
-    const done = await kernel.coordinate(await specFor('net1'));
+    const done = await coordinate(await specFor('net1'));
     expect(done).toMatchObject({ mode: 'overlay', table: 101 });
     const way = (words: string) => network.json(pod, `route get ${words}`)[0];
     expect(way('198.51.100.1')).toMatchObject({ dev: 'eth0' }); // C00011
@@ -375,9 +395,9 @@ describe('an overlay pod', () => {
     const before = everything(pod);
     addMacvlan('net1', 21, '02:00:00:00:08:21');
     const wish = { ...(await specFor('net1', { podDefaultRouteNic: 'net2' })), awaitedNics: ['net2'] };
-    const first = await kernel.coordinate(wish);
+    const first = await coordinate(wish);
     addMacvlan('net2', 22, '02:00:00:00:08:22');
-    const second = await kernel.coordinate({ ...wish, ifName: 'net2' });
+    const second = await coordinate({ ...wish, ifName: 'net2' });
     const way = (words: string) => network.json(pod, `route get ${words}`)[0]?.['dev'];
     expect([way('198.51.100.1'), way('2001:db8::1'), way('10.96.0.1')]).toEqual(['net2', 'net2', 'eth0']);
     expect([way('198.51.100.1 from 10.244.1.7'), way('198.51.100.1 from 10.70.8.21')]).toEqual(['eth0', 'net1']);
@@ -386,5 +406,78 @@ describe('an overlay pod', () => {
     await kernel.uncoordinate({ ...wish, operations: first.operations });
     network.ip(pod, 'link del dev net1');
     expect(everything(pod)).toEqual(before);
+  });
+});
+
+describe('interfaces that we make ourselves', () => {
+  const claimed = (host: number): readonly ClaimedAddress[] => [
+    {
+      family: 4,
+      address: `10.70.8.${host}/22`,
+      pool: 'v4',
+      routes: [{ dst: '0.0.0.0/0', gw: '10.70.8.1' }],
+    },
+    { family: 6, address: `fd00:70::${host}/64`, pool: 'v6', routes: [{ dst: '::/0', gw: 'fd00:70::1' }] },
+  ];
+  const defaultRoutes = [
+    { dst: '0.0.0.0/0', gateway: '10.70.8.1' },
+    { dst: '::/0', gateway: 'fd00:70::1' },
+  ];
+  const link = { kind: 'macvlan', master: 'eth1', mode: 'bridge' } as const;
+  const defaults = (): string[] =>
+    ['-4', '-6'].flatMap((family) =>
+      network
+        .json(pod, `${family} route show table main`)
+        .flatMap(({ dst, dev }) => (dst === 'default' ? [String(dev)] : [])),
+    );
+
+  it.each([
+    [undefined, 'eth0'],
+    ['net1', 'net1'],
+  ])('have one default route of each family at every turn, where it is asked (%s)', async (asked, carrier) => {
+    const before = everything(pod);
+    const wish = asked === undefined ? {} : { podDefaultRouteNic: asked };
+    const done: { spec: CoordinateSpec; plan: PlannedCoordination }[] = [];
+    for (const [ifName, host] of [
+      ['eth0', 20],
+      ['net1', 21],
+    ] as const) {
+      const spec = { ...(await specFor(ifName, wish)), awaitedNics: ['net1'], defaultRoutes };
+      const plumb: PlumbSpec = { ...spec, link, addresses: claimed(host), yieldsDefaultRoute: true };
+      await kernel.plumb(plumb);
+      expect(defaults()).toEqual(['eth0', 'eth0']);
+      done.push({ spec, plan: await coordinate(spec) });
+      expect(await kernel.plumb(plumb)).toMatchObject({ commands: [] }); // a repeated step finds it whole
+      expect((await kernel.planCoordination(spec)).operations).toEqual([]);
+      expect([await kernel.check(plumb), await kernel.checkCoordination(spec)]).toEqual([[], []]);
+    }
+    expect(defaults()).toEqual([carrier, carrier]);
+    const way = (words: string) => network.json(pod, `route get ${words}`)[0]?.['dev'];
+    expect([way('198.51.100.1 from 10.70.8.20'), way('198.51.100.1 from 10.70.8.21')]).toEqual(['eth0', 'net1']);
+    expect([way('2001:db8::1 from fd00:70::20'), way('2001:db8::1 from fd00:70::21')]).toEqual(['eth0', 'net1']);
+    for (const { spec, plan } of done.toReversed()) {
+      await kernel.uncoordinate({ ...spec, operations: plan.operations });
+      expect(defaults()).toEqual(['eth0', 'eth0']);
+      expect((await kernel.unplumb(spec)).removed).toBe(true);
+    }
+    expect(everything(pod)).toEqual(before);
+  });
+
+  it('leave nothing when an ADD was killed between plan and effect, or its plan is taken back twice', async () => {
+    addMacvlan('eth0', 20, '02:00:00:00:08:20');
+    const before = { pod: everything(pod), node: everything(network.node) };
+    const spec = await specFor('eth0', { podMACPrefix: '0a:1b', podRPFilter: 2 });
+    const { operations } = await kernel.planCoordination(spec);
+    await kernel.uncoordinate({ ...spec, operations }); // nothing of it was done
+    expect({ pod: everything(pod), node: everything(network.node) }).toEqual(before);
+    for (let done = 1; done < operations.length; done += 3) {
+      await kernel.applyCoordination({ ...spec, operations: operations.slice(0, done) }); // killed here
+      const rest = await kernel.planCoordination(spec); // by the repeated ADD
+      await kernel.applyCoordination({ ...spec, operations: rest.operations });
+      const both = [...operations, ...rest.operations];
+      await kernel.uncoordinate({ ...spec, operations: both });
+      await kernel.uncoordinate({ ...spec, operations: both });
+      expect({ done, pod: everything(pod), node: everything(network.node) }).toEqual({ done, ...before });
+    }
   });
 });

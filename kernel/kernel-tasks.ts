@@ -4,6 +4,7 @@ import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import { attachmentDifferences } from '../network/attachment-differences.ts';
 import { formatAddress, parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import { asIpCommands, type LinkOperation } from '../network/link-operation.ts';
+import { type NodeSysctl, sysctlsToSet } from '../network/node-sysctls.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import { markOf, type OwnershipMark } from '../network/ownership-mark.ts';
 import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from '../network/plan-attachment.ts';
@@ -32,7 +33,8 @@ import {
 } from './network-namespace.ts';
 import { observeLink, observeLinks, observeNamespace, observeParent } from './observe.ts';
 import { oneProcessOfEach } from './process-namespaces.ts';
-import { systemCalls } from './system-calls.ts';
+import { readSysctls, writeSysctl } from './sysctl.ts';
+import { SystemCallError, systemCalls } from './system-calls.ts';
 
 /** Which interface of which sandbox, and how it is to be. */
 export interface PlumbSpec extends OwnershipMark {
@@ -40,6 +42,8 @@ export interface PlumbSpec extends OwnershipMark {
   readonly netnsCookie: string;
   readonly link: LinkConf;
   readonly addresses: readonly ClaimedAddress[];
+  /** While another interface has the pod's default route its own one is left to coordination. */
+  readonly yieldsDefaultRoute?: boolean;
 }
 
 export interface PlumbedLink {
@@ -75,6 +79,12 @@ export interface RemoveAddressesSpec {
   readonly ifName: string;
   /** With or without prefix length. */
   readonly addresses: readonly string[];
+}
+
+export interface TunedNode {
+  readonly commands: readonly string[];
+  /** What could not be set, each with the reason. */
+  readonly refused: readonly { readonly command: string; readonly why: string }[];
 }
 
 export interface AnnounceSpec {
@@ -157,6 +167,27 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
 
   checkShared: (wanted: readonly SharedLinkConf[]): string[] =>
     onNode(hostNetns, ({ node }) => sharedLinkDifferences(observeNode(node), wanted)),
+
+  tuneNode: (wanted: readonly NodeSysctl[]): TunedNode =>
+    closing(openNodeNamespace(systemCalls, hostNetns), (node) => {
+      const commands: string[] = [];
+      const refused: { command: string; why: string }[] = [];
+      const found = readSysctls(
+        node,
+        wanted.map(({ key }) => key),
+      );
+      for (const { key, value } of sysctlsToSet(wanted, found)) {
+        const command = `sysctl -w ${key}=${value}`;
+        try {
+          writeSysctl(node, key, value);
+          commands.push(command);
+        } catch (error) {
+          if (!(error instanceof SystemCallError)) throw error;
+          refused.push({ command, why: error.message });
+        }
+      }
+      return { commands, refused };
+    }),
 
   removeAddresses(spec: RemoveAddressesSpec): void {
     const { netns, ifName } = spec;
@@ -261,11 +292,18 @@ function surroundings({ node, links }: PlanSite, master: string): ObservedSurrou
   return { pod: observeNamespace(links), ...(parent === undefined ? {} : { parent }) };
 }
 
-const desired = ({ containerID, ifName, link, addresses }: PlumbSpec): DesiredAttachment => ({
+const desired = ({
+  containerID,
+  ifName,
+  link,
+  addresses,
+  yieldsDefaultRoute = false,
+}: PlumbSpec): DesiredAttachment => ({
   ...link,
   containerID,
   ifName,
   addresses,
+  yieldsDefaultRoute,
 });
 
 /** Removing what is gone already is success, and is not counted. */

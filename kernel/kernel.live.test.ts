@@ -481,3 +481,33 @@ describe('the process', () => {
     }
   });
 });
+
+describe('settings of the node', () => {
+  const forwarding = (): string =>
+    execFileSync('nsenter', [`--net=${network.node}`, 'cat', '/proc/sys/net/ipv4/conf/all/forwarding'], {
+      encoding: 'utf8',
+    }).trim();
+
+  it('are set in its namespace, once, and what the kernel lacks is not missed', async () => {
+    const wanted = [
+      { key: 'net.ipv4.conf.all.forwarding', value: '1' },
+      { key: 'net.ipv4.neigh.default.gc_thresh3', value: '999999', isLeast: true }, // a namespace has none of its own
+    ];
+    execFileSync('nsenter', [`--net=${network.node}`, 'sysctl', '-q', '-w', 'net.ipv4.conf.all.forwarding=0']);
+    expect(await kernel.tuneNode(wanted)).toEqual({
+      commands: ['sysctl -w net.ipv4.conf.all.forwarding=1'],
+      refused: [],
+    });
+    expect(forwarding()).toBe('1');
+    expect(await kernel.tuneNode(wanted)).toEqual({ commands: [], refused: [] });
+  });
+
+  it('that the kernel refuses are told with the reason', async () => {
+    expect(await kernel.tuneNode([{ key: 'net.ipv4.conf.all.forwarding', value: 'no number' }])).toEqual({
+      commands: [],
+      refused: [
+        { command: 'sysctl -w net.ipv4.conf.all.forwarding=no number', why: expect.stringContaining('EINVAL') },
+      ],
+    });
+  });
+});

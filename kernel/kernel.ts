@@ -1,8 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
+import type { NodeSysctl } from '../network/node-sysctls.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
-import type { Coordinated, CoordinateSpec, Uncoordinated, UncoordinateSpec } from './coordination-tasks.ts';
+import type {
+  CoordinateSpec,
+  CoordinationWork,
+  PlannedCoordination,
+  Uncoordinated,
+  UntieSpec,
+} from './coordination-tasks.ts';
 import type {
   AnnounceSpec,
   KernelTasks,
@@ -12,6 +19,7 @@ import type {
   PlumbSpec,
   RemoveAddressesSpec,
   RemovedSharedLinks,
+  TunedNode,
   UnplumbedLink,
   UnplumbSpec,
 } from './kernel-tasks.ts';
@@ -52,17 +60,32 @@ export interface Kernel {
   removeShared(names: readonly string[]): Promise<RemovedSharedLinks>;
 
   /**
-   * Ties one interface of a pod to this node and to the pod's other interfaces: veth pair, neighbours, routes, rules, reply
-   * marks (network/coordination/). Makes what is missing, in one task: when the kernel refuses a step, those before it are taken
-   * back. Throws `InvalidConfig`, `InterfaceExists`, `InvalidEnvironment`, `InvalidNamespace` or `KernelRefused`.
+   * Plans what is missing of what ties one interface of a pod to this node and to the pod's other interfaces: veth pair,
+   * neighbours, routes, rules, reply marks (network/coordination/). Changes nothing, so that the plan can be written down before
+   * it takes effect. Throws `InvalidConfig`, `InterfaceExists`, `InvalidEnvironment` or `InvalidNamespace`.
    */
-  coordinate(spec: CoordinateSpec): Promise<Coordinated>;
+  planCoordination(spec: CoordinateSpec): Promise<PlannedCoordination>;
 
-  /** Takes back what `coordinate` did, as far as it is there; nothing when the namespace is gone. Leaves the node's rule, which serves all pods. */
-  uncoordinate(spec: UncoordinateSpec): Promise<Uncoordinated>;
+  /**
+   * Carries out a plan, in one task: when the kernel refuses a step, those before it are taken back. Nothing else may change the
+   * pod between the two. Throws `InvalidNamespace` or `KernelRefused`.
+   */
+  applyCoordination(work: CoordinationWork): Promise<void>;
 
-  /** What is not as `coordinate` made it, a sentence each; empty when all is. */
+  /**
+   * Takes back what was planned, as far as it took effect and is there; nothing when the namespace is gone. Leaves the node's rule,
+   * which serves all pods.
+   */
+  uncoordinate(work: CoordinationWork): Promise<Uncoordinated>;
+
+  /** Takes away by marks what ties an interface of which no record is left; nothing when the path opens no namespace of a pod. */
+  untie(spec: UntieSpec): Promise<Uncoordinated>;
+
+  /** What is not as it was planned, a sentence each; empty when all is. */
   checkCoordination(spec: CoordinateSpec): Promise<readonly string[]>;
+
+  /** Sets what of the node is not as wanted; gives what was done as sysctl(8) commands, and what could not be. */
+  tuneNode(wanted: readonly NodeSysctl[]): Promise<TunedNode>;
 
   /** What is not as `prepareShared` made it, a sentence each; empty when all is. */
   checkShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
@@ -169,9 +192,12 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
       return removed;
     },
     checkShared: (wanted) => pool.run('checkShared', wanted),
-    coordinate: (spec) => pool.run('coordinate', spec),
-    uncoordinate: (spec) => pool.run('uncoordinate', spec),
+    planCoordination: (spec) => pool.run('planCoordination', spec),
+    applyCoordination: (work) => pool.run('applyCoordination', work),
+    uncoordinate: (work) => pool.run('uncoordinate', work),
+    untie: (spec) => pool.run('untie', spec),
     checkCoordination: (spec) => pool.run('checkCoordination', spec),
+    tuneNode: (wanted) => pool.run('tuneNode', wanted),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),
     inspect: (netns) => pool.run('inspect', netns),
     findMarked: (netns) => pool.run('findMarked', netns),

@@ -30,11 +30,11 @@ export const writeSysctl = (namespace: NetworkNamespace, key: string, value: str
 
 /** "net.ipv4.conf.eth0.100.rp_filter" is the file rp_filter of the interface eth0.100. */
 function pathOf(key: string): string {
-  const [, family, ifName, setting] = /^net\.(ipv[46])\.conf\.(.+)\.([a-z0-9_]+)$/.exec(key) ?? [];
-  if (family === undefined || ifName === undefined || setting === undefined || /\/|^\.\.?$/.test(ifName)) {
+  const [, family, kind, ifName, setting] = /^net\.(ipv[46])\.(conf|neigh)\.(.+)\.([a-z0-9_]+)$/.exec(key) ?? [];
+  if (ifName === undefined || /\/|^\.\.?$/.test(ifName)) {
     throw new RangeError(`"${key}" is no setting of an interface`);
   }
-  return `/proc/sys/net/${family}/conf/${ifName}/${setting}`;
+  return `/proc/sys/net/${family}/${kind}/${ifName}/${setting}`;
 }
 
 function asSystemCall(key: string, error: unknown): unknown {

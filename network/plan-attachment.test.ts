@@ -365,6 +365,33 @@ describe('a plan is refused', () => {
     expect(attachmentDifferences(surroundings, wanted)).toHaveLength(1);
   });
 
+  describe('not for a default route that yields to one which the pod has', () => {
+    const yielding: DesiredAttachment = { ...desired, yieldsDefaultRoute: true };
+    const rival = { family: 4, dst: '0.0.0.0/0', gateway: '10.1.0.1', ifIndex: 2, metric: 0, protocol: 3 } as const;
+    const withRival = {
+      ...observed,
+      pod: { ...observed.pod, links: [{ ...stranger, ifName: 'eth9' }], routes: [rival] },
+    };
+    const routes = (around: ObservedSurroundings) => {
+      const plan = planAttachment(around, yielding);
+      if (plan.outcome === 'refused') throw new Error(plan.failure.message);
+      return plan.operations.flatMap((operation) => (operation.op === 'add-route' ? [operation.dst] : []));
+    };
+
+    it('of that family: it is left out, and all else is made', () => {
+      expect(routes(withRival)).toEqual(['10.99.0.0/16', '::/0']);
+      expect(routes(observed)).toEqual(['0.0.0.0/0', '10.99.0.0/16', '::/0']);
+    });
+
+    it('but for any other route that the pod has', () => {
+      const taken = { ...withRival.pod, routes: [{ ...rival, dst: '10.99.0.0/16' }] };
+      expect(planAttachment({ ...withRival, pod: taken }, yielding)).toMatchObject({
+        outcome: 'refused',
+        failure: { message: expect.stringContaining('10.99.0.0/16') },
+      });
+    });
+  });
+
   const { mode: _, ...anyKind } = desired;
   const ipvlan: DesiredAttachment = { ...anyKind, kind: 'ipvlan', mode: 'l2' };
   const vlan: DesiredAttachment = { ...anyKind, kind: 'vlan', vlanID: 120 };

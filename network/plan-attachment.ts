@@ -6,7 +6,12 @@ import type { ObservedLink, ObservedNamespace, ObservedParent } from './observed
 import { aliasOf, isMarked, linkGroup, maxAliasBytes, type OwnershipMark, routeProtocol } from './ownership-mark.ts';
 
 /** One interface of one pod, as it is to be. */
-export type DesiredAttachment = LinkConf & OwnershipMark & { readonly addresses: readonly DesiredAddress[] };
+export type DesiredAttachment = LinkConf &
+  OwnershipMark & {
+    readonly addresses: readonly DesiredAddress[];
+    /** While another interface has the pod's default route its own one is left out: coordination gives it a table for that. */
+    readonly yieldsDefaultRoute?: boolean;
+  };
 
 export type DesiredAddress = Pick<ClaimedAddress, 'family' | 'address' | 'routes'>;
 
@@ -107,7 +112,8 @@ function routeOperations(
     pod.routes.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ dst, gateway }) => `${dst} ${gateway}`),
   );
   return plannedRoutes(desired)
-    .filter(({ dst, gateway }) => !present.has(`${dst} ${gateway}`))
+    .filter((route) => !present.has(`${route.dst} ${route.gateway}`))
+    .filter((route) => !mayYield(desired, route) || rivalOf(route, pod, existing) === undefined)
     .map(routeAddition);
 }
 
@@ -264,16 +270,28 @@ function unreachableGateway({ ifName, addresses }: DesiredAttachment): Failure |
 /** Metric of an IPv6 route that names none: IP6_RT_PRIO_USER, include/uapi/linux/ipv6_route.h. IPv4's is 0. */
 const plainMetric = { 4: 0, 6: 1024 } as const;
 
+const mayYield = ({ yieldsDefaultRoute = false }: DesiredAttachment, { dst }: PlannedRoute): boolean =>
+  yieldsDefaultRoute && dst.endsWith('/0');
+
+/** What already stands where a route of ours would. */
+const rivalOf = (
+  { dst, gateway }: PlannedRoute,
+  pod: ObservedNamespace,
+  ours: ObservedLink | undefined,
+): ObservedNamespace['routes'][number] | undefined =>
+  pod.routes.find(
+    (route) =>
+      route.dst === dst &&
+      route.metric === plainMetric[route.family] &&
+      !(route.ifIndex === ours?.ifIndex && route.gateway === gateway),
+  );
+
 function contradictoryRoute(pod: ObservedNamespace, desired: DesiredAttachment): Failure | undefined {
   const ours = ourLink(pod, desired);
-  for (const { dst, gateway } of plannedRoutes(desired)) {
-    const rival = pod.routes.find(
-      (route) =>
-        route.dst === dst &&
-        route.metric === plainMetric[route.family] &&
-        !(route.ifIndex === ours?.ifIndex && route.gateway === gateway),
-    );
-    if (rival === undefined) continue;
+  for (const planned of plannedRoutes(desired)) {
+    const { dst, gateway } = planned;
+    const rival = rivalOf(planned, pod, ours);
+    if (rival === undefined || mayYield(desired, planned)) continue;
     const holder = pod.links.find(({ ifIndex }) => ifIndex === rival.ifIndex)?.ifName ?? 'no single interface';
     return {
       type: 'InvalidConfig',

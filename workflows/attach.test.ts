@@ -17,6 +17,22 @@ const onBond: AddRequest = {
   },
 };
 
+const coordinated: AddRequest = {
+  ...onBond,
+  network: { ...onBond.network, coordination: { conf: {}, coordinator: 'default' } },
+};
+const onlyCoordination: AddRequest = {
+  ...request,
+  attachment: { ...request.attachment, kind: 'coordinate' },
+  network: {
+    provides: 'coordination',
+    coordination: { conf: {}, coordinator: 'default' },
+    defaultIPv4Pools: [],
+    defaultIPv6Pools: [],
+    cleanGateway: false,
+  },
+};
+
 describe('attach', () => {
   it('claims the addresses before it makes the link', async () => {
     const node = new NodeModel();
@@ -53,9 +69,22 @@ describe('attach', () => {
     expect([addresses, result.interfaces, result.ips]).toEqual([[], [], []]);
   });
 
+  it('ties the interface to the node last', async () => {
+    const node = new NodeModel();
+    await attach(node, coordinated, inline);
+    expect(node.calls).toEqual(['prepareLinks eth0', 'claimAddresses eth0', 'plumbLink eth0', 'coordinate eth0']);
+  });
+
+  it('does nothing but that for a network that only asks for it, and takes it back when it fails', async () => {
+    const node = new NodeModel({ at: 'after', step: 'coordinate' });
+    await expect(attach(node, onlyCoordination, inline)).rejects.toThrow('failed after coordinate');
+    expect(node.calls).toEqual(['coordinate eth0', 'removeLink eth0', 'releaseAddresses eth0']);
+    expect(node.holds).toEqual(new Set());
+  });
+
   it.each(forwardFaults)('leaves the node as it was when it fails $at $step', async (fault) => {
     const node = new NodeModel(fault);
-    await expect(attach(node, onBond, inline)).rejects.toThrow(`failed ${fault.at} ${fault.step}`);
+    await expect(attach(node, coordinated, inline)).rejects.toThrow(`failed ${fault.at} ${fault.step}`);
     expect(node.holds).toEqual(new Set());
   });
 
@@ -63,7 +92,7 @@ describe('attach', () => {
     'leaves the node as it was when it fails $at $step and every undo runs twice',
     async (fault) => {
       const model = new NodeModel(fault);
-      await expect(attach(twice(model), onBond, inline)).rejects.toThrow();
+      await expect(attach(twice(model), coordinated, inline)).rejects.toThrow();
       expect(model.holds).toEqual(new Set());
     },
   );
@@ -112,6 +141,7 @@ const twice = (node: NodeActivities): NodeActivities => ({
   prepareLinks: (add) => repeated(() => node.prepareLinks(add)),
   claimAddresses: (add) => repeated(() => node.claimAddresses(add)),
   plumbLink: (add, addresses) => repeated(() => node.plumbLink(add, addresses)),
+  coordinate: (add, made) => repeated(() => node.coordinate(add, made)),
   removeLink: (gone) => repeated(() => node.removeLink(gone)),
   releaseAddresses: (gone) => repeated(() => node.releaseAddresses(gone)),
   answerFailure: (nonce, failure) => repeated(() => node.answerFailure(nonce, failure)),

@@ -13,7 +13,7 @@ export interface Attached {
 export async function attach(node: NodeActivities, request: AddRequest, shield: Shield): Promise<Attached> {
   const failed: DetachRequest = { ...identityOf(request), reason: 'failed-add' };
   const saga = new Unwind(shield);
-  const { provides, shared } = request.network;
+  const { provides, shared, coordination } = request.network;
   try {
     // No run began with these keys before there was this step, so it needs no patch: none replays into it.
     if (shared !== undefined || provides === 'links') {
@@ -23,16 +23,26 @@ export async function attach(node: NodeActivities, request: AddRequest, shield: 
       });
     }
     if (provides === 'links') return { addresses: [], result: toCniResult([]) };
+    // As above: no older run has it.
+    if (provides === 'coordination') {
+      const result = await saga.step('coordination', {
+        run: () => node.coordinate(request, toCniResult([])),
+        undo: () => detach(node, failed),
+      });
+      return { addresses: [], result };
+    }
     const addresses = await saga.step('addresses', {
       run: () => node.claimAddresses(request),
       // The link too: before a worker was killed, an execution that nobody remembers may have come further than this one.
       undo: () => detach(node, failed),
     });
     if (provides === 'addresses') return { addresses, result: toCniResult(addresses) };
-    const result = await saga.step('link', {
+    const made = await saga.step('link', {
       run: () => node.plumbLink(request, addresses),
       undo: () => node.removeLink(failed),
     });
+    // What this does is taken back with the link, by the same undo.
+    const result = coordination === undefined ? made : await node.coordinate(request, made);
     return { addresses, result };
   } catch (failure) {
     return await saga.unwind(failure);

@@ -15,9 +15,18 @@ import { stepOptions, undoOptions } from '../temporal-config/timeouts.ts';
 import { attach, detach } from './attach.ts';
 import { netPhaseOf, SandboxState, toMarkdown } from './sandbox-state.ts';
 
-const { prepareLinks, claimAddresses, plumbLink, answerFailure } = wf.proxyLocalActivities<NodeActivities>(stepOptions);
+const { prepareLinks, claimAddresses, plumbLink, coordinate, answerFailure } =
+  wf.proxyLocalActivities<NodeActivities>(stepOptions);
 const { releaseAddresses, removeLink } = wf.proxyLocalActivities<NodeActivities>(undoOptions);
-const node: NodeActivities = { prepareLinks, claimAddresses, plumbLink, answerFailure, releaseAddresses, removeLink };
+const node: NodeActivities = {
+  prepareLinks,
+  claimAddresses,
+  plumbLink,
+  coordinate,
+  answerFailure,
+  releaseAddresses,
+  removeLink,
+};
 
 export const addUpdate = wf.defineUpdate<CniResult, [AddRequest]>(podNetworkMessages.add);
 export const detachUpdate = wf.defineUpdate<void, [DetachRequest]>(podNetworkMessages.detach);

@@ -153,6 +153,11 @@ const activities: NodeActivities = {
     answered.get(nonce)?.();
     return toCniResult(addresses, { name: attachment.ifName, mac: '0e:5b:00:00:00:14', mtu: 1500, sandbox: netns });
   },
+  async coordinate({ pod, nonce }, made) {
+    fault(pod.name, 'coordinate');
+    answered.get(nonce)?.();
+    return made;
+  },
   async removeLink({ pod }) {
     fault(pod.name, 'removeLink');
   },

@@ -49,11 +49,11 @@ export interface SpiderCoordinatorSpec {
   readonly podRPFilter?: number;
   /** Accepted and ignored. */
   readonly hostRPFilter?: number;
-  /** Accepted and ignored. */
+  /** The pool's gateway has to answer. */
   readonly detectGateway?: boolean;
-  /** Accepted and ignored. */
+  /** Nobody else may answer for a pod's address. */
   readonly detectIPConflict?: boolean;
-  /** Accepted and ignored. */
+  /** How often is asked, and for how long an answer is waited for. */
   readonly detectOptions?: Readonly<Record<string, unknown>>;
 }
 

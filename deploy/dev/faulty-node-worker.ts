@@ -31,7 +31,18 @@ export const undoMoments = [
   'after records.remove',
 ] as const;
 
-export type FaultMoment = (typeof faultMoments)[number] | (typeof undoMoments)[number];
+/** What an ADD comes to beside these when it asks for coordination, and its undo. */
+export const coordinationMoments = [
+  'before kernel.applyCoordination',
+  'after kernel.applyCoordination',
+  'before kernel.uncoordinate',
+  'after kernel.uncoordinate',
+] as const;
+
+export type FaultMoment =
+  | (typeof faultMoments)[number]
+  | (typeof undoMoments)[number]
+  | (typeof coordinationMoments)[number];
 
 /**
  * The real node worker, in which an effect fails on demand: the dev stack runs this one, so that people and tests can watch
@@ -94,6 +105,8 @@ function withFaults(file: string): (ports: NodePorts) => NodePorts {
       kernel: {
         ...kernel,
         plumb: faulty('kernel.plumb', (spec) => kernel.plumb(spec)),
+        applyCoordination: faulty('kernel.applyCoordination', (work) => kernel.applyCoordination(work)),
+        uncoordinate: faulty('kernel.uncoordinate', (work) => kernel.uncoordinate(work)),
         unplumb: faulty('kernel.unplumb', (spec) => kernel.unplumb(spec)),
       },
     };

@@ -8,6 +8,8 @@ export interface CoordinationRequest extends OwnershipMark {
   readonly settings: CoordinationSettings;
   /** Interfaces that the pod's networks still bring, so that a default route's interface may be one of them. */
   readonly awaitedNics: readonly string[];
+  /** Of an interface that we make ourselves: it has them in the main table or, while another one has that, in its own. */
+  readonly defaultRoutes: readonly { readonly dst: string; readonly gateway: string }[];
 }
 
 /** What the parts of a plan work with. */

@@ -1,4 +1,5 @@
 import {
+  type CoordinationConf,
   type CoordinationMode,
   type CoordinationSettings,
   coordinationDefaults,
@@ -6,20 +7,10 @@ import {
   type PolicyRoute,
   type RPFilter,
 } from '../../contracts/coordination.ts';
+import { detectionKeys, readDetection } from '../../contracts/detection-keys.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
+import { probesTogether } from '../../contracts/probing.ts';
 import { formatAddress, formatPrefix, networkOf, parseAddress, parsePrefix } from '../ip-prefix.ts';
-
-/**
- * What one source says about coordination: a network configuration, or a SpiderCoordinator. What it leaves out is absent, so
- * that a weaker source or the default decides.
- */
-export type CoordinationConf = Partial<Omit<CoordinationSettings, 'hijackCIDRs' | 'podRPFilter'>> & {
-  /** "leave" where the configuration has a negative number. */
-  readonly podRPFilter?: RPFilter | 'leave';
-  readonly overlayPodCIDR?: readonly string[];
-  readonly serviceCIDR?: readonly string[];
-  readonly hijackCIDR?: readonly string[];
-};
 
 type Json = Readonly<Record<string, unknown>>;
 type Reader = (key: string, value: unknown) => Partial<CoordinationConf>;
@@ -43,16 +34,10 @@ const readers: Readonly<Record<string, Reader>> = {
   podRPFilter: (key, value) => ({ podRPFilter: readRPFilter(key, value) }),
 };
 
-/** Keys that Spiderpool accepts and does not heed any more, or that are read elsewhere. */
-const ignoredKeys = [
-  'hostRPFilter',
-  'multusNicPrefix',
-  'detectGateway',
-  'detectIPConflict',
-  'detectOptions',
-  'logOptions',
-  'podCIDRType',
-];
+/** Keys that Spiderpool accepts and does not heed any more. */
+const ignoredKeys = ['hostRPFilter', 'multusNicPrefix', 'logOptions', 'podCIDRType'];
+
+const otherKeys: readonly string[] = [...ignoredKeys, ...detectionKeys];
 
 /**
  * Reads one source, with networks and addresses in the one way in which we write them. `isOtherKey` names keys that are
@@ -64,10 +49,15 @@ export function parseCoordinationConf(
 ): CoordinationConf {
   const parts = Object.entries(json).map(([key, value]) => {
     const reader = Object.hasOwn(readers, key) ? readers[key] : undefined;
-    if (reader === undefined && !ignoredKeys.includes(key) && !isOtherKey(key)) throw unknownKey(key);
+    if (reader === undefined && !otherKeys.includes(key) && !isOtherKey(key)) throw unknownKey(key);
     return reader === undefined || value === undefined || value === null ? {} : reader(key, value);
   });
-  return Object.assign({}, ...parts) as CoordinationConf;
+  const {
+    conf: probes,
+    problems: [problem],
+  } = readDetection(json);
+  if (problem !== undefined) throw invalid(problem.key, problem.value, problem.allowed);
+  return Object.assign({}, ...parts, Object.keys(probes).length === 0 ? {} : { probes }) as CoordinationConf;
 }
 
 /**
@@ -97,9 +87,11 @@ export function coordinationSettings(sources: {
   };
   const { podRPFilter: defaultRPFilter, ...defaults } = coordinationDefaults;
   const rpFilter = podRPFilter ?? defaultRPFilter;
+  const probes = probesTogether(coordinator.probes, conf.probes);
   return {
     ...defaults,
     ...settings,
+    ...(Object.keys(probes).length === 0 ? {} : { probes }),
     ...(rpFilter === undefined || rpFilter === 'leave' ? {} : { podRPFilter: rpFilter }),
     hijackCIDRs: [...new Set([...overlayPodCIDR, ...serviceCIDR, ...hijackCIDR])],
   };

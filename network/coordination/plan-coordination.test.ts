@@ -15,6 +15,15 @@ const routesOf = (model: CoordinationModel, table: number, dst: string): string[
   model.pod.routes
     .filter((route) => route.table === table && route.dst === dst)
     .map(({ gateway = 'link', ifName }) => `${gateway} ${ifName}`);
+/** Routes and rules without who made them: a main plugin there, we here. */
+const shapeOf = (model: CoordinationModel): readonly string[][] => [
+  model.pod.routes
+    .map(({ table, dst, gateway, ifName, metric, source }) =>
+      JSON.stringify([table, dst, gateway, ifName, metric, source]),
+    )
+    .toSorted(),
+  rules(model).toSorted(),
+];
 const rules = (model: CoordinationModel): string[] =>
   model.pod.rules.map(({ from, mark, table }) => `${from ?? `mark ${mark}`} ${table}`);
 const isOf =
@@ -162,6 +171,36 @@ describe('the interface with the default route', () => {
     expect(rules(model)).toEqual(expect.arrayContaining(['10.244.1.7/32 100', '10.71.0.20/32 101']));
     expect(rules(model)).not.toContain('10.72.0.20/32 102');
   });
+
+  it.each([undefined, 'eth0', 'net1', 'net2'])(
+    'is the same in the end when we make the interfaces, each with its default route aside from the beginning (%s)',
+    (podDefaultRouteNic) => {
+      const wish = {
+        settings: settings(podDefaultRouteNic === undefined ? {} : { podDefaultRouteNic }),
+        awaitedNics: ['net1', 'net2'],
+      };
+      const [chained, whole] = [new CoordinationModel(), new CoordinationModel()];
+      for (const [ifName, network] of [
+        ['eth0', 'macvlan'],
+        ['net1', 'second'],
+        ['net2', 'third'],
+      ] as const) {
+        join(chained, ifName, network, wish);
+        const { addresses, gateways } = networks[network];
+        const defaultRoutes = gateways.map((gateway) => ({
+          dst: gateway.includes(':') ? '::/0' : '0.0.0.0/0',
+          gateway,
+        }));
+        const before = whole.pod.routes.filter(({ table, dst }) => table === 254 && dst.endsWith('/0')).length;
+        whole.addNic(ifName, { addresses, gateways: ifName === 'eth0' ? gateways : [] });
+        tie(whole, ifName, { ...wish, defaultRoutes });
+        const after = whole.pod.routes.filter(({ table, dst }) => table === 254 && dst.endsWith('/0')).length;
+        expect(after).toBe(Math.max(before, 2)); // one of each family in the main table, at every turn
+        expect(tie(whole, ifName, { ...wish, defaultRoutes }).operations).toEqual([]);
+      }
+      expect(shapeOf(whole)).toEqual(shapeOf(chained));
+    },
+  );
 
   it('is refused when no network brings it (C00014)', () => {
     const model = overlayPod();

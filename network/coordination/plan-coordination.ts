@@ -1,6 +1,6 @@
 import type { CoordinationSettings } from '../../contracts/coordination.ts';
 import type { Failure } from '../../contracts/failures.ts';
-import { formatAddress, parseAddress, parsePrefix, prefixContains } from '../ip-prefix.ts';
+import { canonicalPrefix, formatAddress, parseAddress, parsePrefix, prefixContains } from '../ip-prefix.ts';
 import { aliasOf, isMarked, linkGroup, maxAliasBytes, type OwnershipMark, routeProtocol } from '../ownership-mark.ts';
 import type { CoordinationOperation } from './coordination-operation.ts';
 import {
@@ -40,6 +40,8 @@ export type CoordinationPlan =
       readonly mode: 'underlay' | 'overlay';
       /** Of the interface's own routes. */
       readonly table: number;
+      /** The interface's own, with prefix length. */
+      readonly addresses: readonly string[];
       readonly operations: readonly CoordinationOperation[];
       /** What was asked and is left out, a sentence each. */
       readonly notes: readonly string[];
@@ -90,10 +92,12 @@ export function planCoordination(observed: ObservedCoordination, request: Coordi
   routeFromNode(site);
   handToNode(site);
   if (mode === 'underlay') replyThroughNode(site);
+  haveDefaultRoutes(site);
   const refusal = settings.tunePodRoutes ? tuneRoutes(site) : undefined;
   if (refusal !== undefined) return { outcome: 'refused', failure: refusal };
   routeAsAsked(site);
-  return { outcome: 'plan', mode, table: site.table, operations: site.draft.operations, notes: site.draft.notes };
+  const { table, addresses, draft } = site;
+  return { outcome: 'plan', mode, table, addresses, operations: draft.operations, notes: draft.notes };
 }
 
 function firstIPv4(observed: ObservedCoordination, firstNic: string): string | undefined {
@@ -232,6 +236,26 @@ function replyThroughNode(site: CoordinationSite): void {
     const family = isIPv6(dst) ? 6 : 4;
     draft.rule({ family, priority: replyRulePriority, table: returnTable, protocol: routeProtocol, mark: replyMark });
     draft.route({ ...route, table: returnTable });
+  }
+}
+
+/** The default route of an interface that came while another one had the main table's stands in its own from the beginning. */
+function haveDefaultRoutes({ draft, request, nic, table }: CoordinationSite): void {
+  for (const { dst, gateway } of request.defaultRoutes) {
+    const route = {
+      dst: canonicalPrefix(dst),
+      gateway: formatAddress(parseAddress(gateway)),
+      ifName: nic.ifName,
+      table,
+    };
+    const isThere = draft.routes.some(
+      (one) =>
+        one.dst === route.dst &&
+        one.gateway === route.gateway &&
+        one.ifName === nic.ifName &&
+        (one.table === mainTable || one.table === table),
+    );
+    if (!isThere) draft.route(route);
   }
 }
 

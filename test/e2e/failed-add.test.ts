@@ -329,11 +329,11 @@ describe('bad input', () => {
         `Cannot claim addresses for pod default/bad-input: the API server knows no pod of that name with UID "${podUID}". None is needed when the pod was just deleted; otherwise compare: kubectl get pod -o yaml`,
     },
     {
-      name: 'plugin coordinator',
+      name: 'plugin coordinator before every other',
       call: { plugin: 'coordinator' },
       code: 7,
       message:
-        'Plugin type coordinator is not supported yet by this version of Orbweaver. Leave it out, or use a later version',
+        'type coordinator got no prevResult. Put it after the plugin that makes the interface in the plugin list',
     },
   ];
   it.each(cases)(

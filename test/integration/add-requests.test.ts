@@ -112,7 +112,7 @@ async function add(pod: PodIdentity): Promise<readonly (readonly string[])[]> {
   });
   const { rounds, stop } = countRounds();
   try {
-    cluster.prefetch(pod);
+    cluster.prefetch(pod, request.network);
     expect(await steps.claimAddresses(request)).toHaveLength(1);
   } finally {
     stop();

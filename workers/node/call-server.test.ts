@@ -9,7 +9,15 @@ import { CallServer, type CallServerOptions } from './call-server.ts';
 import { versionOf } from './cni-reply.ts';
 import type { DetachService } from './detach-service.ts';
 import { OpenCalls } from './open-calls.ts';
-import { chainedConf, cniCall, cniNonce, ifacerConf, printed, wholeConf } from './testing/calls-to-cni.ts';
+import {
+  chainedConf,
+  cniCall,
+  cniNonce,
+  coordinatorConf,
+  ifacerConf,
+  printed,
+  wholeConf,
+} from './testing/calls-to-cni.ts';
 import { memoryRecords, recordKey, silent } from './testing/node-world.ts';
 
 const result: CniResult = {
@@ -80,6 +88,17 @@ describe('ADD', () => {
     expect(json).toMatchObject({ cniVersion, ips: [expect.objectContaining({ address: '10.70.8.20/22' })] });
   });
 
+  it.each([
+    ['coordinator', coordinatorConf],
+    ['ifacer', { ...ifacerConf, prevResult: coordinatorConf.prevResult }],
+  ])('of %s prints what the plugins before it made, as it is', async (plugin, stdin) => {
+    const { serve, added } = open();
+    const { json } = await serve(cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: plugin }, stdin }));
+    expect(json).toEqual(coordinatorConf.prevResult);
+    expect(added).toHaveLength(1);
+    expect(JSON.stringify(added)).not.toContain('10.70.8.21'); // so none of it goes through a run
+  });
+
   it('is known as waiting before anything is awaited, and not after its caller hung up', async () => {
     const gone = new AbortController();
     const ready = Promise.withResolvers<void>();
@@ -138,16 +157,13 @@ describe('DEL', () => {
     });
   });
 
-  it('of coordinator has nothing to undo yet', async () => {
+  it.each([
+    ['ifacer', 'prepare'],
+    ['coordinator', 'coordinate'],
+  ])('of %s undoes what that made and nothing of the other plugins of its chain', async (plugin, kind) => {
     const { serve, detached } = open();
-    expect((await serve(cniCall('DEL', { environment: { ORBWEAVER_PLUGIN: 'coordinator' } }))).exitCode).toBe(0);
-    expect(detached).toEqual([]);
-  });
-
-  it('of ifacer undoes what ifacer made and nothing of the other plugins of its chain', async () => {
-    const { serve, detached } = open();
-    expect((await serve(cniCall('DEL', { environment: { ORBWEAVER_PLUGIN: 'ifacer' } }))).exitCode).toBe(0);
-    expect(detached).toMatchObject([{ attachment: { kind: 'prepare' } }]);
+    expect((await serve(cniCall('DEL', { environment: { ORBWEAVER_PLUGIN: plugin } }))).exitCode).toBe(0);
+    expect(detached).toMatchObject([{ attachment: { kind } }]);
   });
 });
 
@@ -418,12 +434,15 @@ describe('a call that cannot be served', () => {
       },
     ],
     [
-      'ADD of coordinator',
-      cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'coordinator' } }),
+      'coordinator in front of the plugin that makes the interface',
+      cniCall('ADD', {
+        environment: { ORBWEAVER_PLUGIN: 'coordinator' },
+        stdin: { ...coordinatorConf, prevResult: null },
+      }),
       {
         code: 7,
-        details: 'NotImplemented',
-        msg: /^Plugin type coordinator is not supported yet by this version of Orbweaver\. /,
+        details: 'InvalidConfig',
+        msg: 'type coordinator got no prevResult. Put it after the plugin that makes the interface in the plugin list',
       },
     ],
     [

@@ -4,11 +4,11 @@ import type { CniResult } from '../../contracts/cni.ts';
 import { type Failure, ProvisionError, toFailure } from '../../contracts/failures.ts';
 import { encodeRequest, type ReplyFrame, type RequestFrame } from '../../contracts/frame.ts';
 import { type NodeReport, nodeReportName, reportKey } from '../../contracts/node-report.ts';
-import type { AddRequest, DetachRequest } from '../../contracts/pod-network.ts';
+import type { AddRequest, DetachRequest, NetworkConf } from '../../contracts/pod-network.ts';
 import { attachThroughRun } from './attach-service.ts';
 import { CallTimes } from './call-times.ts';
 import { type CniCall, parseCniCall } from './cni-call.ts';
-import { emptyReply, failureReply, resultReply, versionOf } from './cni-reply.ts';
+import { emptyReply, failureReply, passedOnReply, resultReply, versionOf } from './cni-reply.ts';
 import type { DeleteQueue } from './delete-queue.ts';
 import { createDetachOrKeep } from './detach-or-keep.ts';
 import type { DetachService } from './detach-service.ts';
@@ -34,7 +34,7 @@ export interface CallServerOptions {
   /** As what a claim knows an attachment of which there is no record; `undefined` when none does. */
   readonly importedAttachment?: (of: Attachment, pod: PodIdentity, netns: string) => Promise<Attachment | undefined>;
   /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
-  readonly onAdd?: (pod: PodIdentity) => void;
+  readonly onAdd?: (pod: PodIdentity, network: NetworkConf) => void;
   readonly log: Log;
   /** Knows when the steps ran, for the line about each answered call. */
   readonly times?: CallTimes;
@@ -122,7 +122,7 @@ export class CallServer {
   ): Promise<ReplyFrame> {
     switch (call.command) {
       case 'ADD':
-        return resultReply(await this.#add(call, frame.nonce, isGone), call.conf.cniVersion);
+        return replyTo(call, await this.#add(call, frame.nonce, isGone));
       case 'DEL':
         await this.#del(call, frame, watched);
         return emptyReply;
@@ -140,7 +140,7 @@ export class CallServer {
     isGone.addEventListener('abort', () => open.close());
     try {
       await untilReady();
-      onAdd(pod);
+      onAdd(pod, network);
       const { cookie } = await kernel.identifyNamespace(netns);
       const request: AddRequest = { attachment, pod, node, netns, netnsCookie: cookie, nonce, arrivedAtMs, network };
       return await attachThroughRun(runs, wishes.length > 0 ? { ...request, wishes } : request, open);
@@ -203,6 +203,10 @@ export class CallServer {
 }
 
 type AttachmentCall = Extract<CniCall, { attachment: Attachment }>;
+
+/** A plugin that makes no interface and gives no address passes on what those before it have made. */
+const replyTo = ({ prevResult, conf }: AttachmentCall & { command: 'ADD' }, result: CniResult): ReplyFrame =>
+  prevResult === undefined ? resultReply(result, conf.cniVersion) : passedOnReply(prevResult, result, conf.cniVersion);
 
 /** Names a call that comes from this process and not from a CNI executable. */
 export const newNonce = (): string => crypto.randomUUID().replaceAll('-', '');

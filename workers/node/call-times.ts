@@ -11,7 +11,7 @@ export interface CallShares {
   readonly afterLastStepMs: number;
 }
 
-type TimedStep = 'prepareLinks' | 'claimAddresses' | 'plumbLink' | 'removeLink' | 'releaseAddresses';
+type TimedStep = Exclude<keyof NodeActivities, 'answerFailure'>;
 
 /** When the steps of the open calls ran, by nonce. */
 export class CallTimes {
@@ -52,6 +52,7 @@ export class CallTimes {
       prepareLinks: timed('prepareLinks', steps.prepareLinks),
       claimAddresses: timed('claimAddresses', steps.claimAddresses),
       plumbLink: timed('plumbLink', steps.plumbLink),
+      coordinate: timed('coordinate', steps.coordinate),
       removeLink: timed('removeLink', steps.removeLink),
       releaseAddresses: timed('releaseAddresses', steps.releaseAddresses),
       answerFailure: steps.answerFailure,

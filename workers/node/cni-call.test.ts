@@ -4,7 +4,7 @@ import { ProvisionError } from '../../contracts/failures.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
 import { parseCniCall } from './cni-call.ts';
 import { parseConf, parseNetworkConf } from './network-conf.ts';
-import { chainedConf, cniCall, wholeConf } from './testing/calls-to-cni.ts';
+import { chainedConf, cniCall, coordinatorConf, wholeConf } from './testing/calls-to-cni.ts';
 
 const pod = { namespace: 'pay', name: 'api-0', uid: '9c1f0000-0000-4000-8000-000000000001' };
 const attachment = { containerID: '5bc0ffee', network: 'underlay', ifName: 'eth0', kind: 'attach' };
@@ -156,7 +156,10 @@ describe('a configuration of type orbweaver', () => {
     [{ kind: undefined }, 'InvalidConfig', 'Key "kind" of the network configuration is missing'],
     [{ kind: 7 }, 'InvalidConfig', 'Key "kind" of the network configuration is 7'],
     [{ kind: 'sriov' }, 'NotImplemented', 'kind "sriov" is not supported yet by this version of Orbweaver'],
-    [{ coordinator: {} }, 'NotImplemented', 'Key "coordinator" of type orbweaver is not supported yet'],
+    [{ coordinator: [] }, 'InvalidConfig', 'Key "coordinator" of the network configuration is []'],
+    [{ coordinator: { mode: 'both' } }, 'InvalidConfig', 'Key "mode" of the coordinator\'s configuration is "both"'],
+    [{ coordinator: { type: 'coordinator' } }, 'InvalidConfig', 'Key "type" is unknown to the coordinator'],
+    [{ coordinator: { spiderCoordinator: 'Rack/7' } }, 'InvalidConfig', 'Key "spiderCoordinator" of the network'],
     [{ master: undefined }, 'InvalidConfig', 'Key "master" of the network configuration is missing'],
     [{ master: [] }, 'InvalidConfig', 'Key "master" of the network configuration is []'],
     [{ master: '' }, 'InvalidConfig', 'Key "master" of the network configuration is ""'],
@@ -373,5 +376,48 @@ describe('two thousand inputs that nobody would write', () => {
       }),
       seeded,
     );
+  });
+});
+
+describe('coordination', () => {
+  const coordinator = (conf: object) => {
+    const call = parseCniCall(
+      cniCall('ADD', { environment: { ORBWEAVER_PLUGIN: 'coordinator' }, stdin: { ...coordinatorConf, ...conf } }),
+    );
+    if (call.command !== 'ADD') throw new Error(call.command);
+    return call;
+  };
+
+  it('of plugin coordinator is an attachment of its own kind: the chain shares network and interface', () => {
+    expect(coordinator({ mode: 'underlay', spiderCoordinator: 'rack7' })).toMatchObject({
+      attachment: { kind: 'coordinate' },
+      network: {
+        provides: 'coordination',
+        coordination: { conf: { mode: 'underlay', podDefaultRouteNic: 'net1' }, coordinator: 'rack7' },
+      },
+      prevResult: coordinatorConf.prevResult,
+    });
+  });
+
+  it('is on in whole mode when its key is there, also when it is empty', () => {
+    expect(network({ coordinator: {} })).toMatchObject({
+      provides: 'interface',
+      coordination: { conf: {}, coordinator: 'default' },
+    });
+    expect(network({ coordinator: { vethMTU: 1400, spiderCoordinator: '' } }).coordination).toEqual({
+      conf: { vethMtuBytes: 1400 },
+      coordinator: 'default',
+    });
+    expect(network({})).not.toHaveProperty('coordination');
+    expect(network({ coordinator: null })).not.toHaveProperty('coordination');
+  });
+
+  it('takes what CNI and Spiderpool add to a configuration', () => {
+    const conf = { disableCheck: true, 'cni.dev/attachments': [], logOptions: {}, detectGateway: false };
+    expect(coordinator(conf).network.coordination?.conf).toEqual({ podDefaultRouteNic: 'net1' });
+  });
+
+  it('names a key that it does not know', () => {
+    expect(refusal(() => coordinator({ vethMtu: 1400 })).message).toBe('Key "vethMtu" is unknown to the coordinator');
   });
 });

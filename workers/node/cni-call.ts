@@ -1,10 +1,10 @@
-import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
+import type { Attachment, AttachmentKind, PodIdentity } from '../../contracts/attachment.ts';
 import type { CniCommand, PluginName } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
 import type { AddressWish, NetworkConf } from '../../contracts/pod-network.ts';
 import { addressWishes } from './address-wishes.ts';
-import { notYet, shown } from './conf-refusal.ts';
+import { shown } from './conf-refusal.ts';
 import { type Conf, namePattern, parseConf, parseNetworkConf } from './network-conf.ts';
 
 /** One CNI call, checked: nothing in it needs looking at twice. */
@@ -14,12 +14,14 @@ export type CniCall =
       readonly network: NetworkConf;
       readonly wishes: readonly AddressWish[];
       readonly netns: string;
+      /** What the plugins before this one have made: it goes on as it is when we make no interface. */
+      readonly prevResult?: object;
     } & OfAttachment)
   /** About what was added, whatever the configuration asks for by now. */
   | ({ readonly command: 'CHECK'; readonly netns: string } & OfAttachment)
   | ({ readonly command: 'DEL'; readonly netns: string } & OfAttachment)
   | { readonly command: 'GC'; readonly conf: Conf; readonly valid: readonly ValidAttachment[] }
-  /** A call of a plugin whose work is not built yet and that has nothing to do: DEL, GC and STATUS succeed. */
+  /** STATUS and VERSION: that this worker answers is all that is asked. */
   | { readonly command: 'nothing' };
 
 interface OfAttachment {
@@ -34,6 +36,12 @@ export interface ValidAttachment {
 }
 
 const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'coordinator', 'ifacer'];
+const kinds = {
+  orbweaver: 'attach',
+  spiderpool: 'attach',
+  ifacer: 'prepare',
+  coordinator: 'coordinate',
+} as const satisfies Record<PluginName, AttachmentKind>;
 const commands: readonly CniCommand[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];
 
 /** Reads a call from its frame. Throws `ProvisionError` with the code that CNI spec 1.1.0 gives the mistake. */
@@ -41,9 +49,7 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
   const command = oneOf(commands, 'CNI_COMMAND', environment.get('CNI_COMMAND'));
   const plugin = oneOf(plugins, 'the name of the executable', environment.get('ORBWEAVER_PLUGIN'));
   const conf = parseConf(stdin);
-  const isBuilt = plugin !== 'coordinator';
-  if (!isBuilt && (command === 'ADD' || command === 'CHECK')) throw notYet(`Plugin type ${plugin}`);
-  if (!isBuilt || command === 'STATUS' || command === 'VERSION') return { command: 'nothing' };
+  if (command === 'STATUS' || command === 'VERSION') return { command: 'nothing' };
   if (command === 'GC') return { command, conf, valid: parseValidAttachments(conf) };
 
   const needed = command === 'DEL' ? ['CNI_CONTAINERID', 'CNI_IFNAME'] : ['CNI_CONTAINERID', 'CNI_IFNAME', 'CNI_NETNS'];
@@ -59,14 +65,16 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
     containerID: matching(namePattern, 128, 'CNI_CONTAINERID', environment),
     network: conf.name,
     ifName: matching(/^(?!\.{1,2}$)[^\s/:%]+$/, 15, 'CNI_IFNAME', environment),
-    kind: plugin === 'ifacer' ? 'prepare' : 'attach',
+    kind: kinds[plugin],
   };
   const netns = environment.get('CNI_NETNS') ?? '';
   const args = parseArgs(environment.get('CNI_ARGS') ?? '');
   const pod = parsePod(args, command);
   if (command !== 'ADD') return { command, conf, attachment, pod, netns };
   const [network, wishes] = [parseNetworkConf(plugin, conf), addressWishes(conf, args)];
-  return { command, conf, attachment, pod, netns, network, wishes };
+  const { prevResult } = conf.json;
+  const earlier = attachment.kind !== 'attach' && typeof prevResult === 'object' && prevResult !== null;
+  return { command, conf, attachment, pod, netns, network, wishes, ...(earlier ? { prevResult } : {}) };
 }
 
 /** The pod behind the sandbox, from CNI_ARGS. A DEL may come without it: its record, or nothing, is then what it is about. */

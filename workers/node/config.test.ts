@@ -16,6 +16,7 @@ describe('parseConfig', () => {
       workflowBundle: '',
       machineIDFiles: ['/sys/class/dmi/id/product_uuid', '/etc/machine-id'],
       kernelThreads: 2,
+      tunesSysctls: true,
       cluster: readClusterSettings({}, []),
       spiderpoolSocket: '/var/run/spidernet/spiderpool.sock',
       metricsAddress: '127.0.0.1:5711',
@@ -30,6 +31,7 @@ describe('parseConfig', () => {
       ORBWEAVER_QUEUE_DIR: '',
       ORBWEAVER_TEMPORAL_ADDRESS: 'temporal.example',
       ORBWEAVER_KERNEL_THREADS: '0',
+      ORBWEAVER_TUNE_SYSCTLS: 'on',
       ORBWEAVER_ENABLE_KUBEVIRT_STATIC_IP: 'yes',
       ORBWEAVER_LOG_LEVEL: 'loud',
     };
@@ -39,6 +41,7 @@ describe('parseConfig', () => {
         '- ORBWEAVER_NODE_NAME is not set',
         '- ORBWEAVER_RUN_DIR is "run", allowed: an absolute path',
         '- ORBWEAVER_QUEUE_DIR is "", allowed: an absolute path',
+        '- ORBWEAVER_TUNE_SYSCTLS is "on", allowed: true, false',
         '- ORBWEAVER_ENABLE_KUBEVIRT_STATIC_IP is "yes", allowed: true, false',
         '- ORBWEAVER_TEMPORAL_ADDRESS is "temporal.example", allowed: host:port',
         '- ORBWEAVER_KERNEL_THREADS is "0", allowed: 1 to 4',

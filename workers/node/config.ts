@@ -19,6 +19,8 @@ export interface NodeWorkerConfig {
   /** Names this machine for good, also after a reboot (DMI product UUID, or machine-id where there is none). */
   readonly machineIDFiles: readonly string[];
   readonly kernelThreads: number;
+  /** Set forwarding and what else pods need of the node, at start. */
+  readonly tunesSysctls: boolean;
   /** The same in every worker of the cluster. */
   readonly cluster: ClusterSettings;
   /** Socket of a Spiderpool agent, which must not answer while this worker serves. */
@@ -44,6 +46,11 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     if (!value.startsWith('/')) problems.push(`${key} is "${value}", allowed: an absolute path`);
     return value;
   };
+  const isOn = (key: string, fallback: boolean): boolean => {
+    const value = text(key, String(fallback));
+    if (value !== 'true' && value !== 'false') problems.push(`${key} is "${value}", allowed: true, false`);
+    return value === 'true';
+  };
   const config: NodeWorkerConfig = {
     nodeName: text('ORBWEAVER_NODE_NAME'),
     runDirectory: path('ORBWEAVER_RUN_DIR', '/run/orbweaver'),
@@ -54,6 +61,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     workflowBundle: text('ORBWEAVER_WORKFLOW_BUNDLE', ''),
     machineIDFiles: text('ORBWEAVER_MACHINE_ID_FILE', '/sys/class/dmi/id/product_uuid:/etc/machine-id').split(':'),
     kernelThreads: Number(text('ORBWEAVER_KERNEL_THREADS', '2')),
+    tunesSysctls: isOn('ORBWEAVER_TUNE_SYSCTLS', true),
     cluster: readClusterSettings(environment, problems),
     spiderpoolSocket: path('ORBWEAVER_SPIDERPOOL_SOCKET', defaultAgentSocket),
     metricsAddress: text('ORBWEAVER_METRICS_ADDRESS', '127.0.0.1:5711'),

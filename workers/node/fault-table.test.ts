@@ -38,6 +38,8 @@ const scenarios: readonly Scenario[] = [
   { title: 'addresses for another plugin', request: addressesOnly },
   { title: 'links of the node for another plugin', request: onlyLinks(whole) },
   { title: 'an interface on a VLAN of a bond that are made for it', request: onSharedLinks(onlyV4) },
+  { title: 'a whole interface that is tied to its node', request: tied(onlyV4) },
+  { title: 'what ties the interface of another plugin to the node', request: onlyTied(whole) },
   {
     title: 'an address that is held for the pod',
     request: whole,
@@ -99,7 +101,9 @@ async function gatewaysAnswer(world: NodeWorld): Promise<void> {
 }
 
 describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps }) => {
-  const familiesAsked = request.network.provides === 'links' ? 0 : request.network.defaultIPv6Pools.length + 1;
+  const familiesAsked = /links|coordination/.test(request.network.provides)
+    ? 0
+    : request.network.defaultIPv6Pools.length + 1;
   const open = async () => {
     const world = new NodeWorld();
     world.pools.set('v4', {
@@ -113,7 +117,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     const ownerReferences = owner === undefined ? [] : [owner];
     world.pods.set('pay/api-0', { uid: request.pod.uid, annotations: {}, isAlive: true, ownerReferences });
     world.namespaces.set(request.netns, { cookie: request.netnsCookie, links: new Map() });
-    if (request.network.provides === 'addresses') otherPluginMakesLink(world, request);
+    if (/addresses|coordination/.test(request.network.provides)) otherPluginMakesLink(world, request);
     await prepare?.(world);
     world.claimsBefore = world.api.all().length;
     return { world, worker: await world.start() };
@@ -121,6 +125,12 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
   const add = (worker: NodeProcess, { activities = worker.activities } = {}) => {
     const call = worker.calls.open(request.nonce, 'ADD', request.attachment);
     return { call, done: runAdd(activities, request).finally(() => call.close()) };
+  };
+  /** How often the record is written: before each kind of effect, and with the answer. */
+  const writesOf = async (): Promise<number> => {
+    const { world, worker } = await open();
+    await add(worker).done;
+    return world.trace.filter((call) => call === 'records.write').length;
   };
   const nothingLeft = (world: NodeWorld) => {
     expect(world.holds.filter((line) => !line.includes(' eth0 of  with ') && keeps?.test(line) !== true)).toEqual([]);
@@ -134,6 +144,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     const links = world.holds.filter((line) => line.startsWith('link') && line.includes(`of ${containerID} with`));
     expect(links).toHaveLength(request.network.provides === 'interface' ? 1 : 0);
     expect(world.sharedLinks.size).toBe(request.network.shared?.length ?? 0);
+    expect(world.ties.size).toBe(request.network.coordination === undefined ? 0 : 2);
     expect(world.violations).toEqual([]);
   };
   const everyMoment = async (visit: (at: Moment) => Promise<void>) => {
@@ -195,13 +206,14 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
   it('leaves the node as it was when its undo fails too, before or after any call, and is repeated', async () => {
     const { world, worker } = await open();
     const undoing: Moment[] = [];
-    failAtTheEnd(world, (moment) => void undoing.push(moment));
+    const writes = await writesOf();
+    failAtTheEnd(world, writes, (moment) => void undoing.push(moment));
     await expect(add(worker).done).rejects.toThrow('last step');
     expect(undoing.length).toBeGreaterThan(5);
     for (const moment of undoing) {
       const { world, worker } = await open();
       let hasFailed = false;
-      failAtTheEnd(world, (now) => {
+      failAtTheEnd(world, writes, (now) => {
         if (hasFailed || now.moment !== moment.moment || now.at !== moment.at) return;
         hasFailed = true;
         fail(told(moment));
@@ -308,7 +320,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
   const detachRequestOf = () => detachRequest(request);
   const nobodyServed = (world: NodeWorld) => {
     expect(world.holds.filter((line) => line.endsWith(`Bound ${request.attachment.containerID}`))).toEqual([]);
-    expect(world.holds.filter((line) => /^(record|shared)/.test(line))).toEqual([]);
+    expect(world.holds.filter((line) => /^(record|shared|tie)/.test(line))).toEqual([]);
     expect(world.holds.filter((line) => line.includes(`of ${request.attachment.containerID} with`))).toEqual([]);
     expect(world.violations).toEqual([]);
   };
@@ -318,7 +330,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     const moments: Moment[] = [];
     world.onMoment = (moment) => void moments.push(moment);
     await runDetach(worker.activities, detachRequestOf());
-    expect(moments.length).toBeGreaterThanOrEqual(10);
+    expect(moments.length).toBeGreaterThanOrEqual(request.attachment.kind === 'coordinate' ? 6 : 10);
     for (const moment of moments) await visit(moment);
   };
 
@@ -362,6 +374,18 @@ function onlyLinks(request: AddRequest): AddRequest {
   return { ...request, attachment, network: { ...network, provides: 'links', shared } };
 }
 
+function tied(request: AddRequest): AddRequest {
+  const coordination = { conf: { podMACPrefix: '0a:1b' }, coordinator: 'default' };
+  return { ...request, network: { ...request.network, coordination } };
+}
+
+/** What plugin coordinator asks for, last in its chain. */
+function onlyTied(request: AddRequest): AddRequest {
+  const { link: _, ...network } = tied(request).network;
+  const attachment = { ...request.attachment, kind: 'coordinate' } as const;
+  return { ...request, attachment, network: { ...network, provides: 'coordination' } };
+}
+
 function onSharedLinks(request: AddRequest): AddRequest {
   const link = { kind: 'macvlan', master: 'bond0.120', mode: 'bridge' } as const;
   const shared = [
@@ -395,8 +419,8 @@ function fail(where: string): never {
 }
 
 /** Fails the ADD when all but its last write has taken effect, and shows what follows to `watch`. */
-function failAtTheEnd(world: NodeWorld, watch: (moment: Moment) => void): void {
-  let writesLeft = 2; // before the first effect, and with the answer
+function failAtTheEnd(world: NodeWorld, writes: number, watch: (moment: Moment) => void): void {
+  let writesLeft = writes;
   world.onMoment = (moment) => {
     if (writesLeft === 0) return watch(moment);
     if (moment.call !== 'records.write' || moment.at === 'after') return;

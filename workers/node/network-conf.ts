@@ -1,8 +1,10 @@
 import { type CniVersion, cniVersions, isCniVersion, type PluginName } from '../../contracts/cni.ts';
+import { defaultCoordinator, type NetworkCoordination } from '../../contracts/coordination.ts';
+import { detectionKeys } from '../../contracts/detection-keys.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
-import { detectionKeys } from '../../ipam/detection-keys.ts';
-import { invalid, notYet, refused, shown } from './conf-refusal.ts';
+import { parseCoordinationConf } from '../../network/coordination/parse-coordination.ts';
+import { invalid, refused, shown } from './conf-refusal.ts';
 import { parseIfacer, parseLink } from './link-conf.ts';
 import { parseProbes } from './probe-conf.ts';
 
@@ -33,6 +35,7 @@ const ourKeys = [
   'default_ipv6_ippool',
   'clean_gateway',
   'match_master_subnet',
+  'coordinator',
   ...detectionKeys,
   'ipam_unix_socket_path',
   'log_level',
@@ -41,8 +44,6 @@ const ourKeys = [
   'log_file_max_age',
   'log_file_max_count',
 ];
-/** Keys of ours that are understood and not built yet. */
-const laterKeys = ['coordinator'];
 const ifacerKeys = ['interfaces', 'vlanID', 'bond', 'mtu'];
 
 /** CNI spec 1.1.0, "Parameters": also a part of file names here. */
@@ -101,7 +102,22 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       cleanGateway: false,
     };
   }
-  for (const key of laterKeys) if (key in json) throw notYet(`Key "${key}" of type orbweaver`);
+  if (plugin === 'coordinator') {
+    if (typeof json['prevResult'] !== 'object' || json['prevResult'] === null) {
+      throw refused(
+        'InvalidConfig',
+        'type coordinator got no prevResult',
+        'Put it after the plugin that makes the interface in the plugin list',
+      );
+    }
+    return {
+      provides: 'coordination',
+      coordination: parseCoordination(json, isCniKey),
+      defaultIPv4Pools: [],
+      defaultIPv6Pools: [],
+      cleanGateway: false,
+    };
+  }
   knowEveryKey('orbweaver', json, ourKeys);
   if (json['prevResult'] !== undefined) {
     throw refused(
@@ -110,12 +126,30 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       'Put it first in the plugin list: it makes the interface',
     );
   }
-  return { provides: 'interface', ...parseLink(json), ...parsePools(json, '', json['kind']) };
+  const coordinator = json['coordinator'] ?? undefined;
+  return {
+    provides: 'interface',
+    ...parseLink(json),
+    ...(coordinator === undefined ? {} : { coordination: parseCoordination(asObject('coordinator', coordinator)) }),
+    ...parsePools(json, '', json['kind']),
+  };
 }
+
+/** `spiderCoordinator` names the object that says what these keys do not. */
+function parseCoordination(json: Json, isOtherKey: (key: string) => boolean = () => false): NetworkCoordination {
+  const { spiderCoordinator: name = '' } = json;
+  if (typeof name !== 'string' || (name !== '' && !/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name))) {
+    throw invalid('spiderCoordinator', name, 'the name of a SpiderCoordinator');
+  }
+  const conf = parseCoordinationConf(json, (key) => key === 'spiderCoordinator' || isOtherKey(key));
+  return { conf, coordinator: name === '' ? defaultCoordinator : name };
+}
+
+const isCniKey = (key: string): boolean => cniKeys.includes(key) || key.startsWith('cni.dev/');
 
 function knowEveryKey(plugin: PluginName, json: Json, keys: readonly string[]): void {
   for (const key of Object.keys(json)) {
-    if (cniKeys.includes(key) || keys.includes(key) || key.startsWith('cni.dev/')) continue;
+    if (isCniKey(key) || keys.includes(key)) continue;
     throw refused(
       'InvalidConfig',
       `Key "${key}" is unknown to type ${plugin}`,
@@ -124,7 +158,11 @@ function knowEveryKey(plugin: PluginName, json: Json, keys: readonly string[]): 
   }
 }
 
-function parsePools(json: Json, prefix: string, madeBy: unknown): Omit<NetworkConf, 'provides' | 'link'> {
+function parsePools(
+  json: Json,
+  prefix: string,
+  madeBy: unknown,
+): Omit<NetworkConf, 'provides' | 'link' | 'coordination'> {
   const names = (key: string): readonly string[] => {
     const value = json[key] ?? [];
     if (!Array.isArray(value) || !value.every((name) => typeof name === 'string' && name !== '')) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
+  Coordinators,
   Identities,
   Log,
   PodReader as PodPort,
@@ -10,7 +11,7 @@ import type { Attachment, PodIdentity } from '../../contracts/attachment.ts';
 import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { ClaimHolder } from '../../contracts/ip-claim.ts';
-import type { ClaimedAddress } from '../../contracts/pod-network.ts';
+import type { ClaimedAddress, NetworkConf } from '../../contracts/pod-network.ts';
 import { toClaimName } from '../../ipam/address.ts';
 import { parseCidr } from '../../ipam/cidr.ts';
 import { controllerOf } from '../../ipam/controller-reference.ts';
@@ -20,6 +21,7 @@ import { readPool } from '../../ipam/pool-snapshot.ts';
 import type { Stickiness } from '../../ipam/sticky-identity.ts';
 import { openApiClient } from '../../kube/api-client.ts';
 import { ClaimStore } from '../../kube/claim-store.ts';
+import { CoordinatorReader } from '../../kube/coordinator-reader.ts';
 import { createIdentityReader } from '../../kube/identity-reader.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { PodReader } from '../../kube/pod-reader.ts';
@@ -39,9 +41,10 @@ export interface NodeCluster {
   readonly claims: ClaimStore & Pick<LostDeletesPorts['claims'], 'holderOf'>;
   readonly pools: PoolPort;
   readonly surroundings: SurroundingsPort;
+  readonly coordinators: Coordinators;
   readonly identities: Identities;
   /** Begins to read what the first step of an ADD for this pod will ask for, so that nothing of it is read one after the other. */
-  prefetch(pod: PodIdentity): void;
+  prefetch(pod: PodIdentity, network: Pick<NetworkConf, 'provides' | 'coordination'>): void;
   readonly pods: PodPort &
     LostDeletesPorts['pods'] & {
       /** From a read that begins now. */
@@ -75,6 +78,7 @@ export async function openNodeCluster(
   const store = new ClaimStore({ api, node: config.nodeName, log });
   const pools = asPoolPort(new PoolReader({ api }), log);
   const surroundings = new Surroundings({ api, node: config.nodeName });
+  const coordinators = new CoordinatorReader({ api });
   let asksForNodeLabels = false;
   let listener: Pick<LostDeletes, 'podGone' | 'podsListed'> | undefined;
   const podReader = new PodReader({
@@ -107,8 +111,11 @@ export async function openNodeCluster(
     claims: Object.assign(store, { holderOf: (name: string) => holderOf(store, name, config.nodeName) }),
     pools,
     surroundings,
+    coordinators,
     identities: createIdentityReader(api, config.cluster),
-    prefetch({ namespace }) {
+    prefetch({ namespace }, { provides, coordination }) {
+      if (coordination !== undefined) coordinators.recent(coordination.coordinator).catch(() => undefined);
+      if (provides === 'links' || provides === 'coordination') return;
       const catalogue = pools.recent().then((read) => {
         asksForNodeLabels = read.asksForNodeLabels;
       });

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, heartbeat } from '@temporalio/activity';
 import { adoptImported } from '../../activities/adopt-imported.ts';
 import { createCheckSuspects } from '../../activities/check-suspects.ts';
+import { coordinationSpec, yieldsDefaultRoute } from '../../activities/coordinate.ts';
 import { createNodeActivities, createNodeSteps, type NodePorts } from '../../activities/node-activities.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import { restoreClaims } from '../../activities/restore-claims.ts';
@@ -12,7 +13,8 @@ import { encodeRequest, type RequestFrame } from '../../contracts/frame.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
 import { type AttachmentRecords, createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
-import { openKernel } from '../../kernel/kernel.ts';
+import { type Kernel, openKernel } from '../../kernel/kernel.ts';
+import { nodeSysctls } from '../../network/node-sysctls.ts';
 import { createLogger } from '../logger.ts';
 import { serveMonitoring } from '../metrics/http-server.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
@@ -78,6 +80,7 @@ export async function runNodeWorker(
   const node = await readNodeIdentity(config.nodeName, config.machineIDFiles);
 
   const kernel = openKernel({ threads: config.kernelThreads, log });
+  if (config.tunesSysctls) await tuneNode(kernel, log);
   const namespaceState = createSandboxProof(kernel, (reason) =>
     log.warn(
       { reason, remedy: 'Run the worker with hostPID and HostToContainer mount propagation' },
@@ -88,7 +91,7 @@ export async function runNodeWorker(
   await recordFiles.removeDrafts();
   const records = { ...recordFiles, list: (containerID?: string) => listRecords(recordFiles, log, containerID) };
   const cluster = await openNodeCluster(config, log, metrics);
-  const { claims, identities, pools, pods, surroundings } = cluster;
+  const { claims, coordinators, identities, pools, pods, surroundings } = cluster;
   const locks = new SandboxLocks();
   const calls: OpenCalls = new OpenCalls((attachment) => queue.has(attachment));
   const times = new CallTimes();
@@ -102,6 +105,7 @@ export async function runNodeWorker(
         pools,
         pods,
         surroundings,
+        coordinators,
         cluster: config.cluster,
         kernel: { ...kernel, namespaceState },
         node,
@@ -151,14 +155,21 @@ export async function runNodeWorker(
     records,
     kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
     untilReady: () => cluster.untilReady(),
-    differences: async ({ attachment, netns, netnsCookie, link, shared = [], addresses }) => [
-      ...(await cluster.claimDifferences(attachment, addresses)),
-      ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
-      ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
-    ],
+    differences: async (record) => {
+      const { attachment, netns, netnsCookie, link, shared = [], coordination, addresses } = record;
+      const yields = { yieldsDefaultRoute: yieldsDefaultRoute(coordination) };
+      return [
+        ...(await cluster.claimDifferences(attachment, addresses)),
+        ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
+        ...(link === undefined
+          ? []
+          : await kernel.check({ ...attachment, ...yields, netns, netnsCookie, link, addresses })),
+        ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
+      ];
+    },
     report,
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
-    onAdd: (pod) => cluster.prefetch(pod),
+    onAdd: (pod, network) => cluster.prefetch(pod, network),
     log,
     times,
     metrics,
@@ -256,6 +267,16 @@ export async function runNodeWorker(
   await kernel.close();
   lock.release();
   log.info({}, 'stopped');
+}
+
+/** A node that cannot be set serves all the same: many are set up by their owner. */
+async function tuneNode(kernel: Pick<Kernel, 'tuneNode'>, log: Log): Promise<void> {
+  const { commands, refused } = await kernel.tuneNode(nodeSysctls);
+  if (commands.length > 0) log.info({ commands }, 'node set up for its pods');
+  for (const { command, why } of refused) {
+    const remedy = `Do it on the node: ${command}; or run the worker privileged, or with ORBWEAVER_TUNE_SYSCTLS=false`;
+    log.error({ command, why, remedy }, 'node not set up for its pods');
+  }
 }
 
 async function waitForLock(path: string, onWait: () => void): Promise<{ release(): void }> {

@@ -1,9 +1,10 @@
+import type { CniResult } from '../../contracts/cni.ts';
 import { toCniResult } from '../../contracts/cni-result.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
 import type { AddRequest, ClaimedAddress, DetachRequest } from '../../contracts/pod-network.ts';
 
-type Step = 'prepareLinks' | 'claimAddresses' | 'plumbLink' | 'removeLink' | 'releaseAddresses';
+type Step = Exclude<keyof NodeActivities, 'answerFailure'>;
 
 /** A step that fails once, before or after it takes effect; or each time, as a stuck undo does. */
 export interface Fault {
@@ -12,16 +13,16 @@ export interface Fault {
   readonly always?: boolean;
 }
 
-export const forwardFaults: readonly Fault[] = (['prepareLinks', 'claimAddresses', 'plumbLink'] as const).flatMap(
-  (step) => [
-    { at: 'before', step },
-    { at: 'after', step },
-  ],
-);
+export const forwardFaults: readonly Fault[] = (
+  ['prepareLinks', 'claimAddresses', 'plumbLink', 'coordinate'] as const
+).flatMap((step) => [
+  { at: 'before', step },
+  { at: 'after', step },
+]);
 
 /** A node of twenty lines that holds what the real one would hold, and fails on demand. */
 export class NodeModel implements NodeActivities {
-  /** `shared <container ID>`, `address <container ID>` and `link <container ID>`, while they exist. */
+  /** `shared <container ID>`, `address …`, `link …` and `tie …`, while they exist. */
   readonly holds = new Set<string>();
   readonly calls: string[] = [];
   readonly answered: string[] = [];
@@ -53,8 +54,16 @@ export class NodeModel implements NodeActivities {
     });
   }
 
+  coordinate(request: AddRequest, made: CniResult) {
+    return this.#do('coordinate', request, () => {
+      this.holds.add(`tie ${request.attachment.containerID}`);
+      return made;
+    });
+  }
+
   removeLink(request: DetachRequest): Promise<void> {
     return this.#do('removeLink', request, () => {
+      this.holds.delete(`tie ${request.attachment.containerID}`);
       this.holds.delete(`link ${request.attachment.containerID}`);
       this.holds.delete(`shared ${request.attachment.containerID}`);
     });

@@ -23,6 +23,7 @@ export const request = (ifName: string, changes: Partial<CoordinationRequest> = 
   ifName,
   settings: settings(),
   awaitedNics: [],
+  defaultRoutes: [],
   ...changes,
 });
 

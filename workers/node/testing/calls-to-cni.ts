@@ -17,6 +17,20 @@ export const ifacerConf = {
   bond: { name: 'bond0', mode: 4, options: 'miimon=50;lacp_rate=fast' },
 };
 
+/** A configuration of plugin coordinator, behind a macvlan. */
+export const coordinatorConf = {
+  cniVersion: '1.0.0',
+  name: 'underlay',
+  type: 'coordinator',
+  podDefaultRouteNic: 'net1',
+  prevResult: {
+    cniVersion: '1.0.0',
+    interfaces: [{ name: 'net1', mac: '02:00:00:00:00:07', sandbox: '/run/netns/cni-1', foreign: true }],
+    ips: [{ address: '10.70.8.21/22', interface: 0 }],
+    dns: {},
+  },
+};
+
 /** One CNI call as containerd makes it; `environment` and `stdin` replace parts of it, `undefined` leaves a variable out. */
 export function cniCall(
   command: string,

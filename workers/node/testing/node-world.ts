@@ -3,6 +3,7 @@ import type {
   AttachmentRecord,
   AttachmentRecords,
   ClaimStore as ClaimPort,
+  Coordinators,
   Identities,
   IdentityState,
   Kernel,
@@ -15,7 +16,9 @@ import type {
 } from '../../../activities/node-ports.ts';
 import { type Attachment, attachmentKey } from '../../../contracts/attachment.ts';
 import { readClusterSettings } from '../../../contracts/cluster-settings.ts';
+import type { CoordinationSettings } from '../../../contracts/coordination.ts';
 import type { IPClaimSpec } from '../../../contracts/crds/ipclaim.ts';
+import type { SpiderCoordinator } from '../../../contracts/crds/spidercoordinator.ts';
 import { ProvisionError } from '../../../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../../../contracts/ip-claim.ts';
 import type { NodeActivities } from '../../../contracts/node-activities.ts';
@@ -27,6 +30,7 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { claimLabels } from '../../../kube/claim-labels.ts';
 import { ClaimStore } from '../../../kube/claim-store.ts';
 import { MemoryClaims } from '../../../kube/testing/memory-claims.ts';
+import type { CoordinationOperation } from '../../../network/coordination/coordination-operation.ts';
 import { addRequest } from '../../../workflows/testing/node-model.ts';
 import { OpenCalls } from '../open-calls.ts';
 import { SandboxLocks } from '../sandbox-locks.ts';
@@ -87,6 +91,9 @@ export class NodeWorld {
   readonly records = new Map<string, AttachmentRecord>();
   /** Links of the node that were made for pods to share. */
   readonly sharedLinks = new Set<string>();
+  /** What ties interfaces to the node, by namespace. */
+  readonly ties = new Set<string>();
+  readonly coordinators = new Map<string, SpiderCoordinator>();
   /** Hosts that nobody has claims for: their MACs, by address. */
   readonly strangers = new Map<string, string>();
   /** Every question so far. */
@@ -141,7 +148,8 @@ export class NodeWorld {
       ([key, { doneResult }]) => `record ${key}${doneResult === undefined ? '' : ' done'}`,
     );
     const shared = [...this.sharedLinks].map((name) => `shared ${name}`);
-    return [...claims, ...links, ...records, ...shared].sort();
+    const ties = [...this.ties].map((tie) => `tie ${tie}`);
+    return [...claims, ...links, ...records, ...shared, ...ties].sort();
   }
 
   /** Writes a claim as another worker, or an earlier life of this one, left it. */
@@ -268,6 +276,9 @@ export class NodeProcess {
           world.controller ?? { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
         ipamClaimIPs: async (namespace, name) => world.ipamClaims.get(`${namespace}/${name}`) ?? [],
       }),
+      coordinators: this.#port<Coordinators>('coordinators', {
+        recent: async (name) => world.coordinators.get(name),
+      }),
       cluster: world.cluster,
       kernel: this.#port<NodePorts['kernel']>('kernel', memoryKernel(world)),
       identities: this.#port<Identities>('identities', {
@@ -336,6 +347,15 @@ export const memoryRecords = (world: Pick<NodeWorld, 'records'>): AttachmentReco
     ),
 });
 
+const tieOf = (netns: string, operation: CoordinationOperation): string => `${netns} ${JSON.stringify(operation)}`;
+
+const tiesOf = (ifName: string, { podMACPrefix }: CoordinationSettings): readonly CoordinationOperation[] => [
+  { op: 'add-address', ifName: 'veth0', address: `of ${ifName}` },
+  ...(podMACPrefix === undefined
+    ? []
+    : [{ op: 'set-mac', ifName, mac: `${podMACPrefix}:00:00:00:01`, was: '02:00:00:00:00:01' } as const]),
+];
+
 const memoryKernel = (world: NodeWorld): Kernel => ({
   async plumb({ containerID, ifName, netns, netnsCookie, link, addresses }) {
     const namespace = world.namespaceOf(netns, netnsCookie);
@@ -367,6 +387,29 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
   async removeShared(names) {
     const removed = names.filter((name) => world.sharedLinks.delete(name));
     return { commands: removed.map((name) => `ip link del ${name}`), kept: [] };
+  },
+  async planCoordination({ ifName, netns, netnsCookie, settings }) {
+    const link = world.namespaceOf(netns, netnsCookie)?.links.get(ifName);
+    if (link === undefined)
+      throw new ProvisionError({ type: 'InvalidConfig', message: `Cannot tie "${ifName}": no such interface` });
+    const operations = tiesOf(ifName, settings).filter((operation) => !world.ties.has(tieOf(netns, operation)));
+    const addresses = [...link.addresses];
+    return { mode: 'underlay', table: 101, addresses, operations, commands: operations.map(({ op }) => op), notes: [] };
+  },
+  async applyCoordination({ netns, netnsCookie, operations }) {
+    if (world.namespaceOf(netns, netnsCookie) === undefined)
+      throw new ProvisionError({ type: 'InvalidNamespace', message: `${netns} is not the sandbox's any more` });
+    for (const operation of operations) world.ties.add(tieOf(netns, operation));
+  },
+  async uncoordinate({ netns, operations }) {
+    const undone = operations.filter((operation) => world.ties.delete(tieOf(netns, operation)));
+    return { commands: undone.map(({ op }) => op) };
+  },
+  async untie({ ifName, netns, isLast }) {
+    const isOfIt = (tie: string): boolean => tie.startsWith(`${netns} `) && (isLast || tie.includes(`of ${ifName}`));
+    const undone = [...world.ties].filter(isOfIt);
+    for (const tie of undone) world.ties.delete(tie);
+    return { commands: undone };
   },
   async removeAddresses({ netns, netnsCookie, addresses }) {
     const host = (address: string): string => address.replace(/\/.*/, '');
