@@ -372,7 +372,7 @@ describe('a sandbox', () => {
     const sandbox = await cluster.sandbox('checked');
     const asked = { conf: tied() };
     expect(await sandbox.add(asked)).toEqual(added);
-    expect(await sandbox.call('CHECK', asked)).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.call('CHECK', asked)).toEqual({ exitCode: 0, body: undefined });
     await sandbox.exec(['ip', 'rule', 'del', 'fwmark', '0x1', 'lookup', '100']);
     expect(await sandbox.call('CHECK', asked)).toMatchObject({
       exitCode: 1,
@@ -403,7 +403,7 @@ describe('a sandbox', () => {
       expect(await ended).toBe('signal SIGKILL');
       cluster.node.worker.start();
       expect(await adding).toEqual(added);
-      expect(await sandbox.call('CHECK', { conf: tied() })).toMatchObject({ exitCode: 0 });
+      expect(await sandbox.call('CHECK', { conf: tied() })).toEqual({ exitCode: 0, body: undefined });
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
       expect(asLines(await cluster.state())).toEqual(untouched);
