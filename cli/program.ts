@@ -68,6 +68,18 @@ function createProgram(terminal: Terminal): Command {
     .action(async (name, options) => await (await import('./commands/why.ts')).why(name, options, terminal));
 
   program
+    .command('plan')
+    .description('tell what an ADD would do on this node, as ip(8) commands; changes nothing')
+    .argument('<namespace/name | file>', 'the pod; or a CNI configuration: .json, .conf, .conflist')
+    .option('--nic <name>', 'the interface that a file is planned for', 'eth0')
+    .option('--node <name>', "as if it were on this node; the pod's own when absent")
+    .option('--network <namespace/name>', "definition of the cluster's default network (MULTUS_CLUSTER_NETWORK)")
+    .addOption(runDirectory())
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (subject, options) => await (await import('./commands/plan.ts')).plan(subject, options, terminal));
+
+  program
     .command('ip')
     .description('tell who has an address, and who had it')
     .argument('<address>', 'IPv4 or IPv6, in any spelling')
@@ -103,9 +115,7 @@ function createProgram(terminal: Terminal): Command {
   program
     .command('node')
     .description('show NICs, health and attachments of the node that this runs on')
-    .addOption(
-      new Option('--run-dir <path>', "the node worker's directory").env('ORBWEAVER_RUN_DIR').default('/run/orbweaver'),
-    )
+    .addOption(runDirectory())
     .addOption(output())
     .action(async (options) => await (await import('./commands/node.ts')).node(options, terminal));
 
@@ -124,6 +134,9 @@ function createProgram(terminal: Terminal): Command {
 
   return program;
 }
+
+const runDirectory = (): Option =>
+  new Option('--run-dir <path>', "the node worker's directory").env('ORBWEAVER_RUN_DIR').default('/run/orbweaver');
 
 const kubeconfig = (): Option =>
   new Option('--kubeconfig <file>', 'as for kubectl; KUBECONFIG or ~/.kube/config when absent');

@@ -58,7 +58,8 @@ function observePod(namespace: NetworkNamespace, pod: NetlinkSocket, ifName: str
   };
 }
 
-function observeNode(node: NetlinkSocket, podAddresses: readonly Uint8Array[], table: number): ObservedNode {
+/** The node, and what it has of these addresses; `table`: where its routes to pods are. */
+export function observeNode(node: NetlinkSocket, podAddresses: readonly Uint8Array[], table: number): ObservedNode {
   const links = observeLinks(node);
   const own = new Set(podAddresses.map(formatAddress));
   return {

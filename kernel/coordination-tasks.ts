@@ -2,9 +2,11 @@ import { ProvisionError } from '../contracts/failures.ts';
 import { asCommands } from '../network/coordination/coordination-commands.ts';
 import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
+import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
+import { parseAddress } from '../network/ip-prefix.ts';
 import { applyCoordination, type CoordinationWorkplace, undoCoordination } from './coordination-apply.ts';
-import { observeCoordination } from './coordination-observe.ts';
+import { observeCoordination, observeNode } from './coordination-observe.ts';
 import { searchNamespace } from './namespace-search.ts';
 import {
   closing,
@@ -43,6 +45,12 @@ export interface CoordinationWork {
   readonly operations: readonly CoordinationOperation[];
 }
 
+/** What of the node coordination depends on, for these addresses of pods (without prefix length). */
+export interface NodeQuestion {
+  readonly addresses: readonly string[];
+  readonly hostRuleTable: number;
+}
+
 export interface Uncoordinated {
   readonly commands: readonly string[];
 }
@@ -76,6 +84,11 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
     }));
   },
+
+  inspectNode: ({ addresses, hostRuleTable }: NodeQuestion): ObservedNode =>
+    closing(openNodeNamespace(systemCalls, hostNetns), (namespace) =>
+      closing(namespace.netlink(), (node) => observeNode(node, addresses.map(parseAddress), hostRuleTable)),
+    ),
 
   /** What is not as `planCoordination` and `applyCoordination` made it, a sentence each. */
   checkCoordination: (spec: CoordinateSpec): string[] =>

@@ -1,9 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
+import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import type { NodeSysctl } from '../network/node-sysctls.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
-import type { CoordinateSpec, CoordinationWork, PlannedCoordination, Uncoordinated } from './coordination-tasks.ts';
+import type {
+  CoordinateSpec,
+  CoordinationWork,
+  NodeQuestion,
+  PlannedCoordination,
+  Uncoordinated,
+} from './coordination-tasks.ts';
 import type {
   AnnounceSpec,
   KernelTasks,
@@ -90,6 +97,9 @@ export interface Kernel {
 
   /** Links, addresses and main routes of a namespace; of the node's without a path. Throws `InvalidNamespace`. */
   inspect(netns?: string): Promise<ObservedNamespace>;
+
+  /** The node as coordination sees it, with what it has of these addresses already. */
+  inspectNode(of: NodeQuestion): Promise<ObservedNode>;
 
   /** Links of a namespace that carry our mark; of the node's without a path. Throws `InvalidNamespace`. */
   findMarked(netns?: string): Promise<readonly MarkedLink[]>;
@@ -190,6 +200,7 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     tuneNode: (wanted) => pool.run('tuneNode', wanted),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),
     inspect: (netns) => pool.run('inspect', netns),
+    inspectNode: (of) => pool.run('inspectNode', of),
     findMarked: (netns) => pool.run('findMarked', netns),
     check: (spec) => pool.run('check', spec),
     announce: (spec) => announcer.run('announce', spec),
