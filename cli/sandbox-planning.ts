@@ -249,15 +249,16 @@ class Drafts {
   #unknownNic(ifName: string, plugin: string, why: string): DraftStep {
     const place = this.#drafts.length + 1;
     const [address, gateway] = [`198.18.0.${place}`, `198.18.1.${place}`]; // RFC 2544: nobody's
-    const macs = ['02', '06'].map((first) => `${first}:00:00:12:00:${String(place).padStart(2, '0')}`);
-    const peer = { ifName: `<peer:${ifName}>`, mac: macs[1] ?? '' };
+    const [mac, peerMac] = [`02:00:00:12:00:${place}0`, `02:00:00:12:00:${place}1`];
+    const peer = { ifName: `<peer:${ifName}>`, mac: peerMac };
     this.#names.add(address, `<address:${ifName}>`);
     this.#names.add(gateway, `<gateway:${ifName}>`);
-    this.#names.add(peer.mac, `<mac:${peer.ifName}>`);
+    this.#names.add(mac, `<mac:${ifName}>`);
+    this.#names.add(peerMac, `<mac:peer:${ifName}>`);
     return {
       plugin,
       does: `makes ${ifName}, taken for a veth with an IPv4 address and a default route: ${why}`,
-      step: { ifName, kind: 'foreign', makes: 'veth', addresses: [`${address}/32`], gateways: [gateway], peer },
+      step: { ifName, kind: 'foreign', makes: 'veth', addresses: [`${address}/32`], gateways: [gateway], mac, peer },
     };
   }
 

@@ -29,12 +29,13 @@ export type SandboxStep = { readonly ifName: string } & (
       /** What the node has of the pod's addresses already. */
       readonly toward: Pick<ObservedNode, 'podRoutes' | 'neighbours' | 'sourcesToPod'>;
     }
-  /** Another plugin's work, as far as our own depends on it. `peer`: the other end of a veth, on the node. */
+  /** Another plugin's work, as far as our own depends on it. `peer`: the other end of a veth, on the node; `mac`: this one's. */
   | {
       readonly kind: 'foreign';
       readonly makes: string;
       readonly addresses: readonly string[];
       readonly gateways: readonly string[];
+      readonly mac?: string;
       readonly peer?: { readonly ifName: string; readonly mac: string };
     }
 );
@@ -140,7 +141,7 @@ function parentIn(links: readonly ObservedLink[], master: string) {
 /** The two ends of a veth name each other. */
 function withForeign(
   before: ObservedCoordination,
-  { ifName, makes, addresses, gateways, peer }: Extract<SandboxStep, { kind: 'foreign' }>,
+  { ifName, makes, addresses, gateways, mac = '', peer }: Extract<SandboxStep, { kind: 'foreign' }>,
 ): ObservedCoordination {
   const { pod, node } = foreseeNic(before, ifName, { kind: makes, addresses, gateways });
   const nic = pod.links.find((link) => link.ifName === ifName);
@@ -151,7 +152,7 @@ function withForeign(
     ifIndex: 1 + Math.max(0, ...node.links.map(({ ifIndex }) => ifIndex)),
     parentIndex: nic.ifIndex,
   };
-  const tied = { ...nic, parentIndex: other.ifIndex };
+  const tied = { ...nic, mac, parentIndex: other.ifIndex };
   return {
     pod: { ...pod, links: pod.links.map((link) => (link === nic ? tied : link)) },
     node: { ...node, links: [...node.links, other] },
