@@ -112,12 +112,22 @@ function createProgram(terminal: Terminal): Command {
     .addOption(output())
     .action(async (options) => await (await import('./commands/import.ts')).importSpiderpool(options, terminal));
 
-  program
+  const node = program
     .command('node')
+    .enablePositionalOptions() // its subcommand has an option of the same name
     .description('show NICs, health and attachments of the node that this runs on')
     .addOption(runDirectory())
     .addOption(output())
     .action(async (options) => await (await import('./commands/node.ts')).node(options, terminal));
+
+  node
+    .command('clean')
+    .description('take away what is ours on the node that this runs on and that no living pod uses, found by its marks')
+    .option('--dry-run', 'only tell what it would do')
+    .option('--force', 'also what living pods use, and although a node worker runs')
+    .addOption(runDirectory())
+    .addOption(output())
+    .action(async (options) => await (await import('./commands/node-clean.ts')).nodeClean(options, terminal));
 
   program
     .command('explain')

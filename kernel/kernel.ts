@@ -4,6 +4,7 @@ import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import type { NodeSysctl } from '../network/node-sysctls.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
+import type { CleanOutcome, CleanWork, NamedNamespace, NodeSurvey } from './clean-tasks.ts';
 import type {
   CoordinateSpec,
   CoordinationWork,
@@ -132,6 +133,15 @@ export interface Kernel {
    */
   canSeeNamespaceMounts(directory: string): Promise<MountSight>;
 
+  /**
+   * Everything that may carry our marks: on this node, in the namespaces that are written down, and in those that are mounted here
+   * and hang on one of the node's links.
+   */
+  surveyNode(recorded: readonly NamedNamespace[]): Promise<NodeSurvey>;
+
+  /** Takes things away one by one, in one namespace, whatever becomes of the others. */
+  clean(work: CleanWork): Promise<readonly CleanOutcome[]>;
+
   /** Finishes what was accepted, then ends the threads. */
   close(): Promise<void>;
 }
@@ -208,6 +218,8 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     namespaceState: (netns, netnsCookie) => pool.run('namespaceState', { netns, netnsCookie }),
     hasProcesses: (netns) => pool.run('hasProcesses', netns),
     canSeeNamespaceMounts: (directory) => pool.run('canSeeNamespaceMounts', directory),
+    surveyNode: (recorded) => pool.run('surveyNode', recorded),
+    clean: (work) => pool.run('clean', work),
     close: async () => {
       await Promise.all([pool.close(), announcer.close(), prober.close()]);
     },
