@@ -14,7 +14,9 @@ import type {
 } from './coordination-tasks.ts';
 import type {
   AnnounceSpec,
+  AttachmentLook,
   KernelTasks,
+  LookSpec,
   MarkedLink,
   NamespaceState,
   PlumbedLink,
@@ -95,6 +97,9 @@ export interface Kernel {
    * subnet away too (promote_secondaries, ip-sysctl.rst). Throws `KernelRefused`.
    */
   removeAddresses(spec: RemoveAddressesSpec): Promise<void>;
+
+  /** One attachment as it is, thing by thing, compared with what its record makes of it. Changes nothing. Throws `InvalidNamespace`. */
+  lookAt(spec: LookSpec): Promise<AttachmentLook>;
 
   /** Links, addresses and main routes of a namespace; of the node's without a path. Throws `InvalidNamespace`. */
   inspect(netns?: string): Promise<ObservedNamespace>;
@@ -209,6 +214,7 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     checkCoordination: (spec) => pool.run('checkCoordination', spec),
     tuneNode: (wanted) => pool.run('tuneNode', wanted),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),
+    lookAt: (spec) => pool.run('lookAt', spec),
     inspect: (netns) => pool.run('inspect', netns),
     inspectNode: (of) => pool.run('inspectNode', of),
     findMarked: (netns) => pool.run('findMarked', netns),
