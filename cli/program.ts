@@ -136,6 +136,7 @@ function createProgram(terminal: Terminal): Command {
     .description("tell the story of a pod's network")
     .argument('<namespace/name>', 'the pod; it need not exist any more')
     .option('--sandbox <id>', 'container ID of the sandbox, or its beginning; the newest when absent')
+    .addOption(runDirectory())
     .addOption(temporalAddress())
     .addOption(temporalNamespace())
     .addOption(kubeconfig())

@@ -26,6 +26,9 @@ const processes: ChildProcess[] = [];
 beforeEach(async () => {
   network = new TestNetwork();
   kernel = openKernel({ threads: 2, hostNetns: network.node });
+  // A link-local address of its own would change by itself, once nobody else turns out to have it.
+  network.ip(network.node, 'link set dev eth1 addrgenmode none');
+  network.ip(network.node, '-6 addr flush dev eth1');
   network.ip(network.node, 'addr add 10.70.8.2/22 dev eth1');
   runDir = await mkdtemp(join(tmpdir(), 'orb-clean-'));
   before = network.dump(network.node);
