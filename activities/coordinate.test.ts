@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { toCniResult } from '../contracts/cni-result.ts';
 import type { CoordinationConf } from '../contracts/coordination.ts';
+import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
 import { type NodeProcess, NodeWorld, recordKey } from '../workers/node/testing/node-world.ts';
 import { runAdd, runDetach } from '../workers/node/testing/run-in-process.ts';
@@ -67,6 +68,15 @@ describe('an interface that is tied to its node', () => {
     expect(recordOf(whole())?.doneResult).toEqual(result);
   });
 
+  it('answers of another plugin’s interface only what it has changed', async () => {
+    otherPluginMakesLink();
+    expect((await run(chained())).interfaces).toEqual([]);
+    await runDetach(worker.activities, detachRequest(chained()));
+    expect((await run(chained({ podMACPrefix: '0a:1b' }, 'c'.repeat(32)))).interfaces).toEqual([
+      { name: 'eth0', mac: '0a:1b:00:00:00:01', sandbox: base.netns },
+    ]);
+  });
+
   it('is not tied where coordination is not asked for', async () => {
     const { coordination: _, ...network } = whole().network;
     await run({ ...whole(), network });
@@ -122,6 +132,63 @@ describe('an interface that is tied to its node', () => {
     expect(world.holds.filter((line) => !line.startsWith('claim'))).toEqual([]);
     expect(world.trace.slice(before)).not.toContain('coordinators.recent');
   });
+});
+
+describe('an interface whose record is lost', () => {
+  const loseRecord = ({ attachment }: AddRequest): void => void world.records.delete(recordKey(attachment));
+
+  it.each([
+    ['whole', whole()],
+    ['chained', chained()],
+  ])('is untied by marks (%s)', async (_, request) => {
+    if (request.attachment.kind === 'coordinate') otherPluginMakesLink();
+    await run(request);
+    loseRecord(request);
+    await runDetach(worker.activities, detachRequest(request));
+    expect(ties()).toEqual([]);
+  });
+
+  it('leaves what the sandbox’s other interfaces are tied by', async () => {
+    const [first, second] = [whole(), { ...whole(), attachment: { ...base.attachment, ifName: 'net1' } }];
+    await run(first);
+    await run({ ...second, nonce: 'c'.repeat(32) });
+    loseRecord(second);
+    await runDetach(worker.activities, detachRequest(second));
+    expect(ties()).toEqual([expect.stringContaining('of eth0')]);
+  });
+
+  it('is not touched by the DEL of an earlier plugin of its chain', async () => {
+    otherPluginMakesLink();
+    await run(chained());
+    await runDetach(worker.activities, detachRequest(base)); // no record: it never was
+    expect(ties()).toHaveLength(1);
+  });
+});
+
+it('what the node knew of an address before its pod stays forgotten, unless the ADD fails', async () => {
+  const stale = { op: 'delete-neighbour', at: 'node', ifName: 'eth1', address: '10.70.8.21' } as const;
+  const undone: unknown[] = [];
+  const { planCoordination, uncoordinate } = worker.ports.kernel;
+  Object.assign(worker.ports.kernel, {
+    planCoordination: async (spec: never) => {
+      const plan = await planCoordination(spec);
+      return { ...plan, operations: [stale, ...plan.operations] };
+    },
+    uncoordinate: (work: { operations: readonly { op: string }[] }) => {
+      undone.push(work.operations.map(({ op }) => op));
+      return uncoordinate(work as never);
+    },
+  });
+  await run(whole());
+  await runDetach(worker.activities, detachRequest(whole()));
+  const again = { ...whole(), nonce: 'c'.repeat(32) };
+  world.onMoment = ({ call, at }) => {
+    if (call !== 'kernel.applyCoordination' || at !== 'after') return;
+    throw new ProvisionError({ type: 'KernelRefused', message: 'no room' });
+  };
+  await expect(run(again)).rejects.toThrow('no room');
+  expect(undone[0]).toEqual(['add-address']);
+  expect(undone[1]).toEqual(['delete-neighbour', 'add-address']);
 });
 
 describe('a repeated ADD after a crash', () => {

@@ -1,5 +1,5 @@
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
-import type { CniResult } from '../contracts/cni.ts';
+import type { CniInterface, CniResult } from '../contracts/cni.ts';
 import { defaultCoordinator } from '../contracts/coordination.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
@@ -67,7 +67,7 @@ export const createCoordinate =
     log.debug({ commands: plan.commands }, 'interface tied to its node');
 
     const mac = lastMac(coordination.operations);
-    const result = mac === undefined ? made : withMac(made, attachment.ifName, mac);
+    const result = mac === undefined ? made : withMac(made, { name: attachment.ifName, mac, sandbox: netns });
     await records.write({ ...record, coordination, doneResult: result });
     calls.succeed(nonce, result);
     log.info({ mode: plan.mode, table: plan.table, ...(mac === undefined ? {} : { mac }) }, 'interface coordinated');
@@ -130,7 +130,8 @@ export const yieldsDefaultRoute = (coordination: Pick<RecordedCoordination, 'set
 const lastMac = (operations: readonly CoordinationOperation[]): string | undefined =>
   operations.flatMap((operation) => (operation.op === 'set-mac' ? [operation.mac] : [])).at(-1);
 
-const withMac = (result: CniResult, ifName: string, mac: string): CniResult => ({
-  ...result,
-  interfaces: result.interfaces.map((link) => (link.name === ifName ? { ...link, mac } : link)),
-});
+/** An interface that another plugin has made is in the answer only where it changed. */
+const withMac = (result: CniResult, now: CniInterface): CniResult => {
+  const made = result.interfaces.find(({ name }) => name === now.name);
+  return { ...result, interfaces: [{ ...made, ...now }] };
+};

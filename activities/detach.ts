@@ -1,6 +1,7 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
 import { formatAddress, fromClaimName } from '../ipam/address.ts';
+import { endOf } from '../network/coordination/coordination-operation.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -20,14 +21,17 @@ export interface DetachPorts {
   readonly claims: Pick<ClaimStore, 'release' | 'ownOf' | 'identityOf'>;
   readonly identities: Identities;
   readonly pods: PodReader;
-  readonly kernel: Pick<Kernel, 'unplumb' | 'uncoordinate' | 'removeAddresses' | 'prepareShared' | 'removeShared'>;
+  readonly kernel: Pick<
+    Kernel,
+    'unplumb' | 'uncoordinate' | 'untie' | 'removeAddresses' | 'prepareShared' | 'removeShared'
+  >;
   readonly sharedLinks: SharedLinkPorts['sharedLinks'];
   readonly log: Log;
 }
 
 /**
- * Removes what we made in the sandbox's namespace and for it on the node for this attachment, and then those of its shared links that nobody uses any
- * more; success when nothing, or no namespace, is there.
+ * Removes what we made for this attachment in the sandbox's namespace and on the node, and then those of its shared links that
+ * nobody uses any more; success when nothing, or no namespace, is there.
  */
 export const createRemoveLink = (ports: DetachPorts) => {
   const { calls, records } = ports;
@@ -41,22 +45,48 @@ export const createRemoveLink = (ports: DetachPorts) => {
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
     // The interfaces of a sandbox that is gone went with its namespace.
     if (reason !== 'proven-gone') {
-      if (record !== undefined) await untie(request, record, ports);
+      await untie(request, record, ports);
       if (attachment.kind === 'attach') await removeInterface(request, record, ports);
     }
     if (record !== undefined) await releaseSharedLinks(request, record, ports);
   };
 };
 
-/** Takes back what ties the interface to its node, as far as it was done. */
+/** Takes back what ties the interface to its node, as far as it was done: by the record, or without one by marks. */
 async function untie(
   request: DetachRequest,
-  { netns, netnsCookie, coordination }: AttachmentRecord,
-  { kernel, log }: DetachPorts,
+  record: AttachmentRecord | undefined,
+  { records, kernel, log }: DetachPorts,
 ): Promise<void> {
-  if (coordination === undefined || coordination.operations.length === 0) return;
-  const { commands } = await kernel.uncoordinate({ netns, netnsCookie, operations: coordination.operations });
+  const { commands } =
+    record === undefined ? await untieByMarks(request, records, kernel) : await untieByRecord(request, record, kernel);
   if (commands.length > 0) stepLog(log, request).info({ commands }, 'coordination taken back');
+}
+
+const nothing = { commands: [] };
+
+function untieByRecord({ reason }: DetachRequest, record: AttachmentRecord, kernel: Pick<Kernel, 'uncoordinate'>) {
+  const { netns, netnsCookie, coordination: { operations = [] } = {} } = record;
+  if (operations.length === 0) return nothing;
+  return kernel.uncoordinate({
+    netns,
+    netnsCookie,
+    operations: reason === 'failed-add' ? operations : endOf(operations),
+  });
+}
+
+async function untieByMarks(
+  { attachment, netns = '', reason }: DetachRequest,
+  records: AttachmentRecords,
+  kernel: Pick<Kernel, 'untie'>,
+) {
+  const { containerID, ifName, kind } = attachment;
+  // An ADD that failed without a record has done nothing.
+  if (netns === '' || kind === 'prepare' || reason === 'failed-add') return nothing;
+  const tied = (await records.list(containerID)).filter(({ coordination }) => coordination !== undefined);
+  // Another plugin of the chain made it, and its own DEL takes it away.
+  if (tied.some((other) => other.attachment.ifName === ifName)) return nothing;
+  return kernel.untie({ containerID, ifName, netns, isLast: tied.length === 0 });
 }
 
 async function removeInterface(

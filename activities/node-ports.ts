@@ -229,6 +229,13 @@ export interface Kernel {
     netnsCookie: string;
     operations: readonly CoordinationOperation[];
   }): Promise<{ readonly commands: readonly string[] }>;
+  /** Takes away by marks what ties an interface of which no record is left; `isLast`: also what the sandbox's interfaces share. */
+  untie(spec: {
+    containerID: string;
+    ifName: string;
+    netns: string;
+    isLast: boolean;
+  }): Promise<{ readonly commands: readonly string[] }>;
   removeAddresses(spec: {
     netns: string;
     netnsCookie?: string;

@@ -66,19 +66,27 @@ export function undoCoordination(
   workplace: CoordinationWorkplace,
   operations: readonly CoordinationOperation[],
 ): CoordinationOperation[] {
-  return operations
-    .toReversed()
-    .flatMap((operation) => inverseOf(operation) ?? [])
-    .filter((operation) => {
-      try {
-        execute(workplace, operation);
-        return true;
-      } catch (error) {
-        // What is gone needs no undoing; what is left carries our mark or goes with the namespace.
-        if (isRefusal(error)) return false;
-        throw error;
-      }
-    });
+  return removeWhatIsThere(
+    workplace,
+    operations.toReversed().flatMap((operation) => inverseOf(operation) ?? []),
+  );
+}
+
+/** Carries out removals as far as there is something to remove; gives those. */
+export function removeWhatIsThere(
+  workplace: CoordinationWorkplace,
+  removals: readonly CoordinationOperation[],
+): CoordinationOperation[] {
+  return removals.filter((operation) => {
+    try {
+      execute(workplace, operation);
+      return true;
+    } catch (error) {
+      // What is gone needs no undoing; what is left carries our mark or goes with the namespace.
+      if (isRefusal(error)) return false;
+      throw error;
+    }
+  });
 }
 
 const isRefusal = (error: unknown): error is NetlinkError | SystemCallError =>

@@ -28,10 +28,10 @@ export interface CoordinationNamespaces {
   readonly node: NetlinkSocket;
 }
 
-/** Everything that a plan for this interface depends on. */
+/** Everything that a plan for this interface depends on; routes of the node of every table unless one is named. */
 export function observeCoordination(
   { podNamespace, pod, node }: CoordinationNamespaces,
-  { ifName, hostRuleTable }: { readonly ifName: string; readonly hostRuleTable: number },
+  { ifName, hostRuleTable }: { readonly ifName: string; readonly hostRuleTable?: number },
 ): ObservedCoordination {
   const observed = observePod(podNamespace, pod, ifName);
   const own = new Set(observed.links.filter((link) => link.ifName === ifName).map(({ ifIndex }) => ifIndex));
@@ -58,8 +58,12 @@ function observePod(namespace: NetworkNamespace, pod: NetlinkSocket, ifName: str
   };
 }
 
-/** The node, and what it has of these addresses; `table`: where its routes to pods are. */
-export function observeNode(node: NetlinkSocket, podAddresses: readonly Uint8Array[], table: number): ObservedNode {
+/** The node, and what it has of these addresses; `table`: where its routes to pods are, or every one. */
+export function observeNode(
+  node: NetlinkSocket,
+  podAddresses: readonly Uint8Array[],
+  table: number | undefined,
+): ObservedNode {
   const links = observeLinks(node);
   const own = new Set(podAddresses.map(formatAddress));
   return {

@@ -4,8 +4,14 @@ import type { CoordinationOperation } from '../network/coordination/coordination
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
+import { planUntying, type Untying } from '../network/coordination/plan-untying.ts';
 import { parseAddress } from '../network/ip-prefix.ts';
-import { applyCoordination, type CoordinationWorkplace, undoCoordination } from './coordination-apply.ts';
+import {
+  applyCoordination,
+  type CoordinationWorkplace,
+  removeWhatIsThere,
+  undoCoordination,
+} from './coordination-apply.ts';
 import { observeCoordination, observeNode } from './coordination-observe.ts';
 import { searchNamespace } from './namespace-search.ts';
 import {
@@ -51,6 +57,11 @@ export interface NodeQuestion {
   readonly hostRuleTable: number;
 }
 
+/** An interface of which no record is left. */
+export interface UntieSpec extends Untying {
+  readonly netns: string;
+}
+
 export interface Uncoordinated {
   readonly commands: readonly string[];
 }
@@ -89,6 +100,17 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
     closing(openNodeNamespace(systemCalls, hostNetns), (namespace) =>
       closing(namespace.netlink(), (node) => observeNode(node, addresses.map(parseAddress), hostRuleTable)),
     ),
+
+  untie({ netns, ...untying }: UntieSpec): Uncoordinated {
+    const opening = openNamespace(systemCalls, netns);
+    if (opening.outcome !== 'opened') return { commands: [] };
+    const nodeCookie = closing(openNodeNamespace(systemCalls, hostNetns), ({ cookie }) => cookie);
+    return atWorkplace(hostNetns, netns, opening.namespace, (workplace) => {
+      if (workplace.podNamespace.cookie === nodeCookie) return { commands: [] }; // its rules serve all pods
+      const removals = planUntying(observeCoordination(workplace, { ifName: untying.ifName }), untying);
+      return { commands: asCommands(removeWhatIsThere(workplace, removals), netns) };
+    });
+  },
 
   /** What is not as `planCoordination` and `applyCoordination` made it, a sentence each. */
   checkCoordination: (spec: CoordinateSpec): string[] =>

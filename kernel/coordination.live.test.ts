@@ -337,6 +337,21 @@ describe('a single underlay interface', () => {
     expect(network.json(network.node, 'neigh show 10.70.8.20')).toMatchObject([{ dev: nodeEnd, state: ['PERMANENT'] }]);
   });
 
+  it('is untied by marks when no plan is left to take back, and another sandbox’s is not', async () => {
+    const before = { pod: everything(pod), node: everything(network.node) };
+    const spec = await specFor('eth0');
+    await coordinate(spec);
+    const tied = { ...spec, isLast: true };
+    expect(await kernel.untie({ ...tied, netns: network.node })).toEqual({ commands: [] });
+    expect((await kernel.untie({ ...tied, containerID: 'another' })).commands).not.toContainEqual(
+      expect.stringContaining('link del'),
+    );
+    await coordinate(spec); // mends what was taken
+    expect((await kernel.untie(tied)).commands.length).toBeGreaterThan(0);
+    expect({ pod: everything(pod), node: everything(network.node) }).toEqual(before);
+    expect(await kernel.untie(tied)).toEqual({ commands: [] });
+  });
+
   it('goes with the pod: nothing of it is left on the node but the rule', async () => {
     const spec = await specFor('eth0');
     const { operations } = await coordinate(spec);

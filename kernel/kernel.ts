@@ -11,6 +11,7 @@ import type {
   NodeQuestion,
   PlannedCoordination,
   Uncoordinated,
+  UntieSpec,
 } from './coordination-tasks.ts';
 import type {
   AnnounceSpec,
@@ -81,6 +82,9 @@ export interface Kernel {
    * which serves all pods.
    */
   uncoordinate(work: CoordinationWork): Promise<Uncoordinated>;
+
+  /** Takes away by marks what ties an interface of which no record is left; nothing when the path opens no namespace of a pod. */
+  untie(spec: UntieSpec): Promise<Uncoordinated>;
 
   /** What is not as it was planned, a sentence each; empty when all is. */
   checkCoordination(spec: CoordinateSpec): Promise<readonly string[]>;
@@ -211,6 +215,7 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     planCoordination: (spec) => pool.run('planCoordination', spec),
     applyCoordination: (work) => pool.run('applyCoordination', work),
     uncoordinate: (work) => pool.run('uncoordinate', work),
+    untie: (spec) => pool.run('untie', spec),
     checkCoordination: (spec) => pool.run('checkCoordination', spec),
     tuneNode: (wanted) => pool.run('tuneNode', wanted),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),

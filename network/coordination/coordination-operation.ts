@@ -100,6 +100,16 @@ export interface NeighbourEntry {
 
 export type NeighbourState = 'reachable' | 'stale' | 'delay' | 'probe' | 'permanent' | 'noarp';
 
+/**
+ * What is taken back of an attachment that was whole. What the node knew of its addresses before was of their earlier holder:
+ * only a plan that fails puts it back.
+ */
+export const endOf = (operations: readonly CoordinationOperation[]): readonly CoordinationOperation[] =>
+  operations.filter(
+    (operation) =>
+      !((operation.op === 'delete-neighbour' || operation.op === 'delete-route') && operation.at === 'node'),
+  );
+
 /** What takes an operation back, given that everything done after it was taken back before; undefined for what stays. */
 export function inverseOf(operation: CoordinationOperation): CoordinationOperation | undefined {
   switch (operation.op) {

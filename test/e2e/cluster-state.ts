@@ -21,7 +21,7 @@ export interface NamespaceContents {
   /** `node` for the node's own. */
   readonly path: string;
   readonly links: readonly LinkContents[];
-  /** As ip(8) prints them, main tables of both families. */
+  /** As ip(8) prints them: both families and every table but "local"; neighbours that somebody wrote down. */
   readonly routes: readonly string[];
   readonly rules: readonly string[];
 }
@@ -53,7 +53,8 @@ export async function readNodeState(node: StackNode): Promise<NodeState> {
 
 /** Separators of ASCII: unit (0x1f) between answers, record (0x1e) between namespaces, group (0x1d) between parts. */
 const script = String.raw`
-look='ip -j addr; printf "\037"; ip route; ip -6 route; printf "\037"; ip rule; ip -6 rule'
+routes='ip route show table all; ip -6 route show table all; ip neigh show nud permanent'
+look="ip -j addr; printf '\037'; { $routes; } | grep -v ' table local '; printf '\037'; ip rule; ip -6 rule"
 printf 'node\037'; sh -c "$look"; printf '\036'
 for netns in $(awk '$4 ~ /^net:/ { print $5 }' /proc/self/mountinfo | sort -u); do
   seen=$(nsenter --net="$netns" sh -c "$look" 2>/dev/null) || continue # it went meanwhile

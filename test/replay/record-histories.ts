@@ -7,6 +7,7 @@ import {
   nodeCheckId,
   nodeCheckWorkflow,
 } from '../../contracts/node-check.ts';
+import type { AddRequest } from '../../contracts/pod-network.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { nodeQueue } from '../../temporal-config/queues.ts';
 import { toHistoryJson } from '../testing/history-json.ts';
@@ -32,7 +33,28 @@ const fail = (type: 'KernelRefused' | 'InterfaceExists' | 'ApiServerUnavailable'
   throw new ProvisionError({ type, message, remedy: 'See what the node says: orb node' });
 };
 
-const failingAt = (call: string, at: 'before' | 'after'): Scenario => ({
+/** A whole interface that is tied to its node. */
+function tied(sandbox: Sandbox): AddRequest {
+  const request = sandbox.addRequest();
+  return { ...request, network: { ...request.network, coordination: { conf: {}, coordinator: 'default' } } };
+}
+
+/** What ties the interface of another plugin to the node. */
+function onlyTied(sandbox: Sandbox, ifName: string): AddRequest {
+  const request = sandbox.addRequest(ifName);
+  const { link: _, ...network } = request.network;
+  return {
+    ...request,
+    attachment: { ...request.attachment, kind: 'coordinate' },
+    network: { ...network, provides: 'coordination', coordination: { conf: {}, coordinator: 'default' } },
+  };
+}
+
+const failingAt = (
+  call: string,
+  at: 'before' | 'after',
+  ask = (sandbox: Sandbox): AddRequest => sandbox.addRequest(),
+): Scenario => ({
   name: `add-failed-${at}-${call.replace('.', '-')}`,
   until: 'FAILED',
   play: async (stage, sandbox) => {
@@ -41,7 +63,7 @@ const failingAt = (call: string, at: 'before' | 'after'): Scenario => ({
       stage.world.onMoment = undefined;
       fail('InterfaceExists', `${call} refused`);
     };
-    await sandbox.add().catch(() => undefined);
+    await sandbox.add(ask(sandbox)).catch(() => undefined);
   },
 });
 
@@ -69,6 +91,22 @@ const scenarios: readonly Scenario[] = [
   failingAt('claims.take', 'after'),
   failingAt('kernel.plumb', 'before'),
   failingAt('kernel.plumb', 'after'),
+  failingAt('kernel.applyCoordination', 'before', tied),
+  failingAt('kernel.applyCoordination', 'after', tied),
+  {
+    name: 'coordinated-and-its-dels',
+    until: 'COMPLETED',
+    play: async (stage, sandbox) => {
+      const { attachment } = onlyTied(sandbox, 'net1');
+      stage.world.namespaces
+        .get(sandbox.netns)
+        ?.links.set('net1', { owner: '', addresses: new Set(['10.70.12.1/24']) });
+      await sandbox.add(tied(sandbox));
+      await sandbox.add(onlyTied(sandbox, 'net1'));
+      await sandbox.detach({ ...sandbox.detachRequest('net1'), attachment });
+      await sandbox.detach();
+    },
+  },
   {
     name: 'two-nics-and-their-dels',
     until: 'COMPLETED',

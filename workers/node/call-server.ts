@@ -15,7 +15,7 @@ import type { AddRequest, DetachRequest, NetworkConf } from '../../contracts/pod
 import { attachThroughRun } from './attach-service.ts';
 import { CallTimes } from './call-times.ts';
 import { type CniCall, parseCniCall } from './cni-call.ts';
-import { emptyReply, failureReply, resultReply, versionOf } from './cni-reply.ts';
+import { emptyReply, failureReply, passedOnReply, resultReply, versionOf } from './cni-reply.ts';
 import type { DeleteQueue } from './delete-queue.ts';
 import { createDetachOrKeep } from './detach-or-keep.ts';
 import type { DetachService } from './detach-service.ts';
@@ -216,9 +216,7 @@ type AttachmentCall = Extract<CniCall, { attachment: Attachment }>;
 
 /** A plugin that makes no interface and gives no address passes on what those before it have made. */
 const replyTo = ({ prevResult, conf }: AttachmentCall & { command: 'ADD' }, result: CniResult): ReplyFrame =>
-  prevResult === undefined
-    ? resultReply(result, conf.cniVersion)
-    : jsonReply({ cniVersion: conf.cniVersion, ...prevResult });
+  prevResult === undefined ? resultReply(result, conf.cniVersion) : passedOnReply(prevResult, result, conf.cniVersion);
 
 /** Names a call that comes from this process and not from a CNI executable. */
 export const newNonce = (): string => crypto.randomUUID().replaceAll('-', '');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { cniVersions } from '../../contracts/cni.ts';
+import { type CniInterface, cniVersions } from '../../contracts/cni.ts';
 import { expectGolden } from '../../test/testing/golden-file.ts';
-import { emptyReply, failureReply, resultReply, versionOf } from './cni-reply.ts';
+import { emptyReply, failureReply, passedOnReply, resultReply, versionOf } from './cni-reply.ts';
 import { printed } from './testing/calls-to-cni.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -32,6 +32,20 @@ describe('what the executable prints', () => {
     expect(printed(reply)).toBe(
       '{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.70.8.20/22"}],"routes":[],"dns":{}}\n',
     );
+  });
+
+  it('for a plugin behind others is what those made, with the MAC that the pod’s interface has by now', () => {
+    const made = { name: 'net1', mac: '02:00:00:00:00:07', sandbox: '/run/netns/cni-1', foreign: true };
+    const prevResult = {
+      cniVersion: '1.0.0',
+      interfaces: [{ name: 'net1' }, made],
+      ips: [{ address: '10.70.8.21/22' }],
+    };
+    const passedOn = (...interfaces: readonly CniInterface[]): unknown =>
+      JSON.parse(printed(passedOnReply(prevResult, { interfaces, ips: [], routes: [], dns: {} }, '1.0.0')));
+    expect(passedOn()).toEqual(prevResult);
+    const now = { name: 'net1', mac: '0a:1b:0a:46:08:15', sandbox: '/run/netns/cni-1' };
+    expect(passedOn(now)).toEqual({ ...prevResult, interfaces: [{ name: 'net1' }, { ...made, mac: now.mac }] });
   });
 
   it('for a DEL is nothing', () => {

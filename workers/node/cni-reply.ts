@@ -1,4 +1,4 @@
-import { type CniResult, type CniVersion, isCniVersion } from '../../contracts/cni.ts';
+import { type CniInterface, type CniResult, type CniVersion, isCniVersion } from '../../contracts/cni.ts';
 import { renderResult } from '../../contracts/cni-result.ts';
 import { type Failure, failures } from '../../contracts/failures.ts';
 import type { ReplyFrame } from '../../contracts/frame.ts';
@@ -11,6 +11,15 @@ export const resultReply = (result: CniResult, cniVersion: CniVersion): ReplyFra
   exitCode: 0,
   stdout: utf8.encode(`${JSON.stringify(renderResult(result, cniVersion))}\n`),
 });
+
+/** What earlier plugins of a chain have made, as they said it; of the pod's interfaces that changed since, with the MAC of now. */
+export const passedOnReply = (prevResult: object, { interfaces }: CniResult, cniVersion: CniVersion): ReplyFrame => {
+  const { interfaces: links } = prevResult as { readonly interfaces?: unknown };
+  const nowOf = (link: Partial<CniInterface>): object =>
+    interfaces.find(({ name, sandbox }) => name === link.name && sandbox === link.sandbox) ?? {};
+  const changed = Array.isArray(links) ? { interfaces: links.map((link) => ({ ...link, ...nowOf(link) })) } : {};
+  return { exitCode: 0, stdout: utf8.encode(`${JSON.stringify({ cniVersion, ...prevResult, ...changed })}\n`) };
+};
 
 /** A failure as the runtime reads it: `msg` becomes the pod's event, `details` says what to do. CNI spec 1.1.0, "Error". */
 export const failureReply = ({ type, message, remedy }: Failure, cniVersion: CniVersion): ReplyFrame => ({

@@ -402,6 +402,12 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     const undone = operations.filter((operation) => world.ties.delete(tieOf(netns, operation)));
     return { commands: undone.map(({ op }) => op) };
   },
+  async untie({ ifName, netns, isLast }) {
+    const isOfIt = (tie: string): boolean => tie.startsWith(`${netns} `) && (isLast || tie.includes(`of ${ifName}`));
+    const undone = [...world.ties].filter(isOfIt);
+    for (const tie of undone) world.ties.delete(tie);
+    return { commands: undone };
+  },
   async removeAddresses({ netns, netnsCookie, addresses }) {
     const host = (address: string): string => address.replace(/\/.*/, '');
     const unwanted = new Set(addresses.map(host));
