@@ -8,7 +8,7 @@ import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { type Kernel, openKernel } from '../../kernel/kernel.ts';
 import { asCleanCommand } from '../../network/clean-operation.ts';
 import { asCommands } from '../../network/coordination/coordination-commands.ts';
-import { inverseOf } from '../../network/coordination/coordination-operation.ts';
+import { endOf, inverseOf } from '../../network/coordination/coordination-operation.ts';
 import { type CleanItem, type FoundRecord, planClean } from '../../network/plan-clean.ts';
 import { type CleanReport, type CleanReportItem, renderClean } from '../clean-page.ts';
 import { CliError, exitCodes } from '../cli-error.ts';
@@ -88,7 +88,7 @@ function asFound(record: AttachmentRecord): Noted {
     pod: `${pod.namespace}/${pod.name}`,
     netnsCookie,
     uses: isLeaving === true ? [] : linksUsedBy(record),
-    coordination: coordination?.operations ?? [],
+    coordination: endOf(coordination?.operations ?? []),
   };
 }
 
