@@ -4,6 +4,7 @@ import type { ObservedCoordination } from './coordination/observed-coordination.
 import { vethInPod } from './coordination/pod-layout.ts';
 import { asIpType } from './link-operation.ts';
 import type { ObservedLink } from './observed-namespace.ts';
+import { routeProtocol } from './ownership-mark.ts';
 
 /** One thing that an attachment consists of, as ip(8) and its relatives show it. */
 export interface AttachmentFact {
@@ -60,15 +61,15 @@ function statementsOf({ pod, node }: ObservedCoordination, { ifName, isTied, sha
   const addresses = pod.addresses.filter((one) => indexes.has(one.ifIndex) && !one.isLinkLocal);
   const hosts = new Set(addresses.map(({ address }) => address.replace(/\/.*/, '')));
   const routes = pod.routes.filter((route) => isIts(route) && !/^(fe80:|ff)/.test(route.dst));
-  const tables = new Set(routes.map(({ table }) => table));
-  const rules = pod.rules.filter(
-    ({ from, mark, table }) =>
-      (from !== undefined && hosts.has(from.replace(/\/.*/, ''))) || (mark !== undefined && tables.has(table)),
+  // Rules of a mark and of the node are shared, so they are ours when anybody's; the others belong to who has their source.
+  const rules = pod.rules.filter(({ from, mark, protocol }) =>
+    from === undefined
+      ? isTied && mark !== undefined && protocol === routeProtocol
+      : hosts.has(from.replace(/\/.*/, '')),
   );
   const veth = pod.links.find((link) => link.ifName === vethInPod);
   const peer = (link: ObservedLink): boolean => isTied && link.ifIndex === veth?.parentIndex && link.kind === 'veth';
   const podRoutes = node.podRoutes.filter(({ dst }) => hosts.has(dst.replace(/\/.*/, '')));
-  const nodeTables = new Set(podRoutes.map(({ table }) => table));
   const inPod = (what: string): Statement => ({ at: 'pod', what });
   const onNode = (what: string): Statement => ({ at: 'node', what });
   return [
@@ -89,7 +90,7 @@ function statementsOf({ pod, node }: ObservedCoordination, { ifName, isTied, sha
       ? [
           ...node.links.filter(peer).map((link) => onNode(linkText(link))),
           ...podRoutes.map((route) => onNode(`route ${family(route)}${routeText(route)}`)),
-          ...node.rules.filter(({ table }) => nodeTables.has(table)).map((rule) => onNode(shownRule(rule))),
+          ...node.rules.filter(({ protocol }) => protocol === routeProtocol).map((rule) => onNode(shownRule(rule))),
           ...node.neighbours.filter(({ state }) => state === 'permanent').map((one) => onNode(neighbourText(one))),
         ]
       : []),
