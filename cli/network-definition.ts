@@ -60,12 +60,13 @@ export function readPlugins(config: string, name: string): PluginsReading {
     return { outcome: 'unreadable', problem: 'it is no JSON object' };
   }
   const list = Array.isArray(json['plugins']) ? json['plugins'].map(objectIn) : [json];
-  const named = { name: json['name'] ?? name, cniVersion: json['cniVersion'] ?? '1.0.0' };
+  const { name: own = name } = json;
+  const named = { name: own, cniVersion: json['cniVersion'] ?? '1.0.0' };
   if (list.some(({ type }) => typeof type !== 'string')) {
     return { outcome: 'unreadable', problem: 'a plugin of it has no type' };
   }
   const plugins = list.map((plugin) => readPlugin({ ...plugin, ...named }, String(plugin['type'])));
-  return { outcome: 'plugins', name: String(named.name), plugins };
+  return { outcome: 'plugins', name: typeof own === 'string' ? own : name, plugins };
 }
 
 function readPlugin(plugin: Json, type: string): DefinedPlugin {

@@ -172,7 +172,7 @@ describe('what the node has left of pods that are gone', () => {
   });
 
   it('stays when it is hardware', () => {
-    const node = place({ links: [{ ...link(9, 'eno5v1'), ...{ group: linkGroup, alias: 'orbweaver:c1/net1' } }] });
+    const node = place({ links: [link(9, 'eno5v1', { group: linkGroup, alias: 'orbweaver:c1/net1' })] });
     expect(told(plan({ node, isForced: true }))).toEqual([
       'kept: link eno5v1 (hardware): it is hardware, which nobody can remove',
     ]);

@@ -7,7 +7,7 @@ import type {
 } from './coordination/coordination-operation.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
 import { isOurShared, linkGroup, markOf, routeProtocol } from './ownership-mark.ts';
-import { type ObservedNode, upperOf } from './plan-shared-links.ts';
+import { upperOf } from './plan-shared-links.ts';
 import { planSharedRemoval } from './plan-shared-removal.ts';
 
 /** What may carry our marks in one namespace. */
@@ -279,17 +279,17 @@ const isFamily = (address: string, family: 4 | 6): boolean => address.includes('
 /** From the top down: what hangs on another one of ours goes before it. */
 function sharedItems(node: MarkedPlace, { users }: Standing): CleanItem<never>[] {
   const items: CleanItem<never>[] = [];
-  let left: ObservedNode = node;
+  let left = node.links;
   let pending = node.links.filter(isOurShared);
   while (pending.length > 0) {
-    const carries = (link: ObservedLink): boolean => pending.some((other) => upperOf(left.links, link) === other);
+    const carries = (link: ObservedLink): boolean => pending.some((other) => upperOf(left, link) === other);
     const top = pending.find((link) => !carries(link)) ?? pending[0];
     if (top === undefined) break;
     pending = pending.filter((link) => link !== top);
     const { ifName, kind = 'link' } = top;
     const what = `${kind} ${ifName}, which pods share`;
     const user = users.get(ifName);
-    const removal = planSharedRemoval(left, ifName);
+    const removal = planSharedRemoval({ links: left, addresses: node.addresses }, ifName);
     if (user !== undefined) items.push({ what, why: `used by ${user}` });
     else if (removal.outcome === 'kept') items.push({ what, why: removal.why });
     else if (removal.outcome === 'remove') {
@@ -297,7 +297,7 @@ function sharedItems(node: MarkedPlace, { users }: Standing): CleanItem<never>[]
         op === 'delete-link' || op === 'set-up' ? [{ op, ifName }] : [],
       );
       items.push({ what, why: 'no pod uses it', action: { kind: 'operations', operations } });
-      left = { ...left, links: left.links.filter((link) => link !== top) };
+      left = left.filter((link) => link !== top);
     }
   }
   return items;
