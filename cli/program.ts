@@ -28,6 +28,7 @@ function createProgram(terminal: Terminal): Command {
     })
     .addHelpText('after', '\nExit codes: 0 done, 1 could not be done, 2 wrong usage, 3 not found')
     .showHelpAfterError('(orb --help shows what there is)')
+    .enablePositionalOptions() // `orb node` and `orb node clean` each have a --run-dir
     .exitOverride();
 
   program
@@ -114,7 +115,7 @@ function createProgram(terminal: Terminal): Command {
 
   const node = program
     .command('node')
-    .enablePositionalOptions() // its subcommand has an option of the same name
+    .enablePositionalOptions()
     .description('show NICs, health and attachments of the node that this runs on')
     .addOption(runDirectory())
     .addOption(output())

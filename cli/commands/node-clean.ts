@@ -68,6 +68,11 @@ export async function cleanNode(
         ...(lock === undefined
           ? [`A node worker runs here (${join(runDir, 'lock')}): what it does meanwhile is not seen`]
           : []),
+        ...(lock === 'absent'
+          ? [
+              `There is no ${runDir}: whether a node worker runs, and what it has written down, is not known (--run-dir)`,
+            ]
+          : []),
         ...(blind === undefined ? [] : [`Living sandboxes may be taken for gone: ${blind}`]),
       ],
     };
