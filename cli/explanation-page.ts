@@ -1,5 +1,6 @@
 import type { Failure } from '../contracts/failures.ts';
 import type { ExplainedInterface, ExplainedRun, Explanation, RunSummary, Standing } from './explanation.ts';
+import { renderAttachment } from './kernel-page.ts';
 import type { Paint, Tone } from './paint.ts';
 import { renderPods, shortID } from './pod-table.ts';
 import { endings, renderStory, titleOf } from './run-story.ts';
@@ -15,7 +16,7 @@ const othersShown = 10;
 
 /** Tells the story of one pod's network: the verdict, what to do, then what happened and who holds what. */
 export function renderExplanation(explanation: Explanation, clock: WallClock, paint: Paint, columns?: number): string {
-  const { standing, run, claims, others, warnings, interfaces } = explanation;
+  const { standing, run, claims, others, warnings, interfaces, onNode = [], notOnNode } = explanation;
   const remedies = new Set(interfaces.flatMap(({ failure }) => failure?.remedy ?? []));
   const rest = others.length - othersShown;
   return [
@@ -30,6 +31,10 @@ export function renderExplanation(explanation: Explanation, clock: WallClock, pa
     ...(interfaces.length === 0
       ? []
       : [section(interfacesTitle[explanation.source], renderInterfaces(interfaces, columns), paint)]),
+    ...(onNode.length === 0
+      ? []
+      : [section(kernelTitle, onNode.map((one) => renderAttachment(one, paint)).join('\n\n'), paint)]),
+    ...(notOnNode === undefined ? [] : [section('Links, routes, rules and tables', notOnNode, paint)]),
     ...(claims.length === 0 ? [] : [section('Claims', renderPods(claims, columns), paint)]),
     ...(others.length === 0
       ? []
@@ -46,6 +51,8 @@ export function renderExplanation(explanation: Explanation, clock: WallClock, pa
         ]),
   ].join('\n\n');
 }
+
+const kernelTitle = 'In the kernel: + is missing, - should not be there';
 
 const interfacesTitle = {
   worker: 'Interfaces, as the node worker says now',

@@ -1,6 +1,7 @@
 import { type Attachment, attachmentKey, type PodIdentity } from '../contracts/attachment.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { NodeActivities } from '../contracts/node-activities.ts';
+import type { AttachmentReport } from '../contracts/node-report.ts';
 import type { ClaimedAddress, InterfacePhase, NetworkConf, PodNetworkState } from '../contracts/pod-network.ts';
 import type { NetPhase } from '../contracts/search-attributes.ts';
 import type { PodRow } from './pod-table.ts';
@@ -21,6 +22,10 @@ export interface Explanation {
   readonly claims: readonly PodRow[];
   /** What does not fit together, or could not be looked up. */
   readonly warnings: readonly string[];
+  /** What the sandbox has in the kernel of its node, beside what it should have. */
+  readonly onNode?: readonly AttachmentReport[];
+  /** Why that is not known. */
+  readonly notOnNode?: string;
 }
 
 /** `waiting`: work is under way. `none`: there was a network and it was taken away, or nothing is known. */

@@ -1,4 +1,5 @@
-import { ProvisionError } from '../contracts/failures.ts';
+import type { PluginName } from '../contracts/cni.ts';
+import { type Failure, ProvisionError, toFailure } from '../contracts/failures.ts';
 import type { NetworkConf } from '../contracts/pod-network.ts';
 import { parseConf, parseNetworkConf } from '../workers/node/network-conf.ts';
 
@@ -34,6 +35,61 @@ export function readNetworkDefinition(config: string, name: string): NetworkRead
     return unreadable(error.message);
   }
 }
+
+/** One plugin of a configuration, in the order in which a runtime calls them. */
+export type DefinedPlugin =
+  | {
+      readonly outcome: 'ours';
+      readonly type: 'orbweaver' | 'ifacer' | 'coordinator';
+      readonly network: NetworkConf;
+    }
+  /** `network`: what it asks of us as its IPAM; absent: it has another one, or none. */
+  | { readonly outcome: 'foreign'; readonly type: string; readonly network?: NetworkConf }
+  | { readonly outcome: 'refused'; readonly type: string; readonly failure: Failure };
+
+export type PluginsReading =
+  | { readonly outcome: 'plugins'; readonly name: string; readonly plugins: readonly DefinedPlugin[] }
+  | { readonly outcome: 'unreadable'; readonly problem: string };
+
+/** Reads every plugin of a CNI configuration, one or a list; `name` where it has none. */
+export function readPlugins(config: string, name: string): PluginsReading {
+  let json: Json;
+  try {
+    json = objectIn(JSON.parse(config) as unknown);
+  } catch {
+    return { outcome: 'unreadable', problem: 'it is no JSON object' };
+  }
+  const list = Array.isArray(json['plugins']) ? json['plugins'].map(objectIn) : [json];
+  const { name: own = name } = json;
+  const named = { name: own, cniVersion: json['cniVersion'] ?? '1.0.0' };
+  if (list.some(({ type }) => typeof type !== 'string')) {
+    return { outcome: 'unreadable', problem: 'a plugin of it has no type' };
+  }
+  const plugins = list.map((plugin) => readPlugin({ ...plugin, ...named }, String(plugin['type'])));
+  return { outcome: 'plugins', name: typeof own === 'string' ? own : name, plugins };
+}
+
+function readPlugin(plugin: Json, type: string): DefinedPlugin {
+  try {
+    switch (type) {
+      case 'coordinator':
+        // What the plugins before it have made: a runtime passes it on.
+        return { outcome: 'ours', type, network: networkOf('coordinator', { ...plugin, prevResult: {} }) };
+      case 'ifacer':
+      case 'orbweaver':
+        return { outcome: 'ours', type, network: networkOf(type, plugin) };
+      default: {
+        if (kindOf(plugin) === undefined) return { outcome: 'foreign', type };
+        return { outcome: 'foreign', type, network: networkOf('spiderpool', plugin) };
+      }
+    }
+  } catch (error) {
+    return { outcome: 'refused', type, failure: toFailure(error) };
+  }
+}
+
+const networkOf = (plugin: PluginName, json: Json): NetworkConf =>
+  parseNetworkConf(plugin, parseConf(new TextEncoder().encode(JSON.stringify(json))));
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -28,6 +28,7 @@ function createProgram(terminal: Terminal): Command {
     })
     .addHelpText('after', '\nExit codes: 0 done, 1 could not be done, 2 wrong usage, 3 not found')
     .showHelpAfterError('(orb --help shows what there is)')
+    .enablePositionalOptions() // `orb node` and `orb node clean` each have a --run-dir
     .exitOverride();
 
   program
@@ -68,6 +69,18 @@ function createProgram(terminal: Terminal): Command {
     .action(async (name, options) => await (await import('./commands/why.ts')).why(name, options, terminal));
 
   program
+    .command('plan')
+    .description('tell what an ADD would do on this node, as ip(8) commands; changes nothing')
+    .argument('<namespace/name | file>', 'the pod; or a CNI configuration: .json, .conf, .conflist')
+    .option('--nic <name>', 'the interface that a file is planned for', 'eth0')
+    .option('--node <name>', "as if it were on this node; the pod's own when absent")
+    .option('--network <namespace/name>', "definition of the cluster's default network (MULTUS_CLUSTER_NETWORK)")
+    .addOption(runDirectory())
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(async (subject, options) => await (await import('./commands/plan.ts')).plan(subject, options, terminal));
+
+  program
     .command('ip')
     .description('tell who has an address, and who had it')
     .argument('<address>', 'IPv4 or IPv6, in any spelling')
@@ -100,14 +113,22 @@ function createProgram(terminal: Terminal): Command {
     .addOption(output())
     .action(async (options) => await (await import('./commands/import.ts')).importSpiderpool(options, terminal));
 
-  program
+  const node = program
     .command('node')
+    .enablePositionalOptions()
     .description('show NICs, health and attachments of the node that this runs on')
-    .addOption(
-      new Option('--run-dir <path>', "the node worker's directory").env('ORBWEAVER_RUN_DIR').default('/run/orbweaver'),
-    )
+    .addOption(runDirectory())
     .addOption(output())
     .action(async (options) => await (await import('./commands/node.ts')).node(options, terminal));
+
+  node
+    .command('clean')
+    .description('take away what is ours on the node that this runs on and that no living pod uses, found by its marks')
+    .option('--dry-run', 'only tell what it would do')
+    .option('--force', 'also what living pods use, and although a node worker runs')
+    .addOption(runDirectory())
+    .addOption(output())
+    .action(async (options) => await (await import('./commands/node-clean.ts')).nodeClean(options, terminal));
 
   program
     .command('explain')
@@ -116,6 +137,7 @@ function createProgram(terminal: Terminal): Command {
     .description("tell the story of a pod's network")
     .argument('<namespace/name>', 'the pod; it need not exist any more')
     .option('--sandbox <id>', 'container ID of the sandbox, or its beginning; the newest when absent')
+    .addOption(runDirectory())
     .addOption(temporalAddress())
     .addOption(temporalNamespace())
     .addOption(kubeconfig())
@@ -124,6 +146,9 @@ function createProgram(terminal: Terminal): Command {
 
   return program;
 }
+
+const runDirectory = (): Option =>
+  new Option('--run-dir <path>', "the node worker's directory").env('ORBWEAVER_RUN_DIR').default('/run/orbweaver');
 
 const kubeconfig = (): Option =>
   new Option('--kubeconfig <file>', 'as for kubectl; KUBECONFIG or ~/.kube/config when absent');

@@ -3,19 +3,32 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import type { CniError } from '../contracts/cni.ts';
 import { decodeReply, encodeRequest, fromChunks, type ReplyFrame } from '../contracts/frame.ts';
-import { type NodeReport, nodeReportName, reportKey } from '../contracts/node-report.ts';
+import {
+  type NodeReport,
+  nodeReportName,
+  reportKey,
+  type SandboxQuestion,
+  type SandboxReport,
+  sandboxReportName,
+} from '../contracts/node-report.ts';
 import { CliError } from './cli-error.ts';
 
 const deadlineMs = 3000;
 
 /** Asks the node worker whose socket is in this run directory. Throws a `CliError` when it is not there or does not answer in 3 s. */
-export async function askForReport(runDirectory: string): Promise<NodeReport> {
+export const askForReport = (runDirectory: string): Promise<NodeReport> => ask(runDirectory, nodeReportName);
+
+/** The same about one pod. */
+export const askForSandbox = (runDirectory: string, question: SandboxQuestion): Promise<SandboxReport> =>
+  ask(runDirectory, sandboxReportName, JSON.stringify(question));
+
+async function ask<Report>(runDirectory: string, report: string, stdin = ''): Promise<Report> {
   const path = join(runDirectory, 'socket');
-  const { exitCode, stdout } = await exchange(path);
+  const { exitCode, stdout } = await exchange(path, report, stdin);
   const text = new TextDecoder().decode(stdout);
   if (exitCode !== 0) throw refused(text);
   try {
-    return JSON.parse(text) as NodeReport;
+    return JSON.parse(text) as Report;
   } catch (cause) {
     throw new CliError(`The node worker at ${path} answered with something that is no report`, {
       remedy: otherVersion,
@@ -24,10 +37,10 @@ export async function askForReport(runDirectory: string): Promise<NodeReport> {
   }
 }
 
-function exchange(path: string): Promise<ReplyFrame> {
+function exchange(path: string, report: string, stdin: string): Promise<ReplyFrame> {
   const request = encodeRequest({
-    environment: new Map([[reportKey, nodeReportName]]),
-    stdin: new Uint8Array(),
+    environment: new Map([[reportKey, report]]),
+    stdin: new TextEncoder().encode(stdin),
     nonce: randomBytes(16).toString('hex'),
   });
   return new Promise((resolve, reject) => {

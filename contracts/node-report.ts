@@ -6,6 +6,35 @@ import type { Attachment, PodIdentity } from './attachment.ts';
  */
 export const reportKey = 'ORBWEAVER_REPORT';
 export const nodeReportName = 'node';
+export const sandboxReportName = 'sandbox';
+
+/** What stands on stdin when a sandbox's report is asked for. */
+export interface SandboxQuestion {
+  readonly namespace: string;
+  readonly name: string;
+  /** Absent: every sandbox of a pod of that name. */
+  readonly containerID?: string;
+}
+
+/** What a pod has on this node now, beside what it should have. */
+export interface SandboxReport {
+  readonly node: string;
+  readonly attachments: readonly AttachmentReport[];
+}
+
+export interface AttachmentReport {
+  readonly attachment: Attachment;
+  /** CHECK's sentences; none when all is as it was added. */
+  readonly differences: readonly string[];
+  readonly facts: readonly ReportedFact[];
+}
+
+/** As ip(8) shows it. `missing`: it should be there; `surplus`: it should not. */
+export interface ReportedFact {
+  readonly at: 'pod' | 'node';
+  readonly what: string;
+  readonly state: 'right' | 'missing' | 'surplus';
+}
 
 /** What `orb node` shows of the node that it runs on. */
 export interface NodeReport {

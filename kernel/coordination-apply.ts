@@ -184,7 +184,7 @@ const inNetfilter = (
 ): void => closing(podNamespace.netlink(NETLINK_NETFILTER), work);
 
 /** IPv6 gives 1024 where none is named; naming it is the same. */
-const asLinkRoute = (route: PolicyTableRoute, ifIndex: number): LinkRoute => ({
+export const asLinkRoute = (route: PolicyTableRoute, ifIndex: number): LinkRoute => ({
   ifIndex,
   dst: parsePrefix(route.dst),
   protocol: route.protocol,
@@ -196,7 +196,7 @@ const asLinkRoute = (route: PolicyTableRoute, ifIndex: number): LinkRoute => ({
   ...(route.isOnlink === undefined ? {} : { isOnlink: route.isOnlink }),
 });
 
-const asNeighbour = ({ address, mac, state, protocol }: NeighbourEntry, ifIndex: number): Neighbour => ({
+export const asNeighbour = ({ address, mac, state, protocol }: NeighbourEntry, ifIndex: number): Neighbour => ({
   ifIndex,
   address: parseAddress(address),
   mac: parseMac(mac),

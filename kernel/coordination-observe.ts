@@ -58,7 +58,8 @@ function observePod(namespace: NetworkNamespace, pod: NetlinkSocket, ifName: str
   };
 }
 
-function observeNode(
+/** The node, and what it has of these addresses; `table`: where its routes to pods are, or every one. */
+export function observeNode(
   node: NetlinkSocket,
   podAddresses: readonly Uint8Array[],
   table: number | undefined,
@@ -75,15 +76,15 @@ function observeNode(
   };
 }
 
-const families = [4, 6] as const;
+export const families = [4, 6] as const;
 
-const observeAddresses = (socket: NetlinkSocket): ObservedAddress[] =>
+export const observeAddresses = (socket: NetlinkSocket): ObservedAddress[] =>
   socket.dump('RTM_GETADDR', dumpAddresses()).map(readAddress);
 
 const nameIn = (links: readonly ObservedLink[], index: number): string | undefined =>
   links.find(({ ifIndex }) => ifIndex === index)?.ifName;
 
-function observeRoutes(
+export function observeRoutes(
   socket: NetlinkSocket,
   family: 4 | 6,
   links: readonly ObservedLink[],
@@ -107,7 +108,7 @@ function observeRoutes(
   }
 }
 
-const observeRules = (socket: NetlinkSocket): PolicyRule[] =>
+export const observeRules = (socket: NetlinkSocket): PolicyRule[] =>
   families.flatMap((family) => {
     try {
       return socket.dump('RTM_GETRULE', dumpRules(family)).flatMap((message) => readRule(message) ?? []);
@@ -118,7 +119,7 @@ const observeRules = (socket: NetlinkSocket): PolicyRule[] =>
     }
   });
 
-const observeNeighbours = (socket: NetlinkSocket, links: readonly ObservedLink[]): NeighbourEntry[] =>
+export const observeNeighbours = (socket: NetlinkSocket, links: readonly ObservedLink[]): NeighbourEntry[] =>
   families
     .flatMap((family) => socket.dump('RTM_GETNEIGH', dumpNeighbours(family)))
     .flatMap((message) => {
@@ -139,7 +140,7 @@ function observeSysctls(namespace: NetworkNamespace, links: readonly string[]): 
   return readSysctls(namespace, keys);
 }
 
-function hasReplyMarks(netfilter: NetlinkSocket): boolean {
+export function hasReplyMarks(netfilter: NetlinkSocket): boolean {
   try {
     netfilter.get('NFT_MSG_GETTABLE', getReplyMarks());
     return true;

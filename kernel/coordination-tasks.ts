@@ -2,15 +2,17 @@ import { ProvisionError } from '../contracts/failures.ts';
 import { asCommands } from '../network/coordination/coordination-commands.ts';
 import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
+import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
 import { planUntying, type Untying } from '../network/coordination/plan-untying.ts';
+import { parseAddress } from '../network/ip-prefix.ts';
 import {
   applyCoordination,
   type CoordinationWorkplace,
   removeWhatIsThere,
   undoCoordination,
 } from './coordination-apply.ts';
-import { observeCoordination } from './coordination-observe.ts';
+import { observeCoordination, observeNode } from './coordination-observe.ts';
 import { searchNamespace } from './namespace-search.ts';
 import {
   closing,
@@ -47,6 +49,12 @@ export interface CoordinationWork {
   readonly netns: string;
   readonly netnsCookie: string;
   readonly operations: readonly CoordinationOperation[];
+}
+
+/** What of the node coordination depends on, for these addresses of pods (without prefix length). */
+export interface NodeQuestion {
+  readonly addresses: readonly string[];
+  readonly hostRuleTable: number;
 }
 
 /** An interface of which no record is left. */
@@ -87,6 +95,11 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
     }));
   },
+
+  inspectNode: ({ addresses, hostRuleTable }: NodeQuestion): ObservedNode =>
+    closing(openNodeNamespace(systemCalls, hostNetns), (namespace) =>
+      closing(namespace.netlink(), (node) => observeNode(node, addresses.map(parseAddress), hostRuleTable)),
+    ),
 
   untie({ netns, ...untying }: UntieSpec): Uncoordinated {
     const opening = openNamespace(systemCalls, netns);

@@ -1,7 +1,12 @@
+import { coordinationDefaults } from '../contracts/coordination.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimedAddress, LinkConf } from '../contracts/pod-network.ts';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import { attachmentDifferences } from '../network/attachment-differences.ts';
+import { type AttachmentFact, attachmentFacts } from '../network/attachment-facts.ts';
+import type { ObservedCoordination } from '../network/coordination/observed-coordination.ts';
+import { planCoordination } from '../network/coordination/plan-coordination.ts';
+import { asNamespace, foresee } from '../network/foresee.ts';
 import { formatAddress, parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import { asIpCommands, type LinkOperation } from '../network/link-operation.ts';
 import { type NodeSysctl, sysctlsToSet } from '../network/node-sysctls.ts';
@@ -15,7 +20,9 @@ import { sharedLinkDifferences } from '../network/shared-link-differences.ts';
 import { deleteAddress, dumpAddresses, readAddress } from './address-message.ts';
 import { announceAddresses } from './announce.ts';
 import { applyPlan, applyRemoval, type PlanSite } from './apply-plan.ts';
-import { createCoordinationTasks } from './coordination-tasks.ts';
+import { createCleanTasks } from './clean-tasks.ts';
+import { observeCoordination } from './coordination-observe.ts';
+import { type CoordinateSpec, createCoordinationTasks } from './coordination-tasks.ts';
 import { kernelRefused } from './kernel-refused.ts';
 import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
@@ -44,6 +51,21 @@ export interface PlumbSpec extends OwnershipMark {
   readonly addresses: readonly ClaimedAddress[];
   /** While another interface has the pod's default route its own one is left to coordination. */
   readonly yieldsDefaultRoute?: boolean;
+}
+
+/** One attachment as it is written down: what of it is absent was not asked for. */
+export interface LookSpec extends OwnershipMark {
+  readonly netns: string;
+  readonly netnsCookie: string;
+  readonly shared: readonly SharedLinkConf[];
+  readonly plumb?: PlumbSpec;
+  readonly coordination?: CoordinateSpec;
+}
+
+export interface AttachmentLook {
+  readonly facts: readonly AttachmentFact[];
+  /** What stands in the way of its being as it should, a sentence each. */
+  readonly obstacles: readonly string[];
 }
 
 export interface PlumbedLink {
@@ -112,6 +134,7 @@ export type NamespaceState = 'alive' | 'gone' | 'other';
 /** Work that threads do, one at a time each: synchronous from the first system call to the last. */
 export const createKernelTasks = (hostNetns: string | undefined) => ({
   ...createCoordinationTasks(hostNetns),
+  ...createCleanTasks(hostNetns),
 
   identifyNamespace: (path: string): { cookie: string; inode: string } =>
     closing(openPodNamespace(systemCalls, path), ({ cookie, inode }) => {
@@ -205,6 +228,20 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
 
   check: (spec: PlumbSpec): string[] =>
     atSite(hostNetns, spec, (site) => attachmentDifferences(surroundings(site, spec.link.master), desired(spec))),
+
+  lookAt: (spec: LookSpec): AttachmentLook =>
+    closing(openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (podNamespace) =>
+      closing(podNamespace.netlink(), (pod) =>
+        lookInto(hostNetns, undefined, (node) => {
+          const { ifName, coordination } = spec;
+          const hostRuleTable = coordination?.settings.hostRuleTable ?? coordinationDefaults.hostRuleTable;
+          const found = observeCoordination({ podNamespace, pod, node }, { ifName, hostRuleTable });
+          const { wanted, obstacles } = wantedOf(found, spec);
+          const scope = { ifName, isTied: coordination !== undefined, shared: spec.shared.map(({ name }) => name) };
+          return { facts: attachmentFacts(found, wanted, scope), obstacles };
+        }),
+      ),
+    ),
 
   inspect: (netns: string | undefined): ObservedNamespace => lookInto(hostNetns, netns, observeNamespace),
 
@@ -305,6 +342,28 @@ const desired = ({
   addresses,
   yieldsDefaultRoute,
 });
+
+/** What would be there if everything that is missing were made again. */
+function wantedOf(found: ObservedCoordination, { shared, plumb, coordination }: LookSpec) {
+  const obstacles: string[] = [];
+  let wanted = found;
+  const links = planSharedLinks(found.node, shared);
+  if (links.outcome === 'refused') obstacles.push(links.failure.message);
+  else wanted = foresee(wanted, links.operations, 'node');
+  if (plumb !== undefined) {
+    const link = wanted.node.links.find(({ ifName }) => ifName === plumb.link.master);
+    const observed = { pod: asNamespace(wanted.pod), ...(link === undefined ? {} : { parent: { link } }) };
+    const plan = planAttachment(observed, desired(plumb));
+    if (plan.outcome === 'refused') obstacles.push(plan.failure.message);
+    else wanted = foresee(wanted, plan.operations);
+  }
+  if (coordination !== undefined) {
+    const plan = planCoordination(wanted, coordination);
+    if (plan.outcome === 'refused') obstacles.push(plan.failure.message);
+    else if (plan.outcome === 'plan') wanted = foresee(wanted, plan.operations);
+  }
+  return { wanted, obstacles };
+}
 
 /** Removing what is gone already is success, and is not counted. */
 function removeUnlessGone(operation: LinkOperation, netns: string, remove: () => void): boolean {

@@ -1,18 +1,23 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
+import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import type { NodeSysctl } from '../network/node-sysctls.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
+import type { CleanOutcome, CleanWork, NamedNamespace, NodeSurvey } from './clean-tasks.ts';
 import type {
   CoordinateSpec,
   CoordinationWork,
+  NodeQuestion,
   PlannedCoordination,
   Uncoordinated,
   UntieSpec,
 } from './coordination-tasks.ts';
 import type {
   AnnounceSpec,
+  AttachmentLook,
   KernelTasks,
+  LookSpec,
   MarkedLink,
   NamespaceState,
   PlumbedLink,
@@ -97,8 +102,14 @@ export interface Kernel {
    */
   removeAddresses(spec: RemoveAddressesSpec): Promise<void>;
 
+  /** One attachment as it is, thing by thing, compared with what its record makes of it. Changes nothing. Throws `InvalidNamespace`. */
+  lookAt(spec: LookSpec): Promise<AttachmentLook>;
+
   /** Links, addresses and main routes of a namespace; of the node's without a path. Throws `InvalidNamespace`. */
   inspect(netns?: string): Promise<ObservedNamespace>;
+
+  /** The node as coordination sees it, with what it has of these addresses already. */
+  inspectNode(of: NodeQuestion): Promise<ObservedNode>;
 
   /** Links of a namespace that carry our mark; of the node's without a path. Throws `InvalidNamespace`. */
   findMarked(netns?: string): Promise<readonly MarkedLink[]>;
@@ -130,6 +141,15 @@ export interface Kernel {
    * `directory` (for example /run/netns) that any of them sees.
    */
   canSeeNamespaceMounts(directory: string): Promise<MountSight>;
+
+  /**
+   * Everything that may carry our marks: on this node, in the namespaces that are written down, and in those that are mounted here
+   * and hang on one of the node's links.
+   */
+  surveyNode(recorded: readonly NamedNamespace[]): Promise<NodeSurvey>;
+
+  /** Takes things away one by one, in one namespace, whatever becomes of the others. */
+  clean(work: CleanWork): Promise<readonly CleanOutcome[]>;
 
   /** Finishes what was accepted, then ends the threads. */
   close(): Promise<void>;
@@ -199,7 +219,9 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     checkCoordination: (spec) => pool.run('checkCoordination', spec),
     tuneNode: (wanted) => pool.run('tuneNode', wanted),
     removeAddresses: (spec) => pool.run('removeAddresses', spec),
+    lookAt: (spec) => pool.run('lookAt', spec),
     inspect: (netns) => pool.run('inspect', netns),
+    inspectNode: (of) => pool.run('inspectNode', of),
     findMarked: (netns) => pool.run('findMarked', netns),
     check: (spec) => pool.run('check', spec),
     announce: (spec) => announcer.run('announce', spec),
@@ -207,6 +229,8 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
     namespaceState: (netns, netnsCookie) => pool.run('namespaceState', { netns, netnsCookie }),
     hasProcesses: (netns) => pool.run('hasProcesses', netns),
     canSeeNamespaceMounts: (directory) => pool.run('canSeeNamespaceMounts', directory),
+    surveyNode: (recorded) => pool.run('surveyNode', recorded),
+    clean: (work) => pool.run('clean', work),
     close: async () => {
       await Promise.all([pool.close(), announcer.close(), prober.close()]);
     },

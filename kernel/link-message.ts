@@ -27,6 +27,7 @@ import {
   IFLA_IPVLAN_FLAGS,
   IFLA_IPVLAN_MODE,
   IFLA_LINK,
+  IFLA_LINK_NETNSID,
   IFLA_LINKINFO,
   IFLA_MACVLAN_MODE,
   IFLA_MASTER,
@@ -240,6 +241,10 @@ function readShape(kind: string, data: Attributes): LinkShape | undefined {
 /** Packets that a link queues before it drops: what RTM_GETLINK answers. */
 export const readTxQueueLen = ({ body }: NetlinkMessage): number =>
   readAttributes(body, ifinfomsgBytes).u32(IFLA_TXQLEN) ?? 0;
+
+/** The number of the namespace where the link underneath is; undefined when that is here. */
+export const readLinkNamespace = ({ body }: NetlinkMessage): number | undefined =>
+  readAttributes(body, ifinfomsgBytes).u32(IFLA_LINK_NETNSID);
 
 /** Bytes of "be:f1:8d:f2:e1:59". */
 export const parseMac = (text: string): Uint8Array =>

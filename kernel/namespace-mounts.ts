@@ -53,6 +53,17 @@ function namespaceMounts(pid: number | 'self', path: string): string[] {
   }
 }
 
+/** Where network namespaces are mounted: each once, also where several mounts lie on each other. proc_pid_mountinfo(5). */
+export const namespaceMountPoints = (mountinfo: string): readonly string[] => [
+  ...new Map(
+    mountinfo
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter(([, , , root = '']) => root.startsWith('net:['))
+      .map(([, , , root = '', point = '']) => [root, point] as const),
+  ).values(),
+];
+
 /** Runtimes say /var/run/netns, the mount table says /run/netns. The last part need not exist. */
 function canonical(path: string): string {
   try {

@@ -7,6 +7,7 @@ import { type PodRow, podRows } from '../pod-table.ts';
 import { readRunHistory } from '../run-history.ts';
 import { openTemporal, type TemporalRuns } from '../temporal-runs.ts';
 import { wallClock } from '../wall-clock.ts';
+import { askForSandbox } from '../worker-socket.ts';
 import { type OutputFormat, type Terminal, toJSON } from './terminal.ts';
 
 export interface ExplainOptions {
@@ -15,6 +16,7 @@ export interface ExplainOptions {
   readonly temporalNamespace: string;
   /** Container ID or its beginning; absent: the newest run. */
   readonly sandbox?: string;
+  readonly runDir: string;
   readonly output: OutputFormat;
 }
 
@@ -25,7 +27,8 @@ export async function explainPod(text: string, options: ExplainOptions, terminal
   const claims = readClaims(pod, options.kubeconfig);
   const temporal = await openTemporal({ address: options.temporalAddress, namespace: options.temporalNamespace });
   try {
-    const explanation = await gather(pod, sandbox, temporal, await claims);
+    const told = await gather(pod, sandbox, temporal, await claims);
+    const explanation = { ...told, ...(await lookAtKernel(pod, told, options.runDir)) };
     if (options.output === 'json') return terminal.print(toJSON(explanation));
     terminal.print(renderExplanation(explanation, wallClock(Date.now()), terminal.paint, terminal.columns));
   } finally {
@@ -54,6 +57,24 @@ async function gather(
     others: runs.filter((other) => other !== run),
     ...read,
   });
+}
+
+/** What the pod's sandbox has in the kernel: known on its own node only, and from its worker. */
+async function lookAtKernel(
+  { namespace, name }: PodName,
+  { run, interfaces }: Explanation,
+  runDir: string,
+): Promise<Pick<Explanation, 'onNode' | 'notOnNode'>> {
+  if (run === undefined || interfaces.length === 0) return {};
+  const { containerID, node } = run;
+  try {
+    const report = await askForSandbox(runDir, { namespace, name, containerID });
+    if (report.node === node) return { onNode: report.attachments };
+    return { notOnNode: `this is node ${report.node}, the pod is on ${node}: run it there` };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { notOnNode: `they are seen on node ${node}: run it there. Here: ${why}` };
+  }
 }
 
 interface ReadClaims {

@@ -1,19 +1,15 @@
-import type { PodIdentity } from '../../contracts/attachment.ts';
-import { type ClusterSettings, readClusterSettings } from '../../contracts/cluster-settings.ts';
+import type { ClusterSettings } from '../../contracts/cluster-settings.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
 import { findPodNetwork } from '../../ipam/pod-networks.ts';
 import { readPoolCatalogue } from '../../ipam/pool-catalogue.ts';
 import type { PoolRequest } from '../../ipam/pool-request.ts';
 import { explainSelection } from '../../ipam/select-pools.ts';
 import type { ApiClient } from '../../kube/api-client.ts';
-import { hasStatus } from '../../kube/api-error.ts';
-import { PodReader } from '../../kube/pod-reader.ts';
 import type { PodView } from '../../kube/pod-view.ts';
-import { Surroundings } from '../../kube/surroundings.ts';
-import { notFound, usageError } from '../cli-error.ts';
 import { openCluster } from '../cluster.ts';
 import { readNetworkDefinition } from '../network-definition.ts';
-import { checkInterface, checkObjectName, type PodName, parsePodName } from '../pod-name.ts';
+import { checkInterface, checkObjectName, parsePodName } from '../pod-name.ts';
+import { findPod, readDefinition, readSettings, readStanding, warningsOf } from '../pod-standing.ts';
 import { podRows } from '../pod-table.ts';
 import { poolRows } from '../pool-table.ts';
 import { readPoolView } from '../pool-view.ts';
@@ -50,22 +46,6 @@ export async function why(text: string, options: WhyOptions, terminal: Terminal)
   }
 }
 
-/** The workers' settings come from the same variables; whoever has others there sets them here, too. */
-function readSettings(network: string | undefined): ClusterSettings {
-  const problems: string[] = [];
-  const named = network === undefined ? {} : { MULTUS_CLUSTER_NETWORK: network };
-  const settings = readClusterSettings({ ...process.env, ...named }, problems);
-  if (problems.length === 0) return settings;
-  throw usageError(problems.join('; '), 'Set these variables as the workers have them, --network as namespace/name');
-}
-
-async function findPod(api: ApiClient, { namespace, name }: PodName): Promise<PodView> {
-  const identity: PodIdentity = { namespace, name, uid: '' };
-  const found = await new PodReader({ api, node: '', log: silent }).findLive(identity);
-  if (found !== undefined) return found;
-  throw notFound(`There is no pod ${namespace}/${name}`, `Pods: kubectl -n ${namespace} get pods`);
-}
-
 interface Around {
   readonly request: Omit<PoolRequest, 'ifName'>;
   readonly application: WhyPage['application'];
@@ -79,35 +59,15 @@ async function readSurroundings(
   options: Pick<WhyOptions, 'node'> & { readonly ifName: string; readonly settings: ClusterSettings },
 ): Promise<Around> {
   const { settings, ifName } = options;
-  const node = options.node ?? pod.node;
-  const around = new Surroundings({ api, node });
-  const { namespace, name, labels, annotations } = pod;
-  const [marks, nodeLabels, application, network] = await Promise.all([
-    around.namespace(namespace),
-    node === '' ? {} : around.nodeLabels(),
-    around.controllerOf(pod),
+  const [standing, network] = await Promise.all([
+    readStanding(api, pod, options.node ?? pod.node, settings),
     readNetwork(api, pod, ifName, settings),
   ]);
   return {
-    request: {
-      pod: { namespace, name, labels, annotations, controller: application },
-      namespace: { name: namespace, ...marks },
-      node: { name: node, labels: nodeLabels },
-      network: network.conf,
-      cluster: settings,
-      masterAddresses: { problem: "the PF's addresses are on the node, where orb cannot look" },
-    },
-    application,
+    request: { ...standing, network: network.conf },
+    application: standing.pod.controller,
     ...(network.name === undefined ? {} : { network: network.name }),
-    warnings: [
-      ...network.warnings,
-      ...(node === ''
-        ? ['The pod is on no node yet: pools of certain nodes are left out. Name a node to try: --node NAME']
-        : []),
-      ...(pod.isAlive
-        ? []
-        : ['The pod is finished or being deleted: an ADD of it would be refused before any pool is chosen']),
-    ],
+    warnings: [...network.warnings, ...warningsOf(pod, standing.node.name)],
   };
 }
 
@@ -144,22 +104,6 @@ async function readNetwork(
     : { name: full, conf: nothingAsked, warnings: [`NetworkAttachmentDefinition ${full}: ${reading.problem}`] };
 }
 
-async function readDefinition(api: ApiClient, namespace: string, name: string): Promise<string | undefined> {
-  const collection = `/apis/k8s.cni.cncf.io/v1/namespaces/${encodeURIComponent(namespace)}/network-attachment-definitions`;
-  try {
-    const path = `${collection}/${encodeURIComponent(name)}`;
-    const { spec } = await api.request<{ readonly spec?: { readonly config?: string } }>({
-      method: 'GET',
-      path,
-      timeoutMs: 3000,
-    });
-    return spec?.config ?? '';
-  } catch (error) {
-    if (hasStatus(error, 404)) return undefined;
-    throw error;
-  }
-}
-
 function gather(
   pod: PodView,
   ifName: string,
@@ -183,5 +127,3 @@ function gather(
     free: new Map(poolRows(view).flatMap((row) => (row.free === undefined ? [] : [[row.name, row.free] as const]))),
   });
 }
-
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -69,7 +69,8 @@ export function asCommand(operation: CoordinationOperation, netns: string): stri
 
 const familyOf = (address: string): string => (address.includes(':') ? '-6 ' : '');
 
-function routeText(route: PolicyTableRoute): string {
+/** A route as ip(8) takes it. */
+export function routeText(route: PolicyTableRoute): string {
   const { dst, ifName, table, gateway, source, metric, mtuBytes, protocol, isOnlink } = route;
   const destination = dst === '0.0.0.0/0' || dst === '::/0' ? 'default' : dst;
   const plainMetric = dst.includes(':') ? 1024 : 0;
@@ -88,7 +89,8 @@ function routeText(route: PolicyTableRoute): string {
   ].join(' ');
 }
 
-const ruleText = ({ family, priority, table, protocol, from, mark }: PolicyRule, verb: string): string =>
+/** A rule as ip(8) takes it, with the word `rule`. */
+export const ruleText = ({ family, priority, table, protocol, from, mark }: PolicyRule, verb: string): string =>
   [
     ...(family === 6 ? ['-6'] : []),
     'rule',

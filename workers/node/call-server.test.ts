@@ -44,6 +44,7 @@ function open(more: Partial<CallServerOptions> = {}) {
     differences: async () => [],
     untilReady: () => Promise.resolve(),
     report: () => Promise.reject(new Error('no report here')),
+    sandboxReport: () => Promise.reject(new Error('no report here')),
     log: { ...silent, child: () => silent },
     nowMs: () => 1_790_000_000_000,
     ...more,

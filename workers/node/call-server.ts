@@ -3,7 +3,14 @@ import { type Attachment, type PodIdentity, podNetworkId } from '../../contracts
 import type { CniResult } from '../../contracts/cni.ts';
 import { type Failure, ProvisionError, toFailure } from '../../contracts/failures.ts';
 import { encodeRequest, type ReplyFrame, type RequestFrame } from '../../contracts/frame.ts';
-import { type NodeReport, nodeReportName, reportKey } from '../../contracts/node-report.ts';
+import {
+  type NodeReport,
+  nodeReportName,
+  reportKey,
+  type SandboxQuestion,
+  type SandboxReport,
+  sandboxReportName,
+} from '../../contracts/node-report.ts';
 import type { AddRequest, DetachRequest, NetworkConf } from '../../contracts/pod-network.ts';
 import { attachThroughRun } from './attach-service.ts';
 import { CallTimes } from './call-times.ts';
@@ -31,6 +38,7 @@ export interface CallServerOptions {
   /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
   readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
+  readonly sandboxReport: (of: SandboxQuestion) => Promise<SandboxReport>;
   /** As what a claim knows an attachment of which there is no record; `undefined` when none does. */
   readonly importedAttachment?: (of: Attachment, pod: PodIdentity, netns: string) => Promise<Attachment | undefined>;
   /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
@@ -85,7 +93,9 @@ export class CallServer {
     let watched: WatchedCall | undefined;
     times.begin(frame.nonce);
     try {
-      if (frame.environment.get(reportKey) === nodeReportName) return jsonReply(await this.#options.report());
+      const report = frame.environment.get(reportKey);
+      if (report === nodeReportName) return jsonReply(await this.#options.report());
+      if (report === sandboxReportName) return jsonReply(await this.#options.sandboxReport(questionIn(frame)));
       const call = parseCniCall(frame);
       if (call.command === 'nothing') return emptyReply;
       watched = metrics.watchCall(call.command, call.command === 'GC' ? undefined : call.attachment.containerID);
@@ -210,6 +220,10 @@ const replyTo = ({ prevResult, conf }: AttachmentCall & { command: 'ADD' }, resu
 
 /** Names a call that comes from this process and not from a CNI executable. */
 export const newNonce = (): string => crypto.randomUUID().replaceAll('-', '');
+
+/** The socket is root's alone, so a malformed question is a mistake of ours. */
+const questionIn = ({ stdin }: RequestFrame): SandboxQuestion =>
+  JSON.parse(new TextDecoder().decode(stdin)) as SandboxQuestion;
 
 const fieldsOf = ({ command, attachment, pod }: AttachmentCall): Record<string, string> => ({
   command,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { MountedNamespace } from '../../activities/adopt-imported.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { namespaceMountPoints } from '../../kernel/namespace-mounts.ts';
 
 /**
  * The network namespaces that are mounted on this node, where containerd and CRI-O have those of their sandboxes, with the addresses
@@ -9,7 +10,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 export const createMountedNamespaces = (kernel: Pick<Kernel, 'identifyNamespace' | 'inspect'>) => ({
   async list(): Promise<readonly MountedNamespace[]> {
     const found: MountedNamespace[] = [];
-    for (const netns of mountPoints(await readFile('/proc/self/mountinfo', 'utf8'))) {
+    for (const netns of namespaceMountPoints(await readFile('/proc/self/mountinfo', 'utf8'))) {
       try {
         const { cookie: netnsCookie } = await kernel.identifyNamespace(netns);
         const { links, addresses } = await kernel.inspect(netns);
@@ -29,14 +30,3 @@ export const createMountedNamespaces = (kernel: Pick<Kernel, 'identifyNamespace'
     return found;
   },
 });
-
-/** Where network namespaces are mounted: each once, also where several mounts lie on each other. proc_pid_mountinfo(5). */
-export const mountPoints = (mountinfo: string): readonly string[] => [
-  ...new Map(
-    mountinfo
-      .split('\n')
-      .map((line) => line.split(' '))
-      .filter(([, , , root = '']) => root.startsWith('net:['))
-      .map(([, , , root = '', point = '']) => [root, point] as const),
-  ).values(),
-];

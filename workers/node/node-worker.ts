@@ -36,6 +36,7 @@ import { createNodeReport } from './node-report.ts';
 import { OpenCalls } from './open-calls.ts';
 import { SandboxLocks } from './sandbox-locks.ts';
 import { createSandboxProof } from './sandbox-proof.ts';
+import { createSandboxReport } from './sandbox-report.ts';
 import { SandboxRuns } from './sandbox-runs.ts';
 import { untilAgentIsGone } from './spiderpool-agent.ts';
 import { createSuspectRuns } from './suspect-runs.ts';
@@ -146,6 +147,18 @@ export async function runNodeWorker(
     log,
   });
   const report = createNodeReport({ config, node, startedAtMs, kernel, temporal, queue, records, cluster });
+  const differences = async (record: AttachmentRecord): Promise<readonly string[]> => {
+    const { attachment, netns, netnsCookie, link, shared = [], coordination, addresses } = record;
+    const yields = { yieldsDefaultRoute: yieldsDefaultRoute(coordination) };
+    return [
+      ...(await cluster.claimDifferences(attachment, addresses)),
+      ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
+      ...(link === undefined
+        ? []
+        : await kernel.check({ ...attachment, ...yields, netns, netnsCookie, link, addresses })),
+      ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
+    ];
+  };
   const server = new CallServer({
     node: node.name,
     calls,
@@ -155,19 +168,9 @@ export async function runNodeWorker(
     records,
     kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
     untilReady: () => cluster.untilReady(),
-    differences: async (record) => {
-      const { attachment, netns, netnsCookie, link, shared = [], coordination, addresses } = record;
-      const yields = { yieldsDefaultRoute: yieldsDefaultRoute(coordination) };
-      return [
-        ...(await cluster.claimDifferences(attachment, addresses)),
-        ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
-        ...(link === undefined
-          ? []
-          : await kernel.check({ ...attachment, ...yields, netns, netnsCookie, link, addresses })),
-        ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
-      ];
-    },
+    differences,
     report,
+    sandboxReport: createSandboxReport({ node: node.name, records, kernel, differences }),
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
     onAdd: (pod, network) => cluster.prefetch(pod, network),
     log,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mountPoints } from './mounted-namespaces.ts';
+import { namespaceMountPoints } from './namespace-mounts.ts';
 
 const mountinfo = `22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 140 22 0:4 net:[4026532288] /run/netns/cni-1 rw shared:9 - nsfs nsfs rw
@@ -10,6 +10,6 @@ const mountinfo = `22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 
 describe('the namespaces that are mounted', () => {
   it('are those of networks, each once', () => {
-    expect(mountPoints(mountinfo)).toEqual(['/run/netns/cni-1', '/run/netns/cni-2']);
+    expect(namespaceMountPoints(mountinfo)).toEqual(['/run/netns/cni-1', '/run/netns/cni-2']);
   });
 });

@@ -1,0 +1,209 @@
+import { describe, expect, it } from '@jest/globals';
+import { readClusterSettings } from '../contracts/cluster-settings.ts';
+import type { CoordinationSettings } from '../contracts/coordination.ts';
+import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import type { AddressWish } from '../contracts/pod-network.ts';
+import { readPoolCatalogue } from '../ipam/pool-catalogue.ts';
+import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
+import type { ObservedLink } from '../network/observed-namespace.ts';
+import { readPlugins } from './network-definition.ts';
+import { plain } from './paint.ts';
+import { renderPlan } from './plan-page.ts';
+import { type FoundNetwork, type PlanEvidence, type PlanPorts, planNetworks } from './sandbox-planning.ts';
+import { golden } from './testing/golden.ts';
+
+const link = (ifIndex: number, ifName: string, some: Partial<ObservedLink> = {}): ObservedLink => ({
+  ifIndex,
+  ifName,
+  mac: `02:00:00:00:00:0${ifIndex}`,
+  mtuBytes: 1500,
+  isUp: true,
+  isLoopback: false,
+  isEthernet: true,
+  group: 0,
+  alias: '',
+  ...some,
+});
+const node: ObservedNode = {
+  links: [
+    link(1, 'lo', { isLoopback: true, isEthernet: false }),
+    link(2, 'mgmt'),
+    link(3, 'eno1', { mtuBytes: 9000 }),
+    link(4, 'eno2', { mtuBytes: 9000, isUp: false }),
+  ],
+  addresses: [{ ifIndex: 2, family: 4, address: '10.222.0.11/24', isLinkLocal: false }],
+  podRoutes: [],
+  rules: [],
+  neighbours: [],
+  sourcesToPod: ['10.222.0.11'],
+};
+const ports = (some: Partial<PlanPorts> = {}): PlanPorts => ({
+  sysctls: { 'net.ipv4.conf.all.rp_filter': '2', 'net.ipv4.conf.default.rp_filter': '2' },
+  inspectNode: async ({ addresses }) => ({ ...node, sourcesToPod: addresses.length === 0 ? [] : node.sourcesToPod }),
+  coordinator: async () => undefined,
+  yieldsDefaultRoute: (settings: CoordinationSettings | undefined) => settings !== undefined,
+  ...some,
+});
+
+const pool = (name: string, subnet: string, ips: string, gateway: string) => ({
+  metadata: { name },
+  spec: { subnet, ips: [ips], gateway },
+});
+const catalogue = readPoolCatalogue(
+  [
+    pool('rack7-v4', '10.70.8.0/22', '10.70.8.20-10.70.8.90', '10.70.8.1'),
+    pool('rack7-v6', 'fd00:70::/64', 'fd00:70::14-fd00:70::ff', 'fd00:70::1'),
+    pool('storage', '10.71.0.0/16', '10.71.0.20-10.71.0.90', '10.71.0.1'),
+    pool('tiny', '10.72.0.0/16', '10.72.0.20', '10.72.0.1'),
+  ],
+  [],
+);
+const held = (address: string, pool: string, podUID: string): IPClaim => ({
+  apiVersion: 'orbweaver.io/v1alpha1',
+  kind: 'IPClaim',
+  metadata: { name: address.replace(/\/.*/, '') },
+  spec: {
+    address,
+    pool,
+    phase: 'Held',
+    holders: [
+      {
+        namespace: 'pay',
+        pod: 'api-0',
+        podUID,
+        interface: 'eth0',
+        network: 'vlan70',
+        containerID: 'c1',
+        netns: '',
+        netnsCookie: '',
+        node: 'r7-n1',
+        machineID: '',
+        bootID: '',
+      },
+    ],
+  },
+});
+
+const network = (ifName: string, config: object, wishes: readonly AddressWish[] = []): FoundNetwork => ({
+  ifName,
+  label: `netops/${ifName}`,
+  reading: readPlugins(JSON.stringify(config), ifName),
+  wishes,
+});
+const whole = (some: object): object => ({
+  cniVersion: '1.1.0',
+  name: 'n',
+  type: 'orbweaver',
+  kind: 'macvlan',
+  master: ['eno1'],
+  default_ipv4_ippool: ['rack7-v4'],
+  ...some,
+});
+
+function evidence(networks: readonly FoundNetwork[], some: Partial<PlanEvidence> = {}): PlanEvidence {
+  const cluster = readClusterSettings({}, []);
+  const controller = { apiVersion: 'v1', kind: 'Pod', namespace: 'pay', name: 'api-0', uid: 'u-1' };
+  return {
+    subject: 'pay/api-0',
+    node: 'r7-n1',
+    podUID: 'u-1',
+    annotations: {},
+    standing: {
+      pod: { namespace: 'pay', name: 'api-0', labels: {}, annotations: {}, controller },
+      namespace: { name: 'pay', labels: {}, annotations: {} },
+      node: { name: 'r7-n1', labels: {} },
+      cluster,
+    },
+    networks,
+    catalogue,
+    claims: [],
+    warnings: [],
+    ...some,
+  };
+}
+const show = async (...of: Parameters<typeof planNetworks>): Promise<string> =>
+  renderPlan(await planNetworks(...of), plain);
+
+describe('the plan of a pod', () => {
+  it('is every command of its ADD: shared links, interface, coordination', async () => {
+    const bond = { name: 'bond0', mode: 1, options: 'miimon=100' };
+    const coordinator = { hijackCIDR: ['10.96.0.0/12'], podMACPrefix: '0a:1b' };
+    const conf = { master: ['eno1', 'eno2'], bond, vlanID: 120, default_ipv6_ippool: ['rack7-v6'], coordinator };
+    const printed = await show(evidence([network('eth0', whole(conf))]), ports());
+    expect(printed).toBe(await golden('plan-whole.txt', printed));
+  });
+
+  it('of plugins in a chain says what others do, and plans on it', async () => {
+    const ipam = { type: 'spiderpool', default_ipv4_ippool: ['storage'] };
+    const plugins = [
+      { type: 'ifacer', interfaces: ['eno1'], vlanID: 80 },
+      { type: 'macvlan', master: 'eno1.80', ipam },
+      { type: 'tuning', sysctl: {} },
+      { type: 'coordinator' },
+    ];
+    const networks = [network('eth0', whole({ coordinator: {} })), network('net1', { name: 'chain', plugins })];
+    const printed = await show(evidence(networks), ports());
+    expect(printed).toBe(await golden('plan-chained.txt', printed));
+  });
+
+  it('beside an overlay network goes through a veth whose values nobody knows', async () => {
+    const networks = [
+      network('eth0', { name: 'k8s-pod-network', plugins: [{ type: 'calico' }] }),
+      network('net1', whole({ coordinator: { mode: 'auto' } })),
+    ];
+    const printed = await show(evidence(networks), ports());
+    expect(printed).toBe(await golden('plan-overlay.txt', printed));
+  });
+
+  it('has the address that the pod holds, and asks for no other', async () => {
+    const { nics } = await planNetworks(
+      evidence([network('eth0', whole({}))], { claims: [held('10.70.8.33/22', 'rack7-v4', 'u-1')] }),
+      ports(),
+    );
+    expect(nics[0]?.addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
+    expect(nics[0]?.steps.flatMap(({ commands }) => commands)).toContain(
+      'ip -n <sandbox> addr add 10.70.8.33/22 dev eth0',
+    );
+  });
+
+  it('has the exact address that is asked for', async () => {
+    const wish = { source: 'a test', ips: ['10.70.8.44'] };
+    const { nics } = await planNetworks(evidence([network('eth0', whole({}), [wish])]), ports());
+    expect(nics[0]?.addresses).toEqual([{ address: '10.70.8.44/22', pool: 'rack7-v4', isKnown: true }]);
+  });
+
+  it('gives two interfaces of one pool two names', async () => {
+    const { nics } = await planNetworks(
+      evidence([network('eth0', whole({})), network('net1', whole({ clean_gateway: true }))]),
+      ports(),
+    );
+    expect(nics.map(({ addresses }) => addresses[0]?.address)).toEqual(['<eth0:rack7-v4>/22', '<net1:rack7-v4>/22']);
+  });
+
+  it('ends where the ADD would be refused, with its reason', async () => {
+    const networks = [network('eth0', whole({ master: ['eno9'] })), network('net1', whole({}))];
+    const printed = await show(evidence(networks), ports());
+    expect(printed).toBe(await golden('plan-refused.txt', printed));
+  });
+
+  it.each([
+    ['a full pool', whole({ default_ipv4_ippool: ['tiny'] }), 'PoolExhausted'],
+    ['a pool that is not there', whole({ default_ipv4_ippool: ['none'] }), 'PoolNotFound'],
+    ['an unknown key', whole({ vlan: 7 }), 'InvalidConfig'],
+    ['a coordinator that is not there', whole({ coordinator: { spiderCoordinator: 'rack9' } }), 'InvalidConfig'],
+  ])('ends at %s', async (_, conf, type) => {
+    const claims = [held('10.72.0.20/16', 'tiny', 'u-2')];
+    const { nics } = await planNetworks(evidence([network('eth0', conf)], { claims }), ports());
+    expect(nics.flatMap(({ steps }) => steps.flatMap(({ failure }) => failure?.type ?? []))).toEqual([type]);
+  });
+
+  it('of a network that nobody names says so and goes on', async () => {
+    const networks: FoundNetwork[] = [
+      { ifName: 'eth0', label: 'not known', problem: 'nobody names it' },
+      network('net1', whole({ clean_gateway: true })),
+    ];
+    const { nics } = await planNetworks(evidence(networks), ports());
+    expect(nics[0]?.steps[0]?.does).toContain('nobody names it');
+    expect(nics[1]?.steps[0]?.commands.length).toBeGreaterThan(0);
+  });
+});
