@@ -1,5 +1,6 @@
 import type { Attachment, PodIdentity } from './attachment.ts';
 import type { CniResult } from './cni.ts';
+import type { DeviceConf } from './device.ts';
 import type { Failure } from './failures.ts';
 import type { ProbeConf } from './probing.ts';
 import type { SharedLinkConf } from './shared-link.ts';
@@ -47,6 +48,8 @@ export interface NetworkConf {
   readonly provides: 'interface' | 'addresses' | 'links';
   /** Present when we make the interface. */
   readonly link?: LinkConf;
+  /** Instead of `link`: the pod's interface is a device of the node. */
+  readonly device?: DeviceConf;
   /** Links of the node that must be there first, each on those before it. Absent: none. */
   readonly shared?: readonly SharedLinkConf[];
   readonly defaultIPv4Pools: readonly string[];

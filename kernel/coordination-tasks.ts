@@ -5,15 +5,8 @@ import type { CoordinationRequest } from '../network/coordination/coordination-s
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
 import { applyCoordination, type CoordinationWorkplace, undoCoordination } from './coordination-apply.ts';
 import { observeCoordination } from './coordination-observe.ts';
-import { searchNamespace } from './namespace-search.ts';
-import {
-  closing,
-  keepIfSame,
-  type NetworkNamespace,
-  openNamespace,
-  openNodeNamespace,
-  openPodNamespace,
-} from './network-namespace.ts';
+import { findSandbox } from './namespace-search.ts';
+import { closing, type NetworkNamespace, openNodeNamespace, openPodNamespace } from './network-namespace.ts';
 import { systemCalls } from './system-calls.ts';
 
 /** Which interface of which sandbox is to be tied to this node, and how. */
@@ -58,7 +51,7 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
 
   /** A namespace that is gone took its end of everything with it, and the other end went, too. */
   uncoordinate({ netns, netnsCookie, operations }: UncoordinateSpec): Uncoordinated {
-    const found = findNamespace(netns, netnsCookie);
+    const found = findSandbox(systemCalls, netns, netnsCookie);
     if (found === undefined) return { commands: [] };
     return atWorkplace(hostNetns, netns, found, (workplace) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
@@ -84,12 +77,6 @@ function planned(workplace: CoordinationWorkplace, spec: CoordinateSpec) {
   );
   if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
   return plan;
-}
-
-function findNamespace(path: string, cookie: string): NetworkNamespace | undefined {
-  const opening = openNamespace(systemCalls, path);
-  const named = opening.outcome === 'opened' ? keepIfSame(opening.namespace, cookie) : undefined;
-  return named ?? searchNamespace(systemCalls, path, cookie);
 }
 
 const atWorkplace = <Result>(

@@ -15,6 +15,7 @@ import { deleteAddress, dumpAddresses, readAddress } from './address-message.ts'
 import { announceAddresses } from './announce.ts';
 import { applyPlan, applyRemoval, type PlanSite } from './apply-plan.ts';
 import { createCoordinationTasks } from './coordination-tasks.ts';
+import { createDeviceTasks } from './device-tasks.ts';
 import { kernelRefused } from './kernel-refused.ts';
 import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
@@ -102,6 +103,7 @@ export type NamespaceState = 'alive' | 'gone' | 'other';
 /** Work that threads do, one at a time each: synchronous from the first system call to the last. */
 export const createKernelTasks = (hostNetns: string | undefined) => ({
   ...createCoordinationTasks(hostNetns),
+  ...createDeviceTasks(hostNetns),
 
   identifyNamespace: (path: string): { cookie: string; inode: string } =>
     closing(openPodNamespace(systemCalls, path), ({ cookie, inode }) => {

@@ -1,8 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
+import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import type { Coordinated, CoordinateSpec, Uncoordinated, UncoordinateSpec } from './coordination-tasks.ts';
+import type { Lending, LendSpec, Returning, ReturnSpec } from './device-tasks.ts';
 import type {
   AnnounceSpec,
   KernelTasks,
@@ -50,6 +52,24 @@ export interface Kernel {
    * on. Succeeds when they are gone. One caller at a time. Throws `KernelRefused`.
    */
   removeShared(names: readonly string[]): Promise<RemovedSharedLinks>;
+
+  /**
+   * Looks at a device of the node that a pod is to have, and tells how it is: what to write down before `lendDevice`. Changes nothing.
+   * Throws `DeviceUnfit` or `InvalidConfig`.
+   */
+  examineDevice(conf: DeviceConf): Promise<DeviceLease>;
+
+  /**
+   * Sets a device up and moves it into the pod with addresses and routes, or completes what an earlier attempt left. What was done
+   * before a refusal is left to `returnDevice`. Throws `InterfaceExists`, `InvalidConfig`, `InvalidNamespace` or `KernelRefused`.
+   */
+  lendDevice(spec: LendSpec): Promise<Lending>;
+
+  /** Makes a device what its lease tells it was, wherever it is now. Succeeds when it is gone. Throws `KernelRefused`. */
+  returnDevice(spec: ReturnSpec): Promise<Returning>;
+
+  /** What is not as `lendDevice` made it, a sentence each. */
+  checkDevice(spec: LendSpec): Promise<readonly string[]>;
 
   /**
    * Ties one interface of a pod to this node and to the pod's other interfaces: veth pair, neighbours, routes, rules, reply
@@ -169,6 +189,15 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
       return removed;
     },
     checkShared: (wanted) => pool.run('checkShared', wanted),
+    examineDevice: (conf) => pool.run('examineDevice', conf),
+    lendDevice: (spec) => pool.run('lendDevice', spec),
+    async returnDevice(spec) {
+      const returning = await pool.run('returnDevice', spec);
+      const { containerID, ifName } = spec;
+      log.debug({ containerID, ifName, ...returning }, 'device looked after');
+      return returning;
+    },
+    checkDevice: (spec) => pool.run('checkDevice', spec),
     coordinate: (spec) => pool.run('coordinate', spec),
     uncoordinate: (spec) => pool.run('uncoordinate', spec),
     checkCoordination: (spec) => pool.run('checkCoordination', spec),

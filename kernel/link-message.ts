@@ -15,6 +15,7 @@ import {
   ARPHRD_ETHER,
   ETH_P_8021Q,
   IFF_LOOPBACK,
+  IFF_LOWER_UP,
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_BOND_ACTIVE_SLAVE,
@@ -32,6 +33,8 @@ import {
   IFLA_MASTER,
   IFLA_MTU,
   IFLA_NET_NS_FD,
+  IFLA_PARENT_DEV_BUS_NAME,
+  IFLA_PARENT_DEV_NAME,
   IFLA_TXQLEN,
   IFLA_VLAN_ID,
   IFLA_VLAN_PROTOCOL,
@@ -48,10 +51,10 @@ import {
 } from './netlink-constants.ts';
 import type { NetlinkMessage, NetlinkRequest } from './nlmsg.ts';
 
-const ifinfomsgBytes = 16;
+export const ifinfomsgBytes = 16;
 
 /** struct ifinfomsg, include/uapi/linux/rtnetlink.h. Of `flags` the kernel changes those that `change` names. */
-function ifinfomsg(ifIndex: number, flags = 0, change = 0): Buffer {
+export function ifinfomsg(ifIndex: number, flags = 0, change = 0): Buffer {
   const bytes = Buffer.alloc(ifinfomsgBytes);
   bytes.writeInt32LE(ifIndex, 4);
   bytes.writeUInt32LE(flags, 8);
@@ -162,6 +165,14 @@ export const setLinkAlias = (ifIndex: number, alias: string): NetlinkRequest =>
 export const setLinkMtu = (ifIndex: number, mtuBytes: number): NetlinkRequest =>
   set(ifIndex, u32Attribute(IFLA_MTU, mtuBytes));
 
+/** A link must be down to be renamed. */
+export const setLinkName = (ifIndex: number, ifName: string): NetlinkRequest =>
+  set(ifIndex, nameAttribute(IFLA_IFNAME, ifName));
+
+/** Moves a link into another namespace, where it is down, without addresses, and has this name. */
+export const moveLink = (ifIndex: number, netnsFd: number, ifName: string): NetlinkRequest =>
+  set(ifIndex, u32Attribute(IFLA_NET_NS_FD, netnsFd), nameAttribute(IFLA_IFNAME, ifName));
+
 export const setLinkUp = (ifIndex: number, isUp: boolean): NetlinkRequest => ({
   type: RTM_NEWLINK,
   flags: 0,
@@ -199,6 +210,8 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
   const parentIndex = attributes.u32(IFLA_LINK);
   const controllerIndex = attributes.u32(IFLA_MASTER);
   const flags = body.readUInt32LE(8);
+  const pciAddress =
+    attributes.text(IFLA_PARENT_DEV_BUS_NAME) === 'pci' ? attributes.text(IFLA_PARENT_DEV_NAME) : undefined;
   return {
     ifIndex: body.readInt32LE(4),
     ifName: attributes.text(IFLA_IFNAME) ?? '',
@@ -212,6 +225,7 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
     alias: attributes.text(IFLA_IFALIAS) ?? '',
     ...(parentIndex === undefined ? {} : { parentIndex }),
     ...(controllerIndex === undefined ? {} : { controllerIndex }),
+    ...(pciAddress === undefined ? {} : { pciAddress }),
     ...(shape === undefined ? {} : { shape }),
     ...(bond === undefined ? {} : { bond }),
   };
@@ -236,6 +250,9 @@ function readShape(kind: string, data: Attributes): LinkShape | undefined {
       return undefined;
   }
 }
+
+/** Whether what a link sends goes anywhere: a VF has its carrier some time after it was brought up. */
+export const readHasCarrier = ({ body }: NetlinkMessage): boolean => (body.readUInt32LE(8) & IFF_LOWER_UP) !== 0;
 
 /** Packets that a link queues before it drops: what RTM_GETLINK answers. */
 export const readTxQueueLen = ({ body }: NetlinkMessage): number =>

@@ -147,9 +147,10 @@ export const asIpType = (link: LinkShape): string =>
 const asIpDestination = (dst: string): string => (dst === '0.0.0.0/0' || dst === '::/0' ? 'default' : dst);
 
 /** ip(8) takes a name only for what lies in its own directory. */
-const shortName = (netns: string): string | undefined => /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(netns)?.[1];
+export const shortName = (netns: string): string | undefined => /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(netns)?.[1];
 
-function ipInNamespace(netns: Netns): string {
+/** "ip" for the node, "ip -n NAME" or its like for a namespace. */
+export function ipInNamespace(netns: Netns): string {
   if (netns === undefined) return 'ip';
   const name = shortName(netns);
   return name === undefined ? `nsenter --net=${netns} ip` : `ip -n ${name}`;

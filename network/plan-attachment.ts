@@ -32,7 +32,7 @@ export function planAttachment(observed: ObservedSurroundings, desired: DesiredA
     unfitParent(observed.parent, desired) ??
     unfitRequest(desired) ??
     occupied(observed, desired) ??
-    contradictoryRoute(observed.pod, desired);
+    contradictoryRoute(observed.pod, ourLink(observed.pod, desired), desired);
   if (failure !== undefined || observed.parent === undefined) {
     return { outcome: 'refused', failure: failure ?? parentMissing(desired.master) };
   }
@@ -45,6 +45,21 @@ export function planAttachment(observed: ObservedSurroundings, desired: DesiredA
       ...routeOperations(existing, observed.pod, desired),
     ],
   };
+}
+
+/** An interface that is there, with what it is to have. */
+export type DesiredAddressing = OwnershipMark & {
+  readonly mtuBytes?: number;
+  readonly addresses: readonly DesiredAddress[];
+};
+
+/** Plans what a link that is in the pod lacks: to be up, addresses and routes. The same refusals. */
+export function planAddressing(pod: ObservedNamespace, link: ObservedLink, desired: DesiredAddressing): AttachmentPlan {
+  const failure = unfitRequest(desired) ?? contradictoryRoute(pod, link, desired);
+  if (failure !== undefined) return { outcome: 'refused', failure };
+  const up: ReversibleOperation[] = link.isUp ? [] : [{ op: 'set-up', ifName: desired.ifName }];
+  const operations = [...up, ...addressOperations(link, pod, desired), ...routeOperations(link, pod, desired)];
+  return { outcome: 'plan', operations };
 }
 
 /** Without what every kind has. */
@@ -87,7 +102,7 @@ function linkOperations(
 function addressOperations(
   existing: ObservedLink | undefined,
   pod: ObservedNamespace,
-  desired: DesiredAttachment,
+  desired: DesiredAddressing,
 ): ReversibleOperation[] {
   const present = new Set(
     pod.addresses.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ address }) => address),
@@ -101,7 +116,7 @@ function addressOperations(
 function routeOperations(
   existing: ObservedLink | undefined,
   pod: ObservedNamespace,
-  desired: DesiredAttachment,
+  desired: DesiredAddressing,
 ): ReversibleOperation[] {
   const present = new Set(
     pod.routes.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ dst, gateway }) => `${dst} ${gateway}`),
@@ -114,7 +129,7 @@ function routeOperations(
 const routeAddition = (route: PlannedRoute): ReversibleOperation => ({ op: 'add-route', ...route });
 
 /** Each route once: two addresses of one family may bring the same. */
-function plannedRoutes({ ifName, addresses }: DesiredAttachment): PlannedRoute[] {
+function plannedRoutes({ ifName, addresses }: DesiredAddressing): PlannedRoute[] {
   const routes = addresses.flatMap(({ routes }) =>
     routes.map(({ dst, gw }) => ({
       ifName,
@@ -217,7 +232,7 @@ const minIPv6MtuBytes = 1280;
 /** ETH_MIN_MTU, include/uapi/linux/if_ether.h */
 const minMtuBytes = 68;
 
-function unfitRequest(desired: DesiredAttachment): Failure | undefined {
+function unfitRequest(desired: DesiredAddressing): Failure | undefined {
   const { ifName, mtuBytes, addresses } = desired;
   const smallest = addresses.some(({ family }) => family === 6) ? minIPv6MtuBytes : minMtuBytes;
   if (mtuBytes !== undefined && mtuBytes < smallest) {
@@ -238,7 +253,7 @@ function unfitRequest(desired: DesiredAttachment): Failure | undefined {
   return unreachableGateway(desired);
 }
 
-function unreachableGateway({ ifName, addresses }: DesiredAttachment): Failure | undefined {
+function unreachableGateway({ ifName, addresses }: DesiredAddressing): Failure | undefined {
   const prefixes = addresses.map(({ address }) => parsePrefix(address));
   const own = new Set(prefixes.map(({ bytes }) => formatAddress(bytes)));
   for (const { dst, gw } of addresses.flatMap(({ routes }) => routes)) {
@@ -264,8 +279,11 @@ function unreachableGateway({ ifName, addresses }: DesiredAttachment): Failure |
 /** Metric of an IPv6 route that names none: IP6_RT_PRIO_USER, include/uapi/linux/ipv6_route.h. IPv4's is 0. */
 const plainMetric = { 4: 0, 6: 1024 } as const;
 
-function contradictoryRoute(pod: ObservedNamespace, desired: DesiredAttachment): Failure | undefined {
-  const ours = ourLink(pod, desired);
+function contradictoryRoute(
+  pod: ObservedNamespace,
+  ours: ObservedLink | undefined,
+  desired: DesiredAddressing,
+): Failure | undefined {
   for (const { dst, gateway } of plannedRoutes(desired)) {
     const rival = pod.routes.find(
       (route) =>
