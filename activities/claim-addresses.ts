@@ -57,7 +57,7 @@ export const createClaimAddresses =
     if (network.shared !== undefined && record === undefined) throw detachWanted(attachment);
     ports.calls.noteStep(nonce);
 
-    const fresh = recordOf(request);
+    const fresh = recordOf(request, record);
     await ports.records.write(fresh);
     const pod = await findLivePod(ports, request);
     const patience = new Patience(ports, request);

@@ -1,6 +1,7 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
 import { formatAddress, fromClaimName } from '../ipam/address.ts';
+import type { DeviceLending } from './lent-devices.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -22,6 +23,7 @@ export interface DetachPorts {
   readonly pods: PodReader;
   readonly kernel: Pick<Kernel, 'unplumb' | 'removeAddresses' | 'prepareShared' | 'removeShared'>;
   readonly sharedLinks: SharedLinkPorts['sharedLinks'];
+  readonly devices: Pick<DeviceLending, 'giveBack'>;
   readonly log: Log;
 }
 
@@ -39,6 +41,11 @@ export const createRemoveLink = (ports: DetachPorts) => {
       throw error;
     });
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
+    if (record?.lease !== undefined) {
+      // Also of a sandbox that is gone: the end of its namespace has given the device to the node, and no more.
+      await releaseSharedLinks(request, await ports.devices.giveBack(request, record), ports);
+      return;
+    }
     // The interfaces of a sandbox that is gone went with its namespace.
     if (reason !== 'proven-gone' && attachment.kind === 'attach') await removeInterface(request, record, ports);
     if (record !== undefined) await releaseSharedLinks(request, record, ports);

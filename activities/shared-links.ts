@@ -38,7 +38,7 @@ export const createPrepareLinks =
     if (!calls.isWaiting(nonce)) throw callerGone(attachment);
     if (calls.isDetachWanted(attachment)) throw detachWanted(attachment);
     calls.noteStep(nonce);
-    const record = recordOf(request);
+    const record = recordOf(request, known);
     await records.write(record);
     const { shared = [] } = network;
     const commands = await sharedLinks.runExclusive(() => (shared.length === 0 ? [] : kernel.prepareShared(shared)));
@@ -77,8 +77,8 @@ export async function releaseSharedLinks(
 const isSame = ({ attachment: a }: AttachmentRecord, { attachment: b }: AttachmentRecord): boolean =>
   a.containerID === b.containerID && attachmentKey(a) === attachmentKey(b);
 
-/** Names of links of the node: also of those that somebody else made, or that another network asked for. */
-const linksUsedBy = ({ link, shared = [] }: AttachmentRecord): readonly string[] => [
+/** Names of links of the node that an attachment counts on: also of those that somebody else made, or that another network asked for. */
+export const linksUsedBy = ({ link, shared = [] }: AttachmentRecord): readonly string[] => [
   ...(link === undefined ? [] : [link.master]),
   ...shared.flatMap((conf) => [conf.name, ...beneath(conf)]),
 ];

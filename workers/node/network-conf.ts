@@ -2,6 +2,7 @@ import { type CniVersion, cniVersions, isCniVersion, type PluginName } from '../
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
 import { invalid, notYet, refused, shown } from './conf-refusal.ts';
+import { deviceKeys, deviceKindOf, parseDevice } from './device-conf.ts';
 import { parseIfacer, parseLink } from './link-conf.ts';
 import { parseProbes, probeKeys } from './probe-conf.ts';
 
@@ -21,12 +22,8 @@ const cniKeys = [
   'dns',
 ];
 /** Keys of `type: orbweaver`: those of SpiderMultusConfig and of Spiderpool's IPAM section. */
+const linkKeys = ['kind', 'master', 'vlanID', 'bond', 'mode'];
 const ourKeys = [
-  'kind',
-  'master',
-  'vlanID',
-  'bond',
-  'mode',
   'mtu',
   'default_ipv4_ippool',
   'default_ipv6_ippool',
@@ -101,7 +98,9 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
     };
   }
   for (const key of laterKeys) if (key in json) throw notYet(`Key "${key}" of type orbweaver`);
-  knowEveryKey('orbweaver', json, ourKeys);
+  const deviceKind = deviceKindOf(json['kind']);
+  const kindKeys = deviceKind === undefined ? linkKeys : ['kind', ...deviceKeys[deviceKind]];
+  knowEveryKey('orbweaver', json, [...kindKeys, ...ourKeys]);
   if (json['prevResult'] !== undefined) {
     throw refused(
       'InvalidConfig',
@@ -109,7 +108,8 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       'Put it first in the plugin list: it makes the interface',
     );
   }
-  return { provides: 'interface', ...parseLink(json), ...parsePools(json, '', json['kind']) };
+  const made = deviceKind === undefined ? parseLink(json) : { device: parseDevice(deviceKind, json) };
+  return { provides: 'interface', ...made, ...parsePools(json, '', json['kind']) };
 }
 
 function knowEveryKey(plugin: PluginName, json: Json, keys: readonly string[]): void {

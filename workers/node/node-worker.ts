@@ -151,10 +151,13 @@ export async function runNodeWorker(
     records,
     kernel: { identifyNamespace: (path) => kernel.identifyNamespace(path), namespaceState },
     untilReady: () => cluster.untilReady(),
-    differences: async ({ attachment, netns, netnsCookie, link, shared = [], addresses }) => [
+    differences: async ({ attachment, netns, netnsCookie, link, device, lease, shared = [], addresses }) => [
       ...(await cluster.claimDifferences(attachment, addresses)),
       ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
       ...(link === undefined ? [] : await kernel.check({ ...attachment, netns, netnsCookie, link, addresses })),
+      ...(device === undefined || lease === undefined
+        ? []
+        : await kernel.checkDevice({ ...attachment, netns, netnsCookie, device, lease, addresses })),
     ],
     report,
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
