@@ -121,7 +121,10 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
   if (link === undefined) return undefined;
   const { ifName, ifIndex, isLoopback, controllerIndex } = link;
   const own = host.addresses.find((address) => address.ifIndex === ifIndex && !address.isLinkLocal);
-  const above = host.links.find(({ parentIndex, controllerIndex: on }) => parentIndex === ifIndex || on === ifIndex);
+  // A veth names its peer, and mostly one in another namespace, whose index may be any.
+  const above = host.links.find(
+    ({ kind, parentIndex, controllerIndex: port }) => (kind !== 'veth' && parentIndex === ifIndex) || port === ifIndex,
+  );
   const controller = host.links.find((one) => one.ifIndex === controllerIndex);
   const found = isLoopback
     ? `"${ifName}" is the loopback`
@@ -129,7 +132,7 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
       ? `"${ifName}" carries the node's address ${own.address}`
       : controller !== undefined
         ? `"${ifName}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}"`
-        : above !== undefined && above.kind !== 'veth'
+        : above !== undefined
           ? `${above.kind ?? 'link'} "${above.ifName}" of the node hangs on "${ifName}"`
           : undefined;
   return found === undefined ? undefined : unfit(conf, found, 'Name a device that the node does not use itself');

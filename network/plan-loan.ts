@@ -36,8 +36,7 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
   const failure = occupied(podLinks, device, desired);
   if (failure !== undefined) return { outcome: 'refused', failure };
   const unbound = rebindLost(device, lease);
-  if (unbound !== undefined) return { outcome: 'plan', operations: [unbound], isWhole: false };
-  if (lease.link !== undefined && link === undefined) {
+  if (lease.link !== undefined && link === undefined && unbound === undefined) {
     return { outcome: 'wait', why: `${nameOfDevice(conf)} has no link` };
   }
   const settings = conf.kind === 'sriov' ? conf.settings : {};
@@ -50,6 +49,7 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
           vfIndex: vf.index,
           settings: one,
         }));
+  if (unbound !== undefined) return { outcome: 'plan', operations: [...operations, unbound], isWhole: false };
   if (link === undefined) return { outcome: 'plan', operations, isWhole: true };
   if (link.place === 'node' && settings.mac !== undefined && link.mac !== settings.mac) {
     if (isRebound || pci?.driver === undefined)

@@ -155,7 +155,7 @@ describe('a configuration of type orbweaver', () => {
   it.each([
     [{ kind: undefined }, 'InvalidConfig', 'Key "kind" of the network configuration is missing'],
     [{ kind: 7 }, 'InvalidConfig', 'Key "kind" of the network configuration is 7'],
-    [{ kind: 'sriov' }, 'NotImplemented', 'kind "sriov" is not supported yet by this version of Orbweaver'],
+    [{ kind: 'ib-sriov' }, 'NotImplemented', 'kind "ib-sriov" is not supported yet by this version of Orbweaver'],
     [{ coordinator: {} }, 'NotImplemented', 'Key "coordinator" of type orbweaver is not supported yet'],
     [{ master: undefined }, 'InvalidConfig', 'Key "master" of the network configuration is missing'],
     [{ master: [] }, 'InvalidConfig', 'Key "master" of the network configuration is []'],
