@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import { type Kernel, openKernel } from './kernel.ts';
 import { nameOf, TestNetwork } from './testing/test-network.ts';
@@ -7,6 +7,8 @@ const addresses = [
   { family: 4, address: '10.70.9.20/24', pool: 'v4', routes: [{ dst: '0.0.0.0/0', gw: '10.70.9.1' }] },
   { family: 6, address: 'fd00:79::14/64', pool: 'v6', routes: [] },
 ] as const;
+
+jest.setTimeout(60_000); // threads start and programs run in namespaces, and the machine may be busy
 
 let network: TestNetwork;
 let kernel: Kernel;
@@ -35,6 +37,13 @@ const hostDevice = (select: Extract<DeviceConf, { kind: 'host-device' }>['select
 });
 const byName = hostDevice({ by: 'name', ifName: 'spare0' }, 1400);
 
+/** The device and the pod; the uplink of the node gets its link-local address meanwhile. */
+const state = () => [
+  network.json(network.node, '-d link show dev spare0'),
+  network.json(network.node, 'addr show dev spare0'),
+  network.dump(pod),
+];
+
 async function specFor(device: DeviceConf, lease?: DeviceLease) {
   const { cookie } = await kernel.identifyNamespace(pod);
   return {
@@ -53,7 +62,6 @@ describe('a device of the node that is lent to a pod', () => {
     ['name', byName],
     ['MAC', hostDevice({ by: 'mac', mac: '02:00:00:00:00:51' }, 1400)],
   ])('is the pod’s interface when it is named by its %s, and comes back as it was', async (_, device) => {
-    const state = () => [network.dump(network.node), network.dump(pod)];
     const before = state();
     const spec = await specFor(device);
     const lent = await kernel.lendDevice(spec);
@@ -76,7 +84,7 @@ describe('a device of the node that is lent to a pod', () => {
   });
 
   it('goes on and comes back from wherever an earlier attempt left it', async () => {
-    const before = [network.dump(network.node), network.dump(pod)];
+    const before = state();
     const spec = await specFor(byName);
     const [mark, moved] = (await kernel.lendDevice(spec)).commands;
     await kernel.returnDevice(spec);
@@ -86,7 +94,7 @@ describe('a device of the node that is lent to a pod', () => {
       await kernel.returnDevice(spec);
       for (const command of done) network.ip(network.node, command?.replace(/^ip /, '') ?? '');
       await kernel.returnDevice(spec);
-      expect([network.dump(network.node), network.dump(pod)]).toEqual(before);
+      expect(state()).toEqual(before);
     }
   });
 
