@@ -14,15 +14,27 @@ import {
   setLinkUp,
 } from './link-message.ts';
 import { NetlinkError } from './netlink-error.ts';
+import type { NetlinkRequest } from './nlmsg.ts';
 import { rebindPciFunction } from './pci-device.ts';
 import { moveRdmaDevice } from './rdma-message.ts';
 import { setVf } from './vf-message.ts';
 
+/** The link of the device, where it is now. Names change under us: udev renames what a driver has just made. */
+interface Handle {
+  readonly place: Place;
+  readonly ifIndex: number;
+}
+
 /** Carries out a plan. The first refusal is thrown and the rest is left: the lease tells the way back from anywhere. */
-export function applyToDevice(site: DeviceSite, operations: readonly DeviceOperation[]): void {
+export function applyToDevice(
+  site: DeviceSite,
+  link: Handle | undefined,
+  operations: readonly DeviceOperation[],
+): void {
+  let handle = link;
   for (const operation of operations) {
     try {
-      execute(site, operation);
+      handle = execute(site, handle, operation);
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       throw commandRefused(asDeviceCommand(operation, site.netns), error, remedyFor(operation, error.code));
@@ -39,37 +51,48 @@ function remedyFor({ op }: DeviceOperation, code: string): string | undefined {
   return undefined;
 }
 
-function execute(site: DeviceSite, operation: DeviceOperation): void {
+/** Gives where the link is afterwards; undefined when that has to be looked for. */
+function execute(site: DeviceSite, handle: Handle | undefined, operation: DeviceOperation): Handle | undefined {
+  const set = (request: (ifIndex: number) => NetlinkRequest): Handle => {
+    if (handle === undefined) throw new NetlinkError(`RTM_NEWLINK ${operation.op}`, ENODEV);
+    at(site, handle.place).socket.change('RTM_NEWLINK', request(handle.ifIndex));
+    return handle;
+  };
+  const moveTo = (place: Place, name: string): Handle => {
+    const to = at(site, place);
+    set((ifIndex) => moveLink(ifIndex, to.namespace.fd, name));
+    return { place, ifIndex: indexOf(to, name) };
+  };
   switch (operation.op) {
     case 'set-vf': {
       const { pf, vfIndex, settings } = operation;
-      return change(site.node, pf, (ifIndex) => setVf(ifIndex, vfIndex, settings));
+      site.node.socket.change('RTM_NEWLINK', setVf(indexOf(site.node, pf), vfIndex, settings));
+      return handle;
     }
     case 'rebind':
-      return rebindPciFunction(operation.pciAddress, operation.driver);
+      rebindPciFunction(operation.pciAddress, operation.driver);
+      return undefined;
     case 'move-in':
-      return move(site.node, at(site, 'pod'), operation);
+      return moveTo('pod', operation.name);
     case 'move-out':
-      return move(at(site, 'pod'), site.node, operation);
+      return moveTo('node', operation.name);
     case 'set-name':
-      return change(at(site, operation.place), operation.ifName, (ifIndex) => setLinkName(ifIndex, operation.name));
+      return set((ifIndex) => setLinkName(ifIndex, operation.name));
     case 'set-alias':
-      return change(at(site, operation.place), operation.ifName, (ifIndex) => setLinkAlias(ifIndex, operation.alias));
+      return set((ifIndex) => setLinkAlias(ifIndex, operation.alias));
     case 'set-mtu':
-      return change(at(site, operation.place), operation.ifName, (ifIndex) => setLinkMtu(ifIndex, operation.mtuBytes));
+      return set((ifIndex) => setLinkMtu(ifIndex, operation.mtuBytes));
     case 'set-mac':
-      return change(at(site, operation.place), operation.ifName, (ifIndex) =>
-        setLinkMac(ifIndex, parseMac(operation.mac)),
-      );
+      return set((ifIndex) => setLinkMac(ifIndex, parseMac(operation.mac)));
     case 'set-up':
     case 'set-down':
-      return change(at(site, operation.place), operation.ifName, (ifIndex) =>
-        setLinkUp(ifIndex, operation.op === 'set-up'),
-      );
+      return set((ifIndex) => setLinkUp(ifIndex, operation.op === 'set-up'));
     case 'move-rdma-in':
-      return moveRdma(site.node, at(site, 'pod'), operation.device);
+      moveRdma(site.node, at(site, 'pod'), operation.device);
+      return handle;
     case 'move-rdma-out':
-      return moveRdma(at(site, 'pod'), site.node, operation.device);
+      moveRdma(at(site, 'pod'), site.node, operation.device);
+      return handle;
     default:
       return operation satisfies never;
   }
@@ -82,14 +105,8 @@ function at({ node, pod, netns }: DeviceSite, place: Place): OpenPlace {
   return pod;
 }
 
-const change = ({ socket }: OpenPlace, ifName: string, request: (ifIndex: number) => ReturnType<typeof setVf>): void =>
-  socket.change('RTM_NEWLINK', request(readLink(socket.get('RTM_GETLINK', getLink({ ifName }))).ifIndex));
-
-const move = (
-  from: OpenPlace,
-  to: OpenPlace,
-  { ifName, name }: { readonly ifName: string; readonly name: string },
-): void => change(from, ifName, (ifIndex) => moveLink(ifIndex, to.namespace.fd, name));
+const indexOf = ({ socket }: OpenPlace, ifName: string): number =>
+  readLink(socket.get('RTM_GETLINK', getLink({ ifName }))).ifIndex;
 
 const moveRdma = (from: OpenPlace, to: OpenPlace, name: string): void =>
   withRdma(from.namespace, (socket) => {

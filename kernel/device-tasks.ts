@@ -79,7 +79,7 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
         const plan = planLoan({ ...seen, isRebound }, spec);
         if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
         if (plan.outcome === 'wait') return { outcome: 'unsettled', why: plan.why, commands };
-        applyToDevice(site, plan.operations);
+        applyToDevice(site, seen.device.link, plan.operations);
         commands.push(...asDeviceCommands(plan.operations, netns));
         isRebound ||= plan.operations.some(({ op }) => op === 'rebind');
         if (!plan.isWhole) continue;
@@ -98,7 +98,7 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
         const seen = observeDevice(site, keyOf(spec.lease, loanAliasOf(spec)));
         const plan = planReturn({ ...seen, isRebound }, spec.lease);
         if (plan.outcome === 'wait') return { outcome: 'unsettled', why: plan.why, commands };
-        applyToDevice(site, plan.operations);
+        applyToDevice(site, seen.device.link, plan.operations);
         commands.push(...asDeviceCommands(plan.operations, spec.netns));
         isRebound ||= plan.operations.some(({ op }) => op === 'rebind');
         if (plan.isWhole) return { outcome: 'returned', commands };

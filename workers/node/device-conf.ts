@@ -5,6 +5,7 @@ import {
   type VfSettings,
   type VfVlan,
   vfLinkStates,
+  vfVlanProtocols,
 } from '../../contracts/device.ts';
 import { invalid, notYet, refused } from './conf-refusal.ts';
 import { parseMtu } from './link-conf.ts';
@@ -124,14 +125,12 @@ function parseVlan(json: Json): VfVlan | undefined {
   const id = whole('vlanID', vlanID, 4094, '1 to 4094, or 0 for untagged');
   const qos = whole('vlanQoS', vlanQoS ?? 0, 7, '0 to 7');
   if (id === 0 && qos > 0) throw invalid('vlanQoS', vlanQoS, '0 without a VLAN: the priority is part of the tag');
-  switch (String(vlanProto ?? '802.1q').toLowerCase()) {
-    case '802.1q':
-      return { id, qos, protocol: '802.1Q' };
-    case '802.1ad':
-      return { id, qos, protocol: '802.1ad' };
-    default:
-      throw invalid('vlanProto', vlanProto, '802.1q, 802.1ad');
-  }
+  const asked = vlanProto ?? '802.1q';
+  const protocol = vfVlanProtocols.find(
+    (one) => typeof asked === 'string' && one.toLowerCase() === asked.toLowerCase(),
+  );
+  if (protocol === undefined) throw invalid('vlanProto', vlanProto, '802.1q, 802.1ad');
+  return { id, qos, protocol };
 }
 
 /** One of the two is enough; the other is then no limit. */
