@@ -178,6 +178,16 @@ export interface Kernel {
     readonly removed: boolean;
     readonly commands: readonly string[];
   }>;
+  /** Addresses on the node of the PF behind a VF: that of `pciAddress`, or the one that the pod has as `ifName`. */
+  masterAddresses(spec: {
+    netns: string;
+    netnsCookie: string;
+    ifName: string;
+    pciAddress?: string;
+  }): Promise<
+    | { readonly outcome: 'found'; readonly addresses: readonly string[] }
+    | { readonly outcome: 'unknown'; readonly why: string }
+  >;
   /** How a device of the node is, before it is lent. */
   examineDevice(conf: DeviceConf): Promise<DeviceLease>;
   /** Completes a loan. `unsettled`: ask again a little later. */

@@ -17,7 +17,8 @@ import { type DeviceSite, keyOf, keyOfConf, type OpenPlace, observeDevice } from
 import { getLink, readHasCarrier } from './link-message.ts';
 import { findSandbox } from './namespace-search.ts';
 import { closing, type NetworkNamespace, openNodeNamespace, openPodNamespace } from './network-namespace.ts';
-import { observeNamespace } from './observe.ts';
+import { observeLink, observeLinks, observeNamespace } from './observe.ts';
+import { readPciFunction } from './pci-device.ts';
 import { systemCalls } from './system-calls.ts';
 
 /** Which device which interface of which sandbox has, and what it is to have there. */
@@ -28,6 +29,19 @@ export interface LendSpec extends OwnershipMark {
   readonly lease: DeviceLease;
   readonly addresses: readonly ClaimedAddress[];
 }
+
+/** Which VF: that of `pciAddress`, or the one that the pod has as `ifName`. */
+export interface MasterSpec {
+  readonly netns: string;
+  readonly netnsCookie: string;
+  readonly ifName: string;
+  readonly pciAddress?: string;
+}
+
+export type MasterAddresses =
+  /** With prefix length; without those of the link alone. */
+  | { readonly outcome: 'found'; readonly addresses: readonly string[] }
+  | { readonly outcome: 'unknown'; readonly why: string };
 
 /** `unsettled`: the kernel is at it, or what was begun can only now be seen; the same call goes on. */
 export type Lending =
@@ -67,6 +81,22 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
       const plan = planLease(device, { links: nodeLinks, addresses }, conf);
       if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
       return plan.lease;
+    }),
+
+  masterAddresses: (spec: MasterSpec): MasterAddresses =>
+    inPod(hostNetns, spec, ({ node }, pod) => {
+      const { ifName, pciAddress = observeLink(pod.socket, ifName)?.pciAddress } = spec;
+      if (pciAddress === undefined) return { outcome: 'unknown', why: `the pod's "${ifName}" is no PCI function` };
+      const pf = readPciFunction(pciAddress)?.pf;
+      if (pf === undefined) return { outcome: 'unknown', why: `${pciAddress} is no virtual function` };
+      const indexes = observeLinks(node.socket).flatMap((link) => (link.pciAddress === pf ? [link.ifIndex] : []));
+      if (indexes.length === 0) return { outcome: 'unknown', why: `PF ${pf} has no link on the node` };
+      const addresses = node.socket
+        .dump('RTM_GETADDR', dumpAddresses())
+        .map(readAddress)
+        .filter(({ ifIndex, isLinkLocal }) => indexes.includes(ifIndex) && !isLinkLocal)
+        .map(({ address }) => address);
+      return { outcome: 'found', addresses };
     }),
 
   lendDevice: (spec: LendSpec): Lending =>

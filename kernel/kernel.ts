@@ -4,7 +4,7 @@ import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { ObservedNamespace } from '../network/observed-namespace.ts';
 import type { Coordinated, CoordinateSpec, Uncoordinated, UncoordinateSpec } from './coordination-tasks.ts';
-import type { Lending, LendSpec, Returning, ReturnSpec } from './device-tasks.ts';
+import type { Lending, LendSpec, MasterAddresses, MasterSpec, Returning, ReturnSpec } from './device-tasks.ts';
 import type {
   AnnounceSpec,
   KernelTasks,
@@ -52,6 +52,9 @@ export interface Kernel {
    * on. Succeeds when they are gone. One caller at a time. Throws `KernelRefused`.
    */
   removeShared(names: readonly string[]): Promise<RemovedSharedLinks>;
+
+  /** Addresses on the node of the PF behind a VF. Throws `InvalidNamespace`. */
+  masterAddresses(spec: MasterSpec): Promise<MasterAddresses>;
 
   /**
    * Looks at a device of the node that a pod is to have, and tells how it is: what to write down before `lendDevice`. Changes nothing.
@@ -189,6 +192,7 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
       return removed;
     },
     checkShared: (wanted) => pool.run('checkShared', wanted),
+    masterAddresses: (spec) => pool.run('masterAddresses', spec),
     examineDevice: (conf) => pool.run('examineDevice', conf),
     lendDevice: (spec) => pool.run('lendDevice', spec),
     async returnDevice(spec) {

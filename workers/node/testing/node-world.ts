@@ -79,6 +79,8 @@ export class NodeWorld {
   readonly sharedLinks = new Set<string>();
   /** Devices of the node, by PCI address: which sandbox has one, and what its PF was told. */
   readonly devices = new Map<string, MemoryDevice>();
+  /** Of the PF behind every VF. */
+  masterAddresses: readonly string[] = [];
   /** Hosts that nobody has claims for: their MACs, by address. */
   readonly strangers = new Map<string, string>();
   /** Why nobody can be asked through an interface, if so. */
@@ -353,6 +355,11 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     if (links?.get(ifName)?.owner !== containerID) return { removed: false, commands: [] };
     links.delete(ifName);
     return { removed: true, commands: [`ip link del ${ifName}`] };
+  },
+  async masterAddresses({ pciAddress }) {
+    return pciAddress === undefined
+      ? { outcome: 'unknown', why: 'eth9 has no PF' }
+      : { outcome: 'found', addresses: world.masterAddresses };
   },
   async examineDevice(conf) {
     const pciAddress = conf.kind === 'sriov' ? conf.pciAddress : '';
