@@ -166,6 +166,25 @@ describe('VFs that are lent to pods', () => {
     assert.deepEqual(states(), untouched);
   });
 
+  it('come back from wherever a worker was killed, and an ADD that is repeated goes on from there', async () => {
+    const settings: VfSettings = { mac: '02:00:00:00:00:38', vlan: { id: 100, qos: 0, protocol: '802.1Q' } };
+    const device = vfConf(vfs[2], settings, { mtuBytes: 1300 });
+    const netns = nodes.pod();
+    const { cookie } = await kernel.identifyNamespace(netns);
+    const place = { containerID: 'c18', ifName: 'net1', netns, netnsCookie: cookie };
+    const spec = { ...place, device, lease: await kernel.examineDevice(device), addresses: [] };
+    const lending = await kernel.lendDevice(spec);
+    assert.equal(lending.outcome, 'lent');
+    assert.ok(lending.commands.length >= 6);
+    await giveBack(spec);
+    for (const [at, repeats] of lending.commands.map((_, index) => [index + 1, index % 2 === 0] as const)) {
+      execFileSync('sh', ['-ec', lending.commands.slice(0, at).join('\n')]);
+      if (repeats) assert.equal((await kernel.lendDevice(spec)).outcome, 'lent');
+      await giveBack(spec);
+      assert.deepEqual(states(), untouched, `after ${lending.commands.slice(0, at).join('; ')}`);
+    }
+  });
+
   it('are put right after their namespace has ended without a DEL, though another link has their name by then', async () => {
     const spec = await lend(vfConf(vfs[3], { mac: '02:00:00:00:00:34', trust: true }), 14);
     inHost('link add net1 type dummy');
