@@ -62,19 +62,3 @@ export function captureDevices(): DeviceCapture {
     for (const name of Object.values(names)) spawnSync('ip', ['netns', 'del', name]);
   }
 }
-
-/** What only the guest's kernel can tell: the answers of a NIC with VFs and of RDMA, as hex datagrams. */
-export interface GuestCapture {
-  /** A PF of igb with two VFs, of which the second has every setting that igb takes. */
-  readonly pf: readonly string[];
-  readonly rdma: {
-    readonly mode: readonly string[];
-    readonly devices: readonly string[];
-    readonly ports: readonly string[];
-    readonly deviceIndex: number;
-    readonly linkIndex: number;
-    /** `rdma dev set rdma0 netns POD`, with sequence number 0 and the descriptor that rdma held the namespace under. */
-    readonly move: string;
-    readonly netnsFd: number;
-  };
-}
