@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { toFailure } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
-import { type NodeProcess, NodeWorld, node } from '../workers/node/testing/node-world.ts';
+import { holderOf, type NodeProcess, NodeWorld } from '../workers/node/testing/node-world.ts';
 import { addRequest } from '../workflows/testing/node-model.ts';
 
 const uid = addRequest().pod.uid;
@@ -29,24 +29,10 @@ async function open(
 
 const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';
 const onlyV4 = withPools(['v4'], []);
-const holder = (containerID: string, podUID = uid) => ({
-  namespace: 'pay',
-  pod: 'api-0',
-  podUID,
-  interface: 'eth0',
-  network: 'underlay',
-  containerID,
-  netns: `/run/netns/${containerID}`,
-  netnsCookie: `of ${containerID}`,
-  node: node.name,
-  machineID: node.machineID,
-  bootID: node.bootID,
-});
-
 describe('a claim that the pod already has', () => {
   it('is taken over when it is held for the pod, and kept afterwards', async () => {
     const { world, worker, claim } = await open();
-    await world.putClaim('10.70.8.25', 'Held', holder('c0'));
+    await world.putClaim('10.70.8.25', 'Held', holderOf('c0'));
     await worker.claims.loadOwn();
     expect(await claim()).toEqual(['10.70.8.25/24']);
     expect(world.api.all()[0]?.spec).toMatchObject({
@@ -59,7 +45,7 @@ describe('a claim that the pod already has', () => {
 
   it('is taken over from an earlier sandbox that is proven gone', async () => {
     const { world, worker, claim } = await open();
-    await world.putClaim('10.70.8.25', 'Bound', holder('c0'));
+    await world.putClaim('10.70.8.25', 'Bound', holderOf('c0'));
     await worker.claims.loadOwn();
     expect(await claim()).toEqual(['10.70.8.25/24']);
   });
@@ -68,7 +54,7 @@ describe('a claim that the pod already has', () => {
     'is left to an earlier sandbox that is %s, and another address is claimed',
     async (state) => {
       const { world, worker, claim } = await open();
-      await world.putClaim('10.70.8.25', 'Bound', holder('c0'));
+      await world.putClaim('10.70.8.25', 'Bound', holderOf('c0'));
       await worker.claims.loadOwn();
       if (state === 'unproven') world.unproven.add('/run/netns/c0');
       else world.namespaces.set('/run/netns/c0', { cookie: 'of c0', links: new Map() });
@@ -79,7 +65,7 @@ describe('a claim that the pod already has', () => {
 
   it("is freed when it is held in a pool that is no longer one of the pod's", async () => {
     const { world, worker, claim } = await open();
-    await world.putClaim('10.70.9.20', 'Held', holder('c0'), { pool: 'spare' });
+    await world.putClaim('10.70.9.20', 'Held', holderOf('c0'), { pool: 'spare' });
     await worker.claims.loadOwn();
     const [address] = await claim();
     expect(address).toMatch(/^10\.70\.8\./);
@@ -88,7 +74,7 @@ describe('a claim that the pod already has', () => {
 
   it('is given back when its pool was disabled meanwhile, and the ADD says so', async () => {
     const { world, worker, claim } = await open();
-    await world.putClaim('10.70.8.25', 'Held', holder('c0'));
+    await world.putClaim('10.70.8.25', 'Held', holderOf('c0'));
     await worker.claims.loadOwn();
     disableAfterReading(world, 'v4');
     await expect(claim()).rejects.toThrow('pool "v4" was disabled, deleted or cut just now');
@@ -97,7 +83,7 @@ describe('a claim that the pod already has', () => {
 
   it('of another pod is never touched', async () => {
     const { world, worker, claim } = await open();
-    await world.putClaim('10.70.8.25', 'Held', holder('c0', 'another-uid'));
+    await world.putClaim('10.70.8.25', 'Held', holderOf('c0', 'another-uid'));
     await worker.claims.loadOwn();
     expect(await claim()).not.toContain('10.70.8.25/24');
     expect(world.holds).toContain('claim 10.70.8.25 Held');
@@ -128,7 +114,7 @@ describe('a DEL that arrives while addresses are claimed', () => {
 describe('an exhausted pool', () => {
   const fill = async (world: NodeWorld, from = 20, to = 29) => {
     for (let last = from; last <= to; last += 1)
-      await world.putClaim(`10.70.8.${last}`, 'Bound', holder(`s${last}`, `uid-${last}`));
+      await world.putClaim(`10.70.8.${last}`, 'Bound', holderOf(`s${last}`, `uid-${last}`));
   };
 
   it('is not told when its addresses were met as taken one after another, but never all at once', async () => {
@@ -230,7 +216,7 @@ describe('an exhausted pool', () => {
     const { world, claim } = await open(withPools(['v4', 'spare'], []));
     await fill(world);
     for (const last of [20, 21])
-      await world.putClaim(`10.70.9.${last}`, 'Bound', holder(`t${last}`, `uid-t${last}`), { pool: 'spare' });
+      await world.putClaim(`10.70.9.${last}`, 'Bound', holderOf(`t${last}`, `uid-t${last}`), { pool: 'spare' });
     await expect(claim()).rejects.toThrow(
       'Cannot claim an IPv4 address: of pool "v4" all 10 are in use; of pool "spare" all 2 are in use',
     );
@@ -239,7 +225,7 @@ describe('an exhausted pool', () => {
   it('of the second family fails the ADD, whose undo gives the first family back', async () => {
     const request = withPools(['v4'], ['v6']);
     const { world, worker, claim } = await open(request);
-    await world.putClaim('fd70-0000-0000-0000-0000-0000-0000-0010', 'Bound', holder('s1', 'uid-1'), { pool: 'v6' });
+    await world.putClaim('fd70-0000-0000-0000-0000-0000-0000-0010', 'Bound', holderOf('s1', 'uid-1'), { pool: 'v6' });
     await expect(claim()).rejects.toThrow('Cannot claim an IPv6 address from pool "v6": the only one is in use');
     const { attachment, pod, nonce } = request;
     await worker.activities.releaseAddresses({ attachment, pod, nonce, reason: 'failed-add' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AddRequest, NetworkConf } from '../contracts/pod-network.ts';
-import { type NodeProcess, NodeWorld, node } from '../workers/node/testing/node-world.ts';
+import { holderOf, type NodeProcess, NodeWorld } from '../workers/node/testing/node-world.ts';
 import { addRequest } from '../workflows/testing/node-model.ts';
 
 const uid = addRequest().pod.uid;
@@ -39,20 +39,6 @@ async function open(
   const claim = async () => (await worker.activities.claimAddresses(request)).map(({ address }) => address);
   return { world, worker, claim };
 }
-
-const holder = (containerID: string, podUID = uid) => ({
-  namespace: 'pay',
-  pod: 'api-0',
-  podUID,
-  interface: 'eth0',
-  network: 'underlay',
-  containerID,
-  netns: `/run/netns/${containerID}`,
-  netnsCookie: `of ${containerID}`,
-  node: node.name,
-  machineID: node.machineID,
-  bootID: node.bootID,
-});
 
 const everyV4 = ['10.70.8.20', '10.70.8.21', '10.70.8.22'];
 const phases = (world: NodeWorld): readonly string[] =>
@@ -115,7 +101,7 @@ describe('an address for which something on the network answers', () => {
 
   it('costs a pod the address that it had kept, when that is not sticky', async () => {
     const { world, claim } = await open(asks(detecting), async (world) => {
-      await world.putClaim('10.70.8.21', 'Held', holder('c0'));
+      await world.putClaim('10.70.8.21', 'Held', holderOf('c0'));
       world.strangers.set('10.70.8.21', stranger);
     });
     expect(await claim()).not.toContain('10.70.8.21/24');
@@ -165,7 +151,7 @@ describe('a sticky address for which something answers', () => {
     const request = asks(detecting);
     const { world, worker, claim } = await open(request, async (world) => {
       sticky(world);
-      await world.putClaim('10.70.8.21', 'Held', holder('c0', 'earlier-uid'), { identity });
+      await world.putClaim('10.70.8.21', 'Held', holderOf('c0', 'earlier-uid'), { identity });
       world.strangers.set('10.70.8.21', stranger);
     });
     await expect(claim()).rejects.toMatchObject({
@@ -181,7 +167,7 @@ describe('a sticky address for which something answers', () => {
   it('is used once the other one is silent', async () => {
     const { claim } = await open(asks(detecting), async (world) => {
       sticky(world);
-      await world.putClaim('10.70.8.21', 'Held', holder('c0', 'earlier-uid'), { identity });
+      await world.putClaim('10.70.8.21', 'Held', holderOf('c0', 'earlier-uid'), { identity });
     });
     expect(await claim()).toEqual(['10.70.8.21/24']);
   });
@@ -200,7 +186,7 @@ describe('a sticky address for which something answers', () => {
     const { world, claim } = await open(asks(detecting), async (world) => {
       const annotations = { 'kubevirt.io/migrationJobName': 'm1' };
       world.pods.set('pay/api-0', { uid, annotations, ownerReferences: [machine], isAlive: true });
-      await world.putClaim('10.70.8.21', 'Bound', { ...holder('c0', 'source'), node: 'r7-n2' }, { identity: vm });
+      await world.putClaim('10.70.8.21', 'Bound', { ...holderOf('c0', 'source'), node: 'r7-n2' }, { identity: vm });
       world.strangers.set('10.70.8.21', stranger);
     });
     expect(await claim()).toEqual(['10.70.8.21/24']);
@@ -209,7 +195,7 @@ describe('a sticky address for which something answers', () => {
 });
 
 describe('a sticky address of a node that was lost, of which nobody has said that it is silent', () => {
-  const lost = { ...holder('c0', 'earlier-uid'), node: 'r7-n9', machineID: 'm9' };
+  const lost = { ...holderOf('c0', 'earlier-uid'), node: 'r7-n9', machineID: 'm9' };
   const kept = async (world: NodeWorld, last = lost): Promise<void> => {
     world.pods.set('pay/api-0', { uid, annotations: {}, ownerReferences: [statefulSet], isAlive: true });
     await world.putClaim('10.70.8.21', 'Held', last, { identity, unproven: true });
@@ -247,7 +233,7 @@ describe('a sticky address of a node that was lost, of which nobody has said tha
 
   it('is not asked about when the sandbox is of this machine, and lives', async () => {
     const { world, claim } = await open(asks(), async (world) => {
-      await kept(world, holder('c0', 'earlier-uid'));
+      await kept(world, holderOf('c0', 'earlier-uid'));
       world.namespaces.set('/run/netns/c0', { cookie: 'of c0', links: new Map() });
     });
     await expect(claim()).rejects.toMatchObject({ type: 'StickyAddressInUse' });
@@ -256,12 +242,12 @@ describe('a sticky address of a node that was lost, of which nobody has said tha
 });
 
 describe('a Suspect address', () => {
-  const suspect = { ...holder('gone', 'gone-uid'), node: 'r7-n9', machineID: 'm9' };
+  const suspect = { ...holderOf('gone', 'gone-uid'), node: 'r7-n9', machineID: 'm9' };
   const until = '9999-12-31T23:59:59Z';
   const full = async (world: NodeWorld): Promise<void> => {
-    await world.putClaim('10.70.8.20', 'Bound', holder('s1', 'uid-1'));
+    await world.putClaim('10.70.8.20', 'Bound', holderOf('s1', 'uid-1'));
     await world.putClaim('10.70.8.21', 'Suspect', suspect, { until });
-    await world.putClaim('10.70.8.22', 'Bound', holder('s2', 'uid-2'));
+    await world.putClaim('10.70.8.22', 'Bound', holderOf('s2', 'uid-2'));
   };
 
   it('is taken when nothing else is left and nobody answers for it, whatever the settings say', async () => {

@@ -218,7 +218,7 @@ describe('bad input', () => {
       call: { conf: { vlan: 70 } },
       code: 7,
       message:
-        'Key "vlan" is unknown to type orbweaver. Remove it; known are kind, master, mode, mtu, default_ipv4_ippool, default_ipv6_ippool, clean_gateway',
+        'Key "vlan" is unknown to type orbweaver. Remove it; known are kind, master, vlanID, bond, mode, mtu, default_ipv4_ippool, default_ipv6_ippool, clean_gateway',
     },
     { name: 'no command', call: { env: { CNI_COMMAND: '' } }, code: 4, message: 'CNI_COMMAND is not set' },
     {

@@ -240,8 +240,9 @@ describe('a pool that changes', () => {
         `"${address}", which pod default/s00003 has: keep it`,
       );
       await cluster.stack.kubectl('delete', 'pod', 's00003', '--wait=true');
-      await untilRecorded('s00003', []);
-      await edited('s00003', { excludeIPs: [address] });
+      await eventually('The address can be excluded once it is given back', 30, async () => ({
+        value: await edited('s00003', { excludeIPs: [address] }),
+      }));
     },
     seconds,
   );

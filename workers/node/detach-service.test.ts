@@ -8,6 +8,7 @@ import { silent } from './testing/node-world.ts';
 
 const request = detachRequest(addRequest());
 const never = <T>(): Promise<T> => new Promise(() => undefined);
+const later = (ms: number): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, ms));
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -15,12 +16,21 @@ afterEach(() => void jest.useRealTimers());
 function open(detach: DetachOptions['runs']['detach'], steps: Partial<DetachOptions['steps']> = {}) {
   const done: string[] = [];
   const untold: string[] = [];
+  const outcomes: string[] = [];
   const [calls, locks] = [new OpenCalls(), new SandboxLocks()];
   const service = new DetachService({
     calls,
     locks,
     log: silent,
-    untold: { note: ({ nonce }) => void untold.push(nonce) },
+    untold: {
+      note({ nonce }, told) {
+        untold.push(nonce);
+        told.then(
+          () => void outcomes.push('told'),
+          () => void outcomes.push('not told'),
+        );
+      },
+    },
     runs: { detach },
     steps: {
       removeLink: async () => void done.push('link removed'),
@@ -37,7 +47,7 @@ function open(detach: DetachOptions['runs']['detach'], steps: Partial<DetachOpti
     await jest.advanceTimersByTimeAsync(durationMs);
     return outcome;
   };
-  return { service, calls, locks, done, untold, outcomeWithin };
+  return { service, calls, locks, done, untold, outcomes, outcomeWithin };
 }
 
 describe('a DEL', () => {
@@ -73,20 +83,46 @@ describe('a DEL', () => {
     expect(done).toEqual(['link removed', 'addresses released']);
   });
 
+  it('is undone here when the run is late, which is left time to hear of it before it is asked again', async () => {
+    const { outcomeWithin, done, untold } = open(() => never());
+    expect(await outcomeWithin(3100)).toBe('undone');
+    expect({ done, untold }).toEqual({ done: ['link removed', 'addresses released'], untold: [request.nonce] });
+  });
+
+  it('of one who keeps asking is undone here when the run is late, and the run is said to be open', async () => {
+    const { service, done, untold } = open(() => never());
+    const detached = service.detach(request, { keepsAsking: true });
+    await jest.advanceTimersByTimeAsync(3100);
+    expect(await detached).toBe('run-open');
+    expect({ done, untold }).toEqual({ done: ['link removed', 'addresses released'], untold: [] });
+  });
+
   it.each([
-    ['does not react', () => never<'detached'>()],
+    ['heard of it late', () => Promise.resolve('detached' as const), 'told'],
+    ['was overtaken', () => Promise.reject(new ProvisionError({ type: 'Superseded', message: 'late' })), 'told'],
+    ['failed', () => Promise.reject(new ProvisionError({ type: 'KernelRefused', message: 'busy' })), 'not told'],
+    ['never reacts', () => never<'detached'>(), 'not told'],
+  ])('whose run %s after it was answered', async (_, end, expected) => {
+    const { service, outcomes } = open(() => later(4000).then(end));
+    const detached = service.detach(request);
+    await jest.advanceTimersByTimeAsync(15_000);
+    expect(await detached).toBe('undone');
+    expect(outcomes).toEqual([expected]);
+  });
+
+  it.each([
     ['cannot be reached', () => Promise.reject(new ProvisionError({ type: 'TemporalUnavailable', message: 'away' }))],
     ['failed to detach', () => Promise.reject(new ProvisionError({ type: 'KernelRefused', message: 'busy' }))],
   ])('is undone here when the run %s, and says that the run is still open', async (_, detach) => {
     const { outcomeWithin, done } = open(detach);
-    expect(await outcomeWithin(2100)).toBe('run-open');
+    expect(await outcomeWithin(3100)).toBe('run-open');
     expect(done).toEqual(['link removed', 'addresses released']);
   });
 
   it('belongs to this process from then on: a late step of the run is superseded', async () => {
     const { outcomeWithin, calls } = open(() => never());
     expect(calls.isOwnedByRun(request.nonce)).toBe(true);
-    await outcomeWithin(2100);
+    await outcomeWithin(3100);
     expect(calls.isOwnedByRun(request.nonce)).toBe(false);
   });
 

@@ -1,4 +1,5 @@
 import type { Log } from '../../activities/node-ports.ts';
+import { toFailure } from '../../contracts/failures.ts';
 import type { NodeActivities } from '../../contracts/node-activities.ts';
 import type { DetachRequest } from '../../contracts/pod-network.ts';
 import type { OpenCalls } from './open-calls.ts';
@@ -16,6 +17,8 @@ export interface DetachOptions {
   readonly log: Log;
   /** How long the run may take before this process undoes the attachment itself. */
   readonly runLimitMs?: number;
+  /** How long a run that is late may take until it is asked again. */
+  readonly tellLimitMs?: number;
   /** How long undoing may take from the beginning of the call on. */
   readonly limitMs?: number;
 }
@@ -31,37 +34,48 @@ export class DetachService {
   readonly #options: Required<DetachOptions>;
 
   constructor(options: DetachOptions) {
-    this.#options = { runLimitMs: 2000, limitMs: 4500, ...options };
+    this.#options = { runLimitMs: 3000, tellLimitMs: 10_000, limitMs: 4500, ...options };
   }
 
-  async detach(request: DetachRequest): Promise<Detached> {
+  /**
+   * With `keepsAsking` the caller calls again as long as the run is open; otherwise a run that is only late is left time to hear
+   * of it, and is kept as a DEL on disk when it did not.
+   */
+  async detach(request: DetachRequest, { keepsAsking = false } = {}): Promise<Detached> {
     const { calls, limitMs } = this.#options;
     const call = calls.open(request.nonce, 'DEL', request.attachment);
     try {
-      return await within(limitMs, this.#detach(request, call));
+      return await within(limitMs, this.#detach(request, call, keepsAsking));
     } finally {
       call.close();
     }
   }
 
-  async #detach(request: DetachRequest, call: ReturnType<OpenCalls['open']>): Promise<Detached> {
-    const { runs, runLimitMs, untold, log } = this.#options;
-    const told = runs.detach(request);
+  async #detach(request: DetachRequest, call: ReturnType<OpenCalls['open']>, keepsAsking: boolean): Promise<Detached> {
+    const { runs, runLimitMs, tellLimitMs, untold, log } = this.#options;
+    let hasFailed = false;
+    const told = runs.detach(request).catch((err: unknown) => {
+      hasFailed = true;
+      throw err;
+    });
     // The last step tells us inside the process, before Temporal has recorded it.
     const byRun = Promise.race([told, call.outcome.then(() => 'done, not recorded' as const)]);
     const outcome = await within(runLimitMs, byRun).catch((err: unknown) => {
       log.warn({ err, attachment: request.attachment }, 'run did not detach, undoing by records and marks');
-      return 'not-in-time' as const;
+      return hasFailed ? ('failed' as const) : ('late' as const);
     });
     if (outcome === 'done, not recorded') untold.note(request, told);
     if (outcome === 'detached' || outcome === 'done, not recorded') return 'undone';
     call.takeOver();
     await this.#undoDirectly(request, outcome);
     if (outcome === 'no-run') return 'undone';
-    return 'run-open';
+    if (outcome === 'failed' || keepsAsking) return 'run-open';
+    // A busy server still delivers the call, and the run then learns that it was overtaken: asking again would only add to its work.
+    untold.note(request, within(tellLimitMs, told.catch(unlessSuperseded)));
+    return 'undone';
   }
 
-  async #undoDirectly(request: DetachRequest, outcome: 'no-run' | 'not-in-time'): Promise<void> {
+  async #undoDirectly(request: DetachRequest, outcome: 'no-run' | 'failed' | 'late'): Promise<void> {
     const { locks, steps, limitMs, log } = this.#options;
     await locks.hold(
       request.attachment.containerID,
@@ -73,6 +87,11 @@ export class DetachService {
     );
     log.info({ attachment: request.attachment, outcome }, 'attachment undone without its run');
   }
+}
+
+/** A run that was overtaken has forgotten the attachment: it knows. */
+function unlessSuperseded(error: unknown): void {
+  if (toFailure(error).type !== 'Superseded') throw error;
 }
 
 async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {

@@ -200,7 +200,7 @@ export async function runNodeWorker(
   async function detachQueued(frame: RequestFrame, attempt: number): Promise<void> {
     // A new nonce: under the old one the run was told that this process took the call over.
     const request = await server.detachRequestOf(delOf(frame), newNonce());
-    if ((await detaches.detach(request)) === 'undone') return;
+    if ((await detaches.detach(request, { keepsAsking: true })) === 'undone') return;
     if (attempt < attemptsBeforeTermination || temporal.breaker.isOpen) throw new Error('The run was not told yet');
     await locks.hold(request.attachment.containerID, () =>
       runs.terminate(request, 'Its DEL was done by the node worker without it, and it did not react'),

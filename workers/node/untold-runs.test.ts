@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -46,6 +46,20 @@ describe('a DEL that was answered before Temporal recorded it', () => {
     await open().recover();
     expect(kept).toEqual([request]);
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('fails when it cannot be noted, and its run may fail later without ending the worker', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    const [runs, told] = [open(), Promise.withResolvers<void>()];
+    rmSync(directory, { recursive: true });
+    expect(() => runs.note(request, told.promise)).toThrow('ENOENT');
+    told.reject(new Error('Temporal went away'));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', note);
+    mkdirSync(directory);
+    expect(unhandled).toEqual([]);
   });
 
   it('that was just being noted when the worker was killed is the runtime’s to repeat', async () => {

@@ -14,7 +14,7 @@ export interface UntoldRunsOptions {
  * DELs that were answered and that Temporal has not recorded yet. The last step answers before it is recorded, so a worker that
  * is killed in between, or a Temporal server, leaves a run open that nobody would tell again: the runtime has its answer.
  *
- * One file each, on tmpfs like the attachment records, for the milliseconds until the record.
+ * One file each, on tmpfs like the attachment records: for milliseconds, or as long as a busy server takes.
  */
 export class UntoldRuns {
   readonly #options: UntoldRunsOptions;
@@ -26,7 +26,8 @@ export class UntoldRuns {
 
   /** Remembers that this DEL is about to be answered, until its run was told, or could not be and the DEL is kept. */
   note(request: DetachRequest, told: Promise<unknown>): void {
-    const path = this.#pathOf(request);
+    const path = join(this.#options.directory, request.nonce);
+    told.catch(() => undefined); // it may fail after this has, which is the caller's to know
     writeFileSync(path, JSON.stringify(request), { mode: 0o600 });
     told
       .catch(() => this.#options.keep(request))
@@ -52,8 +53,6 @@ export class UntoldRuns {
       rmSync(path, { force: true });
     }
   }
-
-  #pathOf = ({ nonce }: DetachRequest): string => join(this.#options.directory, nonce);
 }
 
 /** Undefined for a file whose writer was killed over it: it had not answered yet, and the runtime asks again. */

@@ -27,6 +27,7 @@ import type { ApiClient } from '../../../kube/api-client.ts';
 import { claimLabels } from '../../../kube/claim-labels.ts';
 import { ClaimStore } from '../../../kube/claim-store.ts';
 import { MemoryClaims } from '../../../kube/testing/memory-claims.ts';
+import { addRequest } from '../../../workflows/testing/node-model.ts';
 import { OpenCalls } from '../open-calls.ts';
 import { SandboxLocks } from '../sandbox-locks.ts';
 
@@ -55,6 +56,21 @@ export interface Moment {
 }
 
 export const node = { name: 'r7-n1', machineID: 'm1', bootID: 'b1' };
+
+/** A sandbox of the pod of `addRequest` on this node, as it stands in a claim. */
+export const holderOf = (containerID: string, podUID = addRequest().pod.uid): ClaimHolder => ({
+  namespace: 'pay',
+  pod: 'api-0',
+  podUID,
+  interface: 'eth0',
+  network: 'underlay',
+  containerID,
+  netns: `/run/netns/${containerID}`,
+  netnsCookie: `of ${containerID}`,
+  node: node.name,
+  machineID: node.machineID,
+  bootID: node.bootID,
+});
 
 /**
  * What outlives a worker: the API server, the pods, the kernel and the files of one node, in memory. The claims go through the
