@@ -31,6 +31,7 @@ import {
   IFLA_LINKINFO,
   IFLA_MACVLAN_MODE,
   IFLA_MASTER,
+  IFLA_MAX_MTU,
   IFLA_MTU,
   IFLA_NET_NS_FD,
   IFLA_PARENT_DEV_BUS_NAME,
@@ -210,6 +211,7 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
   const parentIndex = attributes.u32(IFLA_LINK);
   const controllerIndex = attributes.u32(IFLA_MASTER);
   const flags = body.readUInt32LE(8);
+  const maxMtuBytes = attributes.u32(IFLA_MAX_MTU) ?? 0; // 0: no limit
   const pciAddress =
     attributes.text(IFLA_PARENT_DEV_BUS_NAME) === 'pci' ? attributes.text(IFLA_PARENT_DEV_NAME) : undefined;
   return {
@@ -218,6 +220,7 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
     ...(kind === undefined ? {} : { kind }),
     mac: formatMac(attributes.bytes(IFLA_ADDRESS) ?? Buffer.alloc(0)),
     mtuBytes: attributes.u32(IFLA_MTU) ?? 0,
+    ...(maxMtuBytes === 0 ? {} : { maxMtuBytes }),
     isUp: (flags & IFF_UP) !== 0,
     isLoopback: (flags & IFF_LOOPBACK) !== 0,
     isEthernet: body.readUInt16LE(2) === ARPHRD_ETHER,

@@ -90,6 +90,7 @@ export const IFLA_VFINFO_LIST = 22;
 export const IFLA_GROUP = 27;
 export const IFLA_NET_NS_FD = 28;
 export const IFLA_EXT_MASK = 29;
+export const IFLA_MAX_MTU = 51;
 export const IFLA_PARENT_DEV_NAME = 56;
 export const IFLA_PARENT_DEV_BUS_NAME = 57;
 export const IFLA_INFO_KIND = 1;

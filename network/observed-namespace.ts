@@ -17,6 +17,8 @@ export interface ObservedLink {
   /** Colon notation; empty for a link without a hardware address. */
   readonly mac: string;
   readonly mtuBytes: number;
+  /** What its driver takes at most; absent when it sets no limit. */
+  readonly maxMtuBytes?: number;
   readonly isUp: boolean;
   readonly isLoopback: boolean;
   /** ARPHRD_ETHER: its frames are Ethernet's. */

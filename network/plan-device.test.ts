@@ -199,79 +199,146 @@ describe('the way of a VF into a pod and back', () => {
 
 describe('a device that cannot be lent', () => {
   const base = new DeviceModel().observe().device;
-  const refusalOf = (device: ObservedDevice, conf: DeviceConf, links: readonly ObservedLink[] = []): string => {
-    const plan = planLease(device, { links, addresses: [] }, conf);
-    return plan.outcome === 'refused' ? `${plan.failure.type}: ${plan.failure.message}` : 'lent';
-  };
   const { link, vf: __, ...alone } = base;
+  const refusalOf = (device: ObservedDevice, conf: DeviceConf, links: readonly ObservedLink[] = []) => {
+    const plan = planLease(device, { links, addresses: [] }, conf);
+    if (plan.outcome === 'lease') throw new Error('it is lent');
+    const { type, message, remedy } = plan.failure;
+    return { type, message, remedy };
+  };
+  const unfit = (what: string, found: string, remedy: string) => ({
+    type: 'DeviceUnfit',
+    message: `Cannot lend ${what} to the pod: ${found}. Nothing was changed`,
+    remedy,
+  });
+  const vfUnfit = (found: string, remedy: string) => unfit('VF 0000:01:10.0', found, remedy);
+  const withRdma = vf({}, { movesRdma: true });
+  const shared = 'Set the node to exclusive mode before it has pods: options ib_core netns_mode=0 in /etc/modprobe.d';
 
-  it.each<[string, ObservedDevice, DeviceConf, string]>([
+  it.each<[string, ObservedDevice, DeviceConf, object]>([
     [
       'is not there',
       { rdma: base.rdma },
       vf(),
-      'DeviceUnfit: Cannot lend VF 0000:01:10.0 to the pod: the node has no such PCI function',
+      vfUnfit('the node has no such PCI function', 'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0'),
     ],
     [
       'has no driver',
       { ...alone, pci: { address: pciAddress, pf: '0000:01:00.0' } },
       vf(),
-      'no driver is bound to it, so it has no link',
+      vfUnfit(
+        'no driver is bound to it, so it has no link',
+        'Load its driver on the node (igbvf, iavf, mlx5_core, …), or bind vfio-pci for a program that drives it itself: echo 0000:01:10.0 >/sys/bus/pci/drivers_probe',
+      ),
     ],
-    ['is elsewhere', alone, vf(), "its driver igbvf has made no link in the node's namespace"],
+    [
+      'is elsewhere',
+      alone,
+      vf(),
+      vfUnfit(
+        "its driver igbvf has made no link in the node's namespace",
+        'Look where it is: ls /sys/bus/pci/devices/0000:01:10.0/net on the node. Another program may have moved it away',
+      ),
+    ],
     [
       'is a PF without VFs',
       { ...base, pci: { address: pciAddress, driver: 'igb', vfs: { most: 7, made: 0 } } },
       vf(),
-      'it is a physical function, with 0 of 7 VFs made',
+      vfUnfit(
+        'it is a physical function, with 0 of 7 VFs made',
+        'Make VFs and let the device plugin hand them out: echo 4 >/sys/bus/pci/devices/0000:01:10.0/sriov_numvfs',
+      ),
     ],
-    ['is no VF', { ...base, pci: { address: pciAddress, driver: 'e1000' } }, vf(), 'it is no virtual function'],
+    [
+      'is no VF',
+      { ...base, pci: { address: pciAddress, driver: 'e1000' } },
+      vf(),
+      vfUnfit('it is no virtual function', 'Use kind "host-device" for a whole NIC'),
+    ],
     [
       'has a PF that tells nothing',
       { ...alone, ...(link === undefined ? {} : { link }) },
       vf(),
-      'its PF 0000:01:00.0 has no link',
+      vfUnfit(
+        "its PF 0000:01:00.0 has no link in the node's namespace that tells of it",
+        'Look at the PF on the node: ls /sys/bus/pci/devices/0000:01:00.0/net, and ip link show',
+      ),
     ],
     [
       'has a PF with a smaller MTU',
       { ...base, ...(base.vf === undefined ? {} : { vf: { ...base.vf, pf: { ...base.vf.pf, mtuBytes: 1500 } } }) },
       vf({}, { mtuBytes: 9000 }),
-      'InvalidConfig: Cannot give VF 0000:01:10.0 an MTU of 9000: its PF "enp1s0" carries 1500 bytes',
+      {
+        type: 'InvalidConfig',
+        message: 'Cannot give VF 0000:01:10.0 an MTU of 9000: its PF "enp1s0" carries 1500 bytes. Nothing was changed',
+        remedy: 'Set `mtu` to at most 1500, or raise it on the node: ip link set dev enp1s0 mtu 9000',
+      },
+    ],
+    [
+      'has a driver with a smaller MTU',
+      { ...base, ...(base.link === undefined ? {} : { link: { ...base.link, maxMtuBytes: 9216 } }) },
+      { kind: 'host-device', select: { by: 'pci', pciAddress }, mtuBytes: 9300 },
+      {
+        type: 'InvalidConfig',
+        message: 'Cannot give device 0000:01:10.0 an MTU of 9300: its driver takes at most 9216. Nothing was changed',
+        remedy: 'Set `mtu` to at most 9216',
+      },
+    ],
+    [
+      'has no link that an MTU could be of',
+      {
+        ...alone,
+        ...(base.vf === undefined ? {} : { vf: base.vf }),
+        pci: { address: pciAddress, driver: 'vfio-pci', pf: '0000:01:00.0' },
+      },
+      vf({}, { mtuBytes: 1400 }),
+      vfUnfit('an MTU is asked for and it has no link', 'Leave `mtu` out: the program that drives it sets its own'),
     ],
     [
       'is to take RDMA with it that all share',
       { ...base, rdma: { ...base.rdma, mode: 'shared' } },
-      vf({}, { movesRdma: true }),
-      'the RDMA of the node is in shared mode',
+      withRdma,
+      vfUnfit(
+        '`rdmaIsolation` is asked for, and the RDMA of the node is in shared mode, in which every pod sees every device',
+        `${shared}, or rdma system set netns exclusive. Or leave \`rdmaIsolation\` out`,
+      ),
     ],
     [
       'is to take RDMA with it on a kernel without',
       { ...base, rdma: { inNode: [], inPod: [] } },
-      vf({}, { movesRdma: true }),
-      'has no RDMA',
+      withRdma,
+      vfUnfit('the kernel of the node has no RDMA', 'Load it on the node: modprobe ib_core, and the driver of the NIC'),
     ],
     [
       'is to take RDMA with it and has none',
       { ...base, rdma: { mode: 'exclusive', inNode: [], inPod: [] } },
-      vf({}, { movesRdma: true }),
-      'it has no RDMA device',
+      withRdma,
+      vfUnfit(
+        '`rdmaIsolation` is asked for, and it has no RDMA device in the namespace of the node',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show',
+      ),
     ],
     [
       'is not there under that name',
       { rdma: base.rdma },
       { kind: 'host-device', select: { by: 'name', ifName: 'eth7' } },
-      'Cannot lend device "eth7" to the pod: the node has no such link',
+      unfit(
+        'device "eth7"',
+        'the node has no such link',
+        'Correct the network configuration: ip link show on the node',
+      ),
     ],
-  ])('%s', (_, device, conf, message) => {
-    expect(refusalOf(device, conf)).toContain(message);
+  ])('%s', (_, device, conf, failure) => {
+    expect(refusalOf(device, conf)).toEqual(failure);
   });
 
   it('has a port or an interface of the node on it', () => {
     const bond = { ...plainLink, ifIndex: 20, ifName: 'bond0', kind: 'bond' };
     const port = { ...base, ...(link === undefined ? {} : { link: { ...link, controllerIndex: 20 } }) };
-    expect(refusalOf(port, vf(), [bond])).toContain('"enp1s0v0" is a port of bond "bond0"');
+    const remedy = 'Name a device that the node does not use itself';
+    expect(refusalOf(port, vf(), [bond])).toEqual(vfUnfit('"enp1s0v0" is a port of bond "bond0"', remedy));
     const vlan = { ...plainLink, ifIndex: 21, ifName: 'enp1s0v0.7', kind: 'vlan', parentIndex: 9 };
-    expect(refusalOf(base, vf(), [vlan])).toContain('vlan "enp1s0v0.7" of the node hangs on "enp1s0v0"');
+    expect(refusalOf(base, vf(), [vlan])).toEqual(vfUnfit('vlan "enp1s0v0.7" of the node hangs on "enp1s0v0"', remedy));
   });
 
   it('meets another interface of that name in the pod', () => {

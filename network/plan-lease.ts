@@ -140,7 +140,7 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
 
 function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   const { mtuBytes } = conf;
-  if (mtuBytes === undefined || conf.kind !== 'sriov' || vf === undefined) return undefined;
+  if (mtuBytes === undefined) return undefined;
   if (link === undefined) {
     return unfit(
       conf,
@@ -148,13 +148,21 @@ function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | und
       'Leave `mtu` out: the program that drives it sets its own',
     );
   }
-  const { pf } = vf;
-  if (mtuBytes <= pf.mtuBytes) return undefined;
-  return {
+  const tooLarge = (found: string, remedy: string): Failure => ({
     type: 'InvalidConfig',
-    message: `Cannot give ${nameOfDevice(conf)} an MTU of ${mtuBytes}: its PF "${pf.ifName}" carries ${pf.mtuBytes} bytes`,
-    remedy: `Set \`mtu\` to at most ${pf.mtuBytes}, or raise it on the node: ip link set dev ${pf.ifName} mtu ${mtuBytes}`,
-  };
+    message: `Cannot give ${nameOfDevice(conf)} an MTU of ${mtuBytes}: ${found}. Nothing was changed`,
+    remedy,
+  });
+  const { maxMtuBytes = Infinity } = link;
+  if (mtuBytes > maxMtuBytes) {
+    return tooLarge(`its driver takes at most ${maxMtuBytes}`, `Set \`mtu\` to at most ${maxMtuBytes}`);
+  }
+  if (conf.kind !== 'sriov' || vf === undefined || mtuBytes <= vf.pf.mtuBytes) return undefined;
+  const { pf } = vf;
+  return tooLarge(
+    `its PF "${pf.ifName}" carries ${pf.mtuBytes} bytes`,
+    `Set \`mtu\` to at most ${pf.mtuBytes}, or raise it on the node: ip link set dev ${pf.ifName} mtu ${mtuBytes}`,
+  );
 }
 
 function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {

@@ -4,6 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { recordOf } from '../../activities/attachment-record.ts';
+import { createDeviceLending } from '../../activities/lent-devices.ts';
+import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
 import type { DeviceLease, VfSettings, VirtualFunctionConf } from '../../contracts/device.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import type { LendSpec } from '../../kernel/device-tasks.ts';
@@ -11,6 +14,7 @@ import { type Kernel, openKernel } from '../../kernel/kernel.ts';
 import { closing, openNodeNamespace } from '../../kernel/network-namespace.ts';
 import { systemCalls } from '../../kernel/system-calls.ts';
 import { getPf, readVf, setVf } from '../../kernel/vf-message.ts';
+import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
 import { lacks, loadModules } from './guest-machine.ts';
 import { addRdmaDevice, ownNamespace, rdmaDevices, rdmaPing, setRdmaMode } from './rdma-devices.ts';
 import { answers, reaches } from './traffic.ts';
@@ -23,6 +27,7 @@ import {
   type VirtualFunction,
 } from './virtual-functions.ts';
 
+const silent: Log = { child: () => silent, debug() {}, info() {}, warn() {}, error() {} };
 const { node, outside } = physicalFunctions;
 const pf = (): string => linkOf(node) ?? assert.fail('the PF has no link');
 const hostJson = (...args: readonly string[]): Record<string, unknown>[] =>
@@ -76,6 +81,11 @@ const giveBack = (spec: LendSpec): Promise<readonly string[]> =>
     const returning = await kernel.returnDevice(spec);
     return returning.outcome === 'returned' ? { value: returning.commands } : { state: returning.why };
   });
+
+const hasLinkAgain = (pci: string): Promise<void> =>
+  eventually(`${pci} has a link again`, 20, () =>
+    linkOf(pci) === undefined ? { state: 'it has none' } : { value: undefined },
+  );
 
 const refusal = (work: Promise<unknown>): Promise<{ type: string; message: string }> =>
   work.then(
@@ -210,26 +220,80 @@ describe('VFs that are lent to pods', () => {
     assert.deepEqual(states(), untouched);
   });
 
-  it('are refused by what they lack', async () => {
+  it('are refused by what they lack, and nothing is left', async () => {
+    const cannotLend = (pci: string, found: string): string =>
+      `DeviceUnfit: Cannot lend VF ${pci} to the pod: ${found}. Nothing was changed`;
     const reasonFor = async (device: VirtualFunctionConf): Promise<string> => {
       const { type, message } = await refusal(kernel.examineDevice(device));
       return `${type}: ${message}`;
     };
     const whole = { index: 0, pci: node, link: '' };
-    assert.match(await reasonFor(vfConf(whole)), /DeviceUnfit: .*it is a physical function, with 4 of 7 VFs made/);
-    assert.match(await reasonFor(vfConf({ ...whole, pci: outside })), /DeviceUnfit: /);
-    assert.match(await reasonFor(vfConf({ ...whole, pci: '0000:01:17.6' })), /the node has no such PCI function/);
-    assert.match(
-      await reasonFor(vfConf(vfs[0], {}, { mtuBytes: 9000 })),
-      /InvalidConfig: .* its PF "\w+" carries 1500 bytes/,
-    );
     const pci = vfs[0]?.pci ?? '';
+    const asked: readonly (readonly [VirtualFunctionConf, string])[] = [
+      [vfConf(whole), cannotLend(node, 'it is a physical function, with 4 of 7 VFs made')],
+      [
+        vfConf({ ...whole, pci: '0000:00:00.0' }),
+        cannotLend('0000:00:00.0', 'no driver is bound to it, so it has no link'),
+      ],
+      [vfConf({ ...whole, pci: '0000:01:17.6' }), cannotLend('0000:01:17.6', 'the node has no such PCI function')],
+      [
+        vfConf({ ...whole, pci: outside }),
+        cannotLend(outside, "its driver igb has made no link in the node's namespace"),
+      ],
+      [
+        vfConf(vfs[0], {}, { mtuBytes: 9000 }),
+        `InvalidConfig: Cannot give VF ${pci} an MTU of 9000: its PF "${pf()}" carries 1500 bytes. Nothing was changed`,
+      ],
+    ];
+    for (const [device, reason] of asked) assert.equal(await reasonFor(device), reason);
     writeFileSync(`/sys/bus/pci/devices/${pci}/driver/unbind`, pci);
     try {
-      assert.match(await reasonFor(vfConf(vfs[0])), /DeviceUnfit: .*no driver is bound to it, so it has no link/);
+      assert.equal(await reasonFor(vfConf(vfs[0])), cannotLend(pci, 'no driver is bound to it, so it has no link'));
     } finally {
       writeFileSync('/sys/bus/pci/drivers_probe', pci);
+      await hasLinkAgain(pci);
     }
+    assert.deepEqual(states(), untouched);
+  });
+
+  it('have one owner: the next pod is told whose it is, and the DEL of one that got nothing resets nothing', async () => {
+    const records = new Map<string, AttachmentRecord>();
+    const lending = createDeviceLending({
+      calls: { isDetachWanted: () => false },
+      records: {
+        read: async ({ containerID }) => records.get(containerID),
+        list: async () => [...records.values()],
+        write: async (record) => void records.set(record.attachment.containerID, record),
+        remove: async ({ containerID }) => void records.delete(containerID),
+      },
+      kernel,
+      log: silent,
+    });
+    const device = vfConf(vfs[0], { vlan: { id: 100, qos: 0, protocol: '802.1Q' } });
+    const lendTo = async (containerID: string) => {
+      const netns = nodes.pod();
+      const { cookie } = await kernel.identifyNamespace(netns);
+      const base = addRequest('net1', containerID, containerID);
+      const { link: _, ...network } = base.network;
+      const request = { ...base, netns, netnsCookie: cookie, network: { ...network, device } };
+      records.set(containerID, recordOf(request, undefined));
+      return { request, lent: lending.lend(request, device, []) };
+    };
+    const recordFor = (containerID: string): AttachmentRecord => records.get(containerID) ?? assert.fail('no record');
+    const first = await lendTo('c31');
+    await first.lent;
+    const whileLent = vfs.map(vfState);
+    const second = await lendTo('c32');
+    const { type, message } = await refusal(second.lent);
+    assert.equal(type, 'DeviceInUse');
+    assert.equal(
+      message,
+      `Cannot lend VF ${device.pciAddress} to the pod: interface net1 of pod pay/api-0 has it or hangs on it (sandbox c31)`,
+    );
+    await lending.giveBack(detachRequest(second.request), recordFor('c32'));
+    assert.deepEqual(vfs.map(vfState), whileLent);
+    await lending.giveBack(detachRequest(first.request), recordFor('c31'));
+    assert.deepEqual(states(), untouched);
   });
 
   it('stay with the driver that hands them to a program, and their PF is told all the same', async () => {
@@ -257,9 +321,7 @@ describe('VFs that are lent to pods', () => {
       writeFileSync(`${path}/driver/unbind`, vf.pci);
       writeFileSync(`${path}/driver_override`, '\n');
       writeFileSync('/sys/bus/pci/drivers_probe', vf.pci);
-      await eventually('igbvf has it again', 10, () =>
-        linkOf(vf.pci) === undefined ? { state: 'no link' } : { value: 0 },
-      );
+      await hasLinkAgain(vf.pci);
     }
   });
 });
