@@ -121,7 +121,16 @@ describe('a device of the node', () => {
   });
 
   it('is named by keys that the other kinds do not know', () => {
-    const refused = refusal(() => parsed({ kind: 'macvlan', master: ['eno1'], deviceID: '0000:3b:02.1' }));
-    expect(refused.message).toContain('Key "deviceID" is unknown to type orbweaver');
+    const refused = refusal(() => parsed({ kind: 'macvlan', master: ['eno1'], hwaddr: '02:00:00:00:00:0a' }));
+    expect(refused.message).toContain('Key "hwaddr" is unknown to type orbweaver');
+  });
+
+  it('is nothing to the kinds that make an interface, though Multus names it to every plugin of the list', () => {
+    const named = { deviceID: 'hca-shared-17', pciBusID: 'hca-shared-17' }; // as a shared RDMA device plugin calls them
+    const macvlan = { kind: 'macvlan', master: ['eno1'] };
+    expect(parsed({ ...macvlan, ...named })).toEqual(parsed(macvlan));
+    const text = JSON.stringify({ cniVersion: '1.1.0', name: 'rail0', type: 'ifacer', interfaces: ['eno1'], ...named });
+    const ifacer = parseNetworkConf('ifacer', parseConf(new TextEncoder().encode(text)));
+    expect(ifacer).toMatchObject({ provides: 'links' });
   });
 });

@@ -19,10 +19,8 @@ export type DeviceKind = (typeof deviceKinds)[number];
 
 /** Keys that only these kinds have: the community plugins' (host-device, sriov-cni), or SpiderMultusConfig's where that has one. */
 export const deviceKeys: Readonly<Record<DeviceKind, readonly string[]>> = {
-  'host-device': ['deviceID', 'pciBusID', 'device', 'hwaddr'],
+  'host-device': ['device', 'hwaddr'],
   sriov: [
-    'deviceID',
-    'pciBusID', // what Multus writes beside deviceID
     'vlanID',
     'vlanQoS',
     'vlanProto',

@@ -20,6 +20,9 @@ const cniKeys = [
   'args',
   'prevResult',
   'dns',
+  // Multus writes both into every plugin of a list whose NetworkAttachmentDefinition names a resource: addDeviceIDInConfList()
+  'deviceID',
+  'pciBusID',
 ];
 /** Keys of `type: orbweaver`: those of SpiderMultusConfig and of Spiderpool's IPAM section. */
 const linkKeys = ['kind', 'master', 'vlanID', 'bond', 'mode'];
