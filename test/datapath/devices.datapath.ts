@@ -246,14 +246,16 @@ describe('VFs that are lent to pods', () => {
       ],
     ];
     for (const [device, reason] of asked) assert.equal(await reasonFor(device), reason);
+    assert.deepEqual(states(), untouched);
     writeFileSync(`/sys/bus/pci/devices/${pci}/driver/unbind`, pci);
     try {
+      const unbound = states();
       assert.equal(await reasonFor(vfConf(vfs[0])), cannotLend(pci, 'no driver is bound to it, so it has no link'));
+      assert.deepEqual(states(), unbound);
     } finally {
-      writeFileSync('/sys/bus/pci/drivers_probe', pci);
+      writeFileSync('/sys/bus/pci/drivers_probe', pci); // igbvf then makes up another MAC
       await hasLinkAgain(pci);
     }
-    assert.deepEqual(states(), untouched);
   });
 
   it('have one owner: the next pod is told whose it is, and the DEL of one that got nothing resets nothing', async () => {
