@@ -112,7 +112,8 @@ const moveRdma = (from: OpenPlace, to: OpenPlace, name: string): void =>
   withRdma(from.namespace, (socket) => {
     const device = listRdmaDevices(socket).find((one) => one.name === name);
     if (device === undefined) throw new NetlinkError(`RDMA_NLDEV_CMD_SET ${name}`, ENODEV);
-    socket.change('RDMA_NLDEV_CMD_SET', moveRdmaDevice(device.index, to.namespace.fd));
+    // The kernel compares with the caller's namespace, not the socket's: rdma_dev_change_netns(), drivers/infiniband/core/device.c
+    from.namespace.inside(() => socket.change('RDMA_NLDEV_CMD_SET', moveRdmaDevice(device.index, to.namespace.fd)));
   });
 
 const ENODEV = 19;
