@@ -84,24 +84,33 @@ export const createDeviceLending = ({ calls, records, kernel, log: workerLog }: 
     async giveBack(request: DetachRequest, record: AttachmentRecord): Promise<AttachmentRecord> {
       const { attachment, netns, netnsCookie, lease: lent, ...rest } = record;
       if (lent === undefined) return record;
-      const { containerID, ifName } = attachment;
       const log = stepLog(workerLog, request);
-      const beganAt = performance.now();
-      for (;;) {
-        const returning = await kernel.returnDevice({ containerID, ifName, netns, netnsCookie, lease: lent });
-        if (returning.commands.length > 0) log.info({ commands: returning.commands }, 'device back on the node');
-        if (returning.outcome === 'returned') break;
-        if (performance.now() - beganAt > settlingMs) {
-          throw new ProvisionError(stuck(`Cannot take ${lent.pciAddress ?? ifName} back`, returning.why));
-        }
-        await sleep(pauseMs);
-      }
+      await takeBack(record, lent, kernel, (commands) => log.info({ commands }, 'device back on the node'));
       const without = { attachment, netns, netnsCookie, ...rest };
       await records.write(without);
       return without;
     },
   };
 };
+
+/** Undoes a lease, as far as its device is not back already. */
+export async function takeBack(
+  { attachment: { containerID, ifName }, netns, netnsCookie }: AttachmentRecord,
+  lease: DeviceLease,
+  kernel: Pick<Kernel, 'returnDevice'>,
+  told: (commands: readonly string[]) => void,
+): Promise<void> {
+  const beganAt = performance.now();
+  for (;;) {
+    const returning = await kernel.returnDevice({ containerID, ifName, netns, netnsCookie, lease });
+    if (returning.commands.length > 0) told(returning.commands);
+    if (returning.outcome === 'returned') return;
+    if (performance.now() - beganAt > settlingMs) {
+      throw new ProvisionError(stuck(`Cannot take ${lease.pciAddress ?? ifName} back`, returning.why));
+    }
+    await sleep(pauseMs);
+  }
+}
 
 export type DeviceLending = ReturnType<typeof createDeviceLending>;
 
