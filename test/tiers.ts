@@ -65,7 +65,7 @@ export const tiers: readonly Tier[] = [
   },
   {
     name: 'datapath',
-    budgetSeconds: 180,
+    budgetSeconds: 420,
     parts: ['guest'],
     tests: { kind: 'guest', files: 'test/datapath/*.datapath.ts' },
   },
