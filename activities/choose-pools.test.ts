@@ -140,8 +140,8 @@ describe('what the choice of pools looks at', () => {
 
   it.each([
     ['"macvlan"', 'match_master_subnet is for SR-IOV, and "macvlan" makes this interface'],
-    ['"sriov"', 'the PF behind a VF is not looked for yet'],
-  ])('is no PF yet: a network of %s that matches its subnet gets none', async (madeBy, why) => {
+    ['"sriov"', 'cannot be compared with the PF, as match_master_subnet asks: eth9 has no PF'],
+  ])('is no PF: a network of %s that matches its subnet gets none', async (madeBy, why) => {
     const { failure } = await stage([pool('v4', 8, { default: true })]);
     const request = addRequest();
     const network = { ...request.network, matchMasterSubnet: true, madeBy };
@@ -149,6 +149,23 @@ describe('what the choice of pools looks at', () => {
       type: 'NoPool',
       message: expect.stringContaining(why),
     });
+  });
+});
+
+describe('a VF whose network matches the subnet of its PF', () => {
+  const device = { kind: 'sriov', pciAddress: '0000:01:10.0', settings: {}, movesRdma: false } as const;
+  const { link: _, ...network } = addRequest().network;
+  const request = { ...addRequest(), network: { ...network, device, matchMasterSubnet: true, madeBy: '"sriov"' } };
+
+  it('gets the pools in whose subnet the PF has an address', async () => {
+    const { world, pools } = await stage([pool('v4', 8, { default: true }), pool('w4', 9, { default: true })]);
+    world.masterAddresses = ['10.70.9.77/24', 'fd00::7/64'];
+    expect(await pools(request)).toEqual(['w4']);
+  });
+
+  it('gets none when the PF has no address there', async () => {
+    const { failure } = await stage([pool('v4', 8, { default: true })]);
+    expect(await failure(request)).toMatchObject({ type: 'NoPool', message: expect.stringContaining('it has none') });
   });
 });
 

@@ -1,8 +1,8 @@
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import { type Failure, ProvisionError } from '../contracts/failures.ts';
-import type { AddRequest, AddressWish, NetworkConf } from '../contracts/pod-network.ts';
+import type { AddRequest, AddressWish } from '../contracts/pod-network.ts';
 import { formatAddress } from '../ipam/address.ts';
-import { formatCidr } from '../ipam/cidr.ts';
+import { formatCidr, parseCidr } from '../ipam/cidr.ts';
 import { nicIdentities } from '../ipam/nic-identities.ts';
 import { defaultNetworkAnnotation, networksAnnotation, readPodNetworks } from '../ipam/pod-networks.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
@@ -10,7 +10,7 @@ import type { PoolRequest } from '../ipam/pool-request.ts';
 import { needsController, type PoolSelection, selectPools } from '../ipam/select-pools.ts';
 import { listSkipped } from '../ipam/skipped-pool.ts';
 import { narrowTo, readWishes, type WantedCandidates } from '../ipam/wanted-address.ts';
-import type { AttachmentRecords, Log, NodeIdentity, Pod, PoolReader, Surroundings } from './node-ports.ts';
+import type { AttachmentRecords, Kernel, Log, NodeIdentity, Pod, PoolReader, Surroundings } from './node-ports.ts';
 import type { Patience } from './patience.ts';
 import { stepLog } from './step-log.ts';
 
@@ -18,6 +18,7 @@ export interface ChoosePorts {
   readonly records: Pick<AttachmentRecords, 'list'>;
   readonly pools: PoolReader;
   readonly surroundings: Surroundings;
+  readonly kernel: Pick<Kernel, 'masterAddresses'>;
   readonly node: NodeIdentity;
   /** The same on every node. */
   readonly cluster: ClusterSettings;
@@ -89,33 +90,45 @@ async function untilSelected(ports: ChoosePorts, request: AddRequest, pod: Pod, 
 
 /** What selection looks at; what costs a read of its own only where something in this cluster asks for it. */
 async function poolRequestOf(
-  { surroundings, node, cluster }: ChoosePorts,
-  { attachment, network }: AddRequest,
+  { surroundings, kernel, node, cluster }: ChoosePorts,
+  request: AddRequest,
   pod: Pod,
   catalogue: PoolCatalogue,
 ): Promise<PoolRequest> {
+  const { attachment, network } = request;
   const { namespace, name, labels, annotations } = pod;
-  const [marks, nodeLabels] = await Promise.all([
+  const [marks, nodeLabels, masterAddresses] = await Promise.all([
     surroundings.namespace(namespace),
     catalogue.asksForNodeLabels ? surroundings.nodeLabels() : undefined,
+    network.matchMasterSubnet === true ? addressesOfMaster(kernel, request) : undefined,
   ]);
-  const request: PoolRequest = {
+  const asked: PoolRequest = {
     pod: { namespace, name, labels, annotations },
     namespace: { name: namespace, ...marks },
     node: { name: node.name, ...(nodeLabels && { labels: nodeLabels }) },
     ifName: attachment.ifName,
     network,
     cluster,
-    ...(network.matchMasterSubnet === true ? { masterAddresses: { problem: noMaster(network) } } : {}),
+    ...(masterAddresses && { masterAddresses }),
   };
-  if (!needsController(request, catalogue)) return request;
-  return { ...request, pod: { ...request.pod, controller: await surroundings.controllerOf(pod) } };
+  if (!needsController(asked, catalogue)) return asked;
+  return { ...asked, pod: { ...asked.pod, controller: await surroundings.controllerOf(pod) } };
 }
 
-const noMaster = ({ madeBy = 'nobody' }: NetworkConf): string =>
-  madeBy === '"sriov"' || madeBy === '"ib-sriov"'
-    ? 'the PF behind a VF is not looked for yet by this version of Orbweaver'
-    : `match_master_subnet is for SR-IOV, and ${madeBy} makes this interface`;
+/** Those of the PF behind the VF that the pod has, or is about to get. */
+async function addressesOfMaster(
+  kernel: ChoosePorts['kernel'],
+  { attachment, netns, netnsCookie, network }: AddRequest,
+): Promise<NonNullable<PoolRequest['masterAddresses']>> {
+  const { madeBy = 'nobody', device } = network;
+  if (madeBy !== '"sriov"' && madeBy !== '"ib-sriov"') {
+    return { problem: `match_master_subnet is for SR-IOV, and ${madeBy} makes this interface` };
+  }
+  const pciAddress = device?.kind === 'sriov' ? device.pciAddress : undefined;
+  const place = { netns, netnsCookie, ifName: attachment.ifName };
+  const found = await kernel.masterAddresses({ ...place, ...(pciAddress === undefined ? {} : { pciAddress }) });
+  return found.outcome === 'found' ? found.addresses.flatMap((text) => parseCidr(text) ?? []) : { problem: found.why };
+}
 
 /** What the pod's annotations ask for this NIC. Multus passes it on only to networks that have the capability "ips". */
 async function wishesOfPod(

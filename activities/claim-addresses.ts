@@ -31,7 +31,7 @@ export interface ClaimPorts extends ChoosePorts, PatiencePorts, ProbePorts {
   readonly claims: ClaimStore;
   readonly pods: PodReader;
   readonly coordinators: Coordinators;
-  readonly kernel: Pick<Kernel, 'namespaceState'> & ProbePorts['kernel'];
+  readonly kernel: Pick<Kernel, 'namespaceState'> & ProbePorts['kernel'] & ChoosePorts['kernel'];
 }
 
 /** After so many taken addresses, reading the pool's taken names once costs less than meeting the next one. */

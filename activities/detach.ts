@@ -2,6 +2,7 @@ import { ProvisionError } from '../contracts/failures.ts';
 import type { DetachRequest } from '../contracts/pod-network.ts';
 import { formatAddress, fromClaimName } from '../ipam/address.ts';
 import { endOf } from '../network/coordination/coordination-operation.ts';
+import type { DeviceLending } from './lent-devices.ts';
 import type {
   AttachmentRecord,
   AttachmentRecords,
@@ -26,6 +27,7 @@ export interface DetachPorts {
     'unplumb' | 'uncoordinate' | 'untie' | 'removeAddresses' | 'prepareShared' | 'removeShared'
   >;
   readonly sharedLinks: SharedLinkPorts['sharedLinks'];
+  readonly devices: Pick<DeviceLending, 'giveBack'>;
   readonly log: Log;
 }
 
@@ -44,10 +46,14 @@ export const createRemoveLink = (ports: DetachPorts) => {
     });
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
     // The interfaces of a sandbox that is gone went with its namespace.
-    if (reason !== 'proven-gone') {
-      await untie(request, record, ports);
-      if (attachment.kind === 'attach') await removeInterface(request, record, ports);
+    const isThere = reason !== 'proven-gone';
+    if (isThere) await untie(request, record, ports);
+    if (record?.lease !== undefined) {
+      // Also of a sandbox that is gone: the end of its namespace has given the device to the node, and no more.
+      await releaseSharedLinks(request, await ports.devices.giveBack(request, record), ports);
+      return;
     }
+    if (isThere && attachment.kind === 'attach') await removeInterface(request, record, ports);
     if (record !== undefined) await releaseSharedLinks(request, record, ports);
   };
 };

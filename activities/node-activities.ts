@@ -7,6 +7,7 @@ import { type ClaimPorts, createClaimAddresses } from './claim-addresses.ts';
 import { type CoordinatePorts, createCoordinate } from './coordinate.ts';
 import { createReleaseAddresses, createRemoveLink, type DetachPorts } from './detach.ts';
 import { superseded } from './interruptions.ts';
+import { createDeviceLending, type LendingPorts } from './lent-devices.ts';
 import type { OpenCalls } from './node-ports.ts';
 import { createPlumbLink, type PlumbPorts } from './plumb-link.ts';
 import { createPrepareLinks } from './shared-links.ts';
@@ -16,18 +17,25 @@ export interface SandboxLocks {
   hold<T>(containerID: string, work: () => Promise<T>): Promise<T>;
 }
 
-export type NodePorts = Omit<ClaimPorts & PlumbPorts & CoordinatePorts & DetachPorts, 'kernel' | 'sharedLinks'> & {
-  readonly kernel: ClaimPorts['kernel'] & PlumbPorts['kernel'] & CoordinatePorts['kernel'] & DetachPorts['kernel'];
+export type NodePorts = Omit<
+  ClaimPorts & PlumbPorts & CoordinatePorts & DetachPorts,
+  'kernel' | 'sharedLinks' | 'devices'
+> & {
+  readonly kernel: ClaimPorts['kernel'] &
+    PlumbPorts['kernel'] &
+    LendingPorts['kernel'] &
+    CoordinatePorts['kernel'] &
+    DetachPorts['kernel'];
 };
 
 /** The steps as plain functions: what a run's activities do, and what a DEL without a run does under the lock it holds. */
 export function createNodeSteps(ports: NodePorts): NodeActivities {
-  const withLinks = { ...ports, sharedLinks: new Mutex() };
+  const withLinks = { ...ports, sharedLinks: new Mutex(), devices: createDeviceLending(ports) };
   return {
     prepareLinks: createPrepareLinks(withLinks),
-    claimAddresses: createClaimAddresses(ports),
-    plumbLink: createPlumbLink(ports),
-    coordinate: createCoordinate(ports),
+    claimAddresses: createClaimAddresses(withLinks),
+    plumbLink: createPlumbLink(withLinks),
+    coordinate: createCoordinate(withLinks),
     removeLink: createRemoveLink(withLinks),
     releaseAddresses: createReleaseAddresses(withLinks),
     answerFailure: createAnswerFailure(ports.calls),

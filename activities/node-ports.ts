@@ -4,6 +4,7 @@ import type { CoordinationSettings } from '../contracts/coordination.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { OwnerReference } from '../contracts/crds/object-meta.ts';
 import type { SpiderCoordinator } from '../contracts/crds/spidercoordinator.ts';
+import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ClaimedAddress, LinkConf, NetworkConf } from '../contracts/pod-network.ts';
@@ -36,6 +37,9 @@ export interface AttachmentRecord {
   readonly netnsCookie: string;
   readonly provides: NetworkConf['provides'];
   readonly link?: LinkConf;
+  readonly device?: DeviceConf;
+  /** The device that this attachment alone has, and how it was before. */
+  readonly lease?: DeviceLease;
   /** Links of the node that this attachment uses with others, each on those before it. */
   readonly shared?: readonly SharedLinkConf[];
   /** It is being undone, and no user of its shared links any more. */
@@ -185,6 +189,12 @@ export type ProbeAnswer =
   | { readonly outcome: 'silent' }
   | { readonly outcome: 'mute'; readonly why: string };
 
+interface Unsettled {
+  readonly outcome: 'unsettled';
+  readonly why: string;
+  readonly commands: readonly string[];
+}
+
 export interface Kernel {
   plumb(spec: {
     containerID: string;
@@ -200,6 +210,46 @@ export interface Kernel {
     readonly removed: boolean;
     readonly commands: readonly string[];
   }>;
+  /** Addresses on the node of the PF behind a VF: that of `pciAddress`, or the one that the pod has as `ifName`. */
+  masterAddresses(spec: {
+    netns: string;
+    netnsCookie: string;
+    ifName: string;
+    pciAddress?: string;
+  }): Promise<
+    | { readonly outcome: 'found'; readonly addresses: readonly string[] }
+    | { readonly outcome: 'unknown'; readonly why: string }
+  >;
+  /** How a device of the node is, before it is lent. */
+  examineDevice(conf: DeviceConf): Promise<DeviceLease>;
+  /** Completes a loan. `unsettled`: ask again a little later. */
+  lendDevice(spec: {
+    containerID: string;
+    ifName: string;
+    netns: string;
+    netnsCookie: string;
+    device: DeviceConf;
+    lease: DeviceLease;
+    addresses: readonly ClaimedAddress[];
+    yieldsDefaultRoute?: boolean;
+  }): Promise<
+    | {
+        readonly outcome: 'lent';
+        readonly mac: string;
+        readonly mtuBytes?: number;
+        readonly hasCarrier: boolean;
+        readonly commands: readonly string[];
+      }
+    | Unsettled
+  >;
+  /** Makes a device what its lease tells it was, wherever it is. */
+  returnDevice(spec: {
+    containerID: string;
+    ifName: string;
+    netns: string;
+    netnsCookie: string;
+    lease: DeviceLease;
+  }): Promise<{ readonly outcome: 'returned'; readonly commands: readonly string[] } | Unsettled>;
   /** Makes what is missing of the node's links, or nothing; gives the commands. One caller at a time. */
   prepareShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
   /** Removes those of the named links that we made and nobody else has built on, in their order. One caller at a time. */

@@ -3,11 +3,13 @@ import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
 import { type ProbeConf, type ProbeSettings, type ProbeTiming, probeSettings } from '../contracts/probing.ts';
 import { gatewayUnreachable } from '../ipam/failures.ts';
 import { isMalformed, type Pool } from '../ipam/pool-snapshot.ts';
+import type { DeviceLending } from './lent-devices.ts';
 import type { Kernel, Log, ProbeAnswer } from './node-ports.ts';
 import { stepLog } from './step-log.ts';
 
 export interface ProbePorts {
   readonly kernel: Pick<Kernel, 'plumb' | 'probe' | 'announce'>;
+  readonly devices: Pick<DeviceLending, 'lend'>;
   readonly cluster: ClusterSettings;
   readonly log: Log;
 }
@@ -111,7 +113,8 @@ export class ProbeSite {
 
   async #makeInterface(): Promise<void> {
     const { network, attachment, netns, netnsCookie } = this.#request;
-    const { link } = network;
+    const { link, device } = network;
+    if (device !== undefined) await this.#ports.devices.lend(this.#request, device, { addresses: [] });
     if (link === undefined) return;
     const { containerID, ifName } = attachment;
     const { commands } = await this.#ports.kernel.plumb({

@@ -77,7 +77,7 @@ export async function releaseSharedLinks(
 const isSame = ({ attachment: a }: AttachmentRecord, { attachment: b }: AttachmentRecord): boolean =>
   a.containerID === b.containerID && attachmentKey(a) === attachmentKey(b);
 
-/** Names of links of the node that an attachment uses: also of those that somebody else made, or that another network asked for. */
+/** Names of links of the node that an attachment counts on: also of those that somebody else made, or that another network asked for. */
 export const linksUsedBy = ({ link, shared = [] }: AttachmentRecord): readonly string[] => [
   ...(link === undefined ? [] : [link.master]),
   ...shared.flatMap((conf) => [conf.name, ...beneath(conf)]),

@@ -27,9 +27,8 @@ export function readNetworkDefinition(config: string, name: string): NetworkRead
     return unreadable('it asks for no addresses: no plugin of it is of type orbweaver or has ipam of type spiderpool');
   }
   const { cniVersion = '1.0.0' } = json;
-  const text = JSON.stringify({ ...ours, cniVersion, name: json['name'] ?? name });
   try {
-    return { outcome: 'network', network: parseNetworkConf(plugin, parseConf(new TextEncoder().encode(text))) };
+    return { outcome: 'network', network: networkOf(plugin, { ...ours, cniVersion, name: json['name'] ?? name }) };
   } catch (error) {
     if (!(error instanceof ProvisionError)) throw error;
     return unreadable(error.message);
@@ -89,7 +88,10 @@ function readPlugin(plugin: Json, type: string): DefinedPlugin {
 }
 
 const networkOf = (plugin: PluginName, json: Json): NetworkConf =>
-  parseNetworkConf(plugin, parseConf(new TextEncoder().encode(JSON.stringify(json))));
+  parseNetworkConf(plugin, parseConf(new TextEncoder().encode(JSON.stringify({ ...chosenLater(json), ...json }))));
+
+/** Which VF it is the device plugin says when the pod is placed, and Multus passes it on. */
+const chosenLater = ({ kind }: Json): Json => (kind === 'sriov' ? { deviceID: '0000:00:00.0' } : {});
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -155,6 +155,12 @@ describe('the plan of a pod', () => {
     expect(printed).toBe(await golden('plan-overlay.txt', printed));
   });
 
+  it('with a VF leaves out what depends on the VF, and plans on it', async () => {
+    const vf = { kind: 'sriov', vlanID: 120, master: undefined, coordinator: {} };
+    const printed = await show(evidence([network('eth0', whole(vf))]), ports());
+    expect(printed).toBe(await golden('plan-vf.txt', printed));
+  });
+
   it('has the address that the pod holds, and asks for no other', async () => {
     const { nics } = await planNetworks(
       evidence([network('eth0', whole({}))], { claims: [held('10.70.8.33/22', 'rack7-v4', 'u-1')] }),

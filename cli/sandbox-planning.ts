@@ -1,6 +1,7 @@
 import type { CoordinationSettings } from '../contracts/coordination.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { SpiderCoordinator } from '../contracts/crds/spidercoordinator.ts';
+import type { DeviceConf } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { AddressWish, NetworkConf } from '../contracts/pod-network.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
@@ -8,6 +9,7 @@ import type { ObservedNode } from '../network/coordination/observed-coordination
 import { prefixedMac } from '../network/coordination/pod-layout.ts';
 import { settingsForPod } from '../network/coordination/settings-for-pod.ts';
 import { parsePrefix } from '../network/ip-prefix.ts';
+import { nameOfDevice } from '../network/plan-lease.ts';
 import { foreseenMacs, type PlanNode, planSandbox, type SandboxStep } from '../network/plan-sandbox.ts';
 import { type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
 import type { DefinedPlugin, PluginsReading } from './network-definition.ts';
@@ -173,7 +175,7 @@ class Drafts {
     const { type } = plugin;
     if (plugin.outcome === 'refused') return [{ plugin: type, does: 'its configuration', failure: plugin.failure }];
     if (plugin.outcome === 'foreign') return [this.#foreign(ifName, plugin, addresses, before)];
-    const { shared = [], link, coordination } = plugin.network;
+    const { shared = [], link, device, coordination } = plugin.network;
     const steps: DraftStep[] = [];
     if (shared.length > 0) {
       steps.push({ plugin: type, does: 'links of the node that pods share', step: { ifName, kind: 'links', shared } });
@@ -187,8 +189,9 @@ class Drafts {
             await this.#ports.coordinator(coordination.coordinator),
           );
     const settings = reading?.outcome === 'settings' ? reading.settings : undefined;
+    const yieldsDefaultRoute = this.#ports.yieldsDefaultRoute(settings);
+    if (device !== undefined) steps.push(...lentDevice(ifName, type, device, addresses, yieldsDefaultRoute));
     if (link !== undefined) {
-      const yieldsDefaultRoute = this.#ports.yieldsDefaultRoute(settings);
       steps.push({
         plugin: type,
         does: "the pod's interface",
@@ -205,12 +208,9 @@ class Drafts {
         hostRuleTable: settings.hostRuleTable,
       });
       const defaultRoutes =
-        link === undefined
+        link === undefined && device === undefined
           ? []
-          : addresses
-              .flatMap(({ routes }) => routes)
-              .filter(({ dst }) => dst.endsWith('/0'))
-              .map(({ dst, gw }) => ({ dst, gateway: gw }));
+          : defaultRoutesOf(addresses).map(({ dst, gw }) => ({ dst, gateway: gw }));
       const awaitedNics = this.#evidence.networks.map((network) => network.ifName);
       const step: SandboxStep = { ifName, kind: 'coordination', settings, awaitedNics, defaultRoutes, toward };
       steps.push({ plugin: type, does, step });
@@ -234,9 +234,7 @@ class Drafts {
     const isMade = before.some((one) => 'step' in one && one.step.kind !== 'links');
     if (isMade) return { plugin: type, does: `changes ${ifName}`, note: 'what this plugin does is not foreseen' };
     if (network === undefined) return this.#unknownNic(ifName, type, 'its IPAM is not ours');
-    const gateways = addresses.flatMap(({ routes }) =>
-      routes.filter(({ dst }) => dst.endsWith('/0')).map(({ gw }) => gw),
-    );
+    const gateways = defaultRoutesOf(addresses).map(({ gw }) => gw);
     const own = addresses.map(({ address }) => address);
     return {
       plugin: type,
@@ -268,6 +266,30 @@ class Drafts {
     );
   }
 }
+
+/** How a device comes into the pod depends on what its driver shows then; what comes after it finds it there. */
+function lentDevice(
+  ifName: string,
+  plugin: string,
+  device: DeviceConf,
+  addresses: readonly ExpectedAddress[],
+  yieldsDefaultRoute: boolean,
+): readonly DraftStep[] {
+  const does = `lends ${device.kind === 'sriov' ? 'a VF' : nameOfDevice(device)} to the pod as ${ifName}`;
+  const gateways = yieldsDefaultRoute ? [] : defaultRoutesOf(addresses).map(({ gw }) => gw);
+  const own = addresses.map(({ address }) => address);
+  return [
+    { plugin, does, note: 'its commands are planned when the device can be looked at' },
+    {
+      plugin,
+      does: `${ifName} with ${own.join(' and ')}`,
+      step: { ifName, kind: 'foreign', makes: device.kind, addresses: own, gateways },
+    },
+  ];
+}
+
+const defaultRoutesOf = (addresses: readonly ExpectedAddress[]) =>
+  addresses.flatMap(({ routes }) => routes).filter(({ dst }) => dst.endsWith('/0'));
 
 const asksForAddresses = (
   plugin: DefinedPlugin,

@@ -21,15 +21,17 @@ export function toCniResult(addresses: readonly ClaimedAddress[], made?: CniInte
 /** Renders a result as the caller's CNI version spells it. CNI spec 0.3.0 to 1.1.0, "Result Types". */
 export function renderResult(result: CniResult, cniVersion: CniVersion): Record<string, unknown> {
   const namesFamily = cniVersion.startsWith('0.');
-  const knowsMtu = cniVersion === '1.1.0';
+  const knowsDevice = cniVersion === '1.1.0'; // CNI spec 1.1.0, "ADD Success": mtu and pciID
   return {
     cniVersion,
     ...(result.interfaces.length === 0
       ? {}
       : {
-          interfaces: result.interfaces.map(({ mtu, ...link }) =>
-            knowsMtu && mtu !== undefined ? { ...link, mtu } : link,
-          ),
+          interfaces: result.interfaces.map(({ mtu, pciID, ...link }) => ({
+            ...link,
+            ...(knowsDevice && mtu !== undefined ? { mtu } : {}),
+            ...(knowsDevice && pciID !== undefined ? { pciID } : {}),
+          })),
         }),
     ips: result.ips.map((ip) => (namesFamily ? { version: ip.address.includes(':') ? '6' : '4', ...ip } : ip)),
     routes: result.routes,

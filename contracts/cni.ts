@@ -22,6 +22,8 @@ export interface CniInterface {
   readonly name: string;
   readonly mac?: string;
   readonly mtu?: number;
+  /** Of the PCI function behind it. */
+  readonly pciID?: string;
   /** Path of the network namespace; absent for an interface of the host. */
   readonly sandbox?: string;
 }

@@ -30,6 +30,8 @@ export const failures = {
   InterfaceExists: { cniCode: 7, retry: false },
   ParentLinkMissing: { cniCode: 7, retry: false },
   SharedLinkDiffers: { cniCode: 7, retry: false }, // a bond or VLAN of that name is there, and not as it is asked for
+  DeviceUnfit: { cniCode: 7, retry: false }, // no such device, or not one that can be lent
+  DeviceInUse: { cniCode: 11, retry: false }, // lent to another pod, whose DEL gives it back
   KernelRefused: { cniCode: 101, retry: true },
   NotAsAdded: { cniCode: 103, retry: false }, // CHECK found the attachment missing or changed
   RecordUnwritable: { cniCode: 5, retry: true },

@@ -162,6 +162,8 @@ export const ipamErrors = {
   InterfaceExists: 'none',
   ParentLinkMissing: 'none',
   SharedLinkDiffers: 'none',
+  DeviceUnfit: 'none',
+  DeviceInUse: 'none',
   KernelRefused: 'none',
   NotAsAdded: 'none',
   RecordUnwritable: 'internal',

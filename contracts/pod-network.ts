@@ -1,6 +1,7 @@
 import type { Attachment, PodIdentity } from './attachment.ts';
 import type { CniResult } from './cni.ts';
 import type { NetworkCoordination } from './coordination.ts';
+import type { DeviceConf } from './device.ts';
 import type { Failure } from './failures.ts';
 import type { ProbeConf } from './probing.ts';
 import type { SharedLinkConf } from './shared-link.ts';
@@ -49,6 +50,8 @@ export interface NetworkConf {
   readonly provides: 'interface' | 'addresses' | 'links' | 'coordination';
   /** Present when we make the interface. */
   readonly link?: LinkConf;
+  /** Instead of `link`: the pod's interface is a device of the node. */
+  readonly device?: DeviceConf;
   /** Links of the node that must be there first, each on those before it. Absent: none. */
   readonly shared?: readonly SharedLinkConf[];
   /** The interface is tied to its node and to the pod's other interfaces. Absent: it is not. */

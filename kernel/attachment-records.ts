@@ -4,6 +4,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Attachment, PodIdentity } from '../contracts/attachment.ts';
 import type { CniResult } from '../contracts/cni.ts';
+import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimedAddress, LinkConf, NetworkConf } from '../contracts/pod-network.ts';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
@@ -22,6 +23,9 @@ export interface AttachmentRecord {
   readonly addresses: readonly ClaimedAddress[];
   readonly provides: NetworkConf['provides'];
   readonly link?: LinkConf;
+  readonly device?: DeviceConf;
+  /** The device that this attachment alone has, and how it was before. */
+  readonly lease?: DeviceLease;
   /** Links of the node that this attachment uses with others. */
   readonly shared?: readonly SharedLinkConf[];
   /** It is being undone, and no user of its shared links any more. */

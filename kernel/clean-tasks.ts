@@ -21,12 +21,12 @@ import {
   setLinkUp,
 } from './link-message.ts';
 import { namespaceMountPoints } from './namespace-mounts.ts';
-import { searchNamespace } from './namespace-search.ts';
+import { findSandbox } from './namespace-search.ts';
 import { deleteNeighbour } from './neighbour-message.ts';
 import { NETLINK_NETFILTER, RT_TABLE_LOCAL, RTM_GETNSID } from './netlink-constants.ts';
 import { NetlinkError } from './netlink-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
-import { closing, keepIfSame, type NetworkNamespace, openNamespace, openNodeNamespace } from './network-namespace.ts';
+import { closing, type NetworkNamespace, openNamespace, openNodeNamespace } from './network-namespace.ts';
 import { deleteReplyMarks } from './nftables-message.ts';
 import { oneProcessOfEach } from './process-namespaces.ts';
 import { deleteRoute } from './route-message.ts';
@@ -69,7 +69,7 @@ export const createCleanTasks = (hostNetns: string | undefined) => ({
         sandboxes.set(cookie, { ...observePlace(namespace), netns, netnsCookie: cookie, isInhabited, parents });
       };
       for (const { netns, netnsCookie } of recorded) {
-        const found = find(netns, netnsCookie);
+        const found = findSandbox(systemCalls, netns, netnsCookie);
         if (found !== undefined) closing(found, (namespace) => visit(netns, namespace, true));
       }
       for (const netns of namespaceMountPoints(readFileSync('/proc/self/mountinfo', 'utf8'))) {
@@ -81,7 +81,10 @@ export const createCleanTasks = (hostNetns: string | undefined) => ({
 
   /** Goes on after a refusal: the rest is worth removing all the same. */
   clean({ netns, netnsCookie, operations }: CleanWork): readonly CleanOutcome[] {
-    const namespace = netns === undefined ? openNodeNamespace(systemCalls, hostNetns) : find(netns, netnsCookie ?? '');
+    const namespace =
+      netns === undefined
+        ? openNodeNamespace(systemCalls, hostNetns)
+        : findSandbox(systemCalls, netns, netnsCookie ?? '');
     if (namespace === undefined) {
       return operations.map((operation) => ({ outcome: 'gone', command: asCleanCommand(operation, netns) }));
     }
@@ -106,12 +109,6 @@ export const createCleanTasks = (hostNetns: string | undefined) => ({
 
 /** Links, routes, rules and tables that are not there. */
 const gone = ['ENODEV', 'ESRCH', 'ENOENT', 'EADDRNOTAVAIL'];
-
-function find(netns: string, cookie: string): NetworkNamespace | undefined {
-  const opening = openNamespace(systemCalls, netns);
-  const named = opening.outcome === 'opened' ? keepIfSame(opening.namespace, cookie) : undefined;
-  return named ?? searchNamespace(systemCalls, netns, cookie);
-}
 
 function observePlace(namespace: NetworkNamespace): MarkedPlace {
   return closing(namespace.netlink(), (socket) => {

@@ -13,10 +13,9 @@ import {
   undoCoordination,
 } from './coordination-apply.ts';
 import { observeCoordination, observeNode } from './coordination-observe.ts';
-import { searchNamespace } from './namespace-search.ts';
+import { findSandbox } from './namespace-search.ts';
 import {
   closing,
-  keepIfSame,
   type NetworkNamespace,
   openNamespace,
   openNodeNamespace,
@@ -89,7 +88,7 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
 
   /** A namespace that is gone took its end of everything with it, and the other end went, too. */
   uncoordinate({ netns, netnsCookie, operations }: CoordinationWork): Uncoordinated {
-    const found = findNamespace(netns, netnsCookie);
+    const found = findSandbox(systemCalls, netns, netnsCookie);
     if (found === undefined) return { commands: [] };
     return atWorkplace(hostNetns, netns, found, (workplace) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
@@ -131,12 +130,6 @@ function planned(workplace: CoordinationWorkplace, spec: CoordinateSpec) {
   );
   if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
   return plan;
-}
-
-function findNamespace(path: string, cookie: string): NetworkNamespace | undefined {
-  const opening = openNamespace(systemCalls, path);
-  const named = opening.outcome === 'opened' ? keepIfSame(opening.namespace, cookie) : undefined;
-  return named ?? searchNamespace(systemCalls, path, cookie);
 }
 
 const atWorkplace = <Result>(

@@ -30,6 +30,7 @@ describe('the kernel’s bytes read as', () => {
       kind: 'macvlan',
       mac: '02:00:00:00:00:05',
       mtuBytes: 1400,
+      maxMtuBytes: 65_535,
       isUp: true,
       isLoopback: false,
       isEthernet: true,

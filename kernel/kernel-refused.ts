@@ -15,6 +15,10 @@ export const kernelRefused = (
     remedyFor(operation, error.code),
   );
 
+/** The same for a command of another kind of plan. */
+export const commandRefused = (command: string, error: NetlinkError, remedy?: string): ProvisionError =>
+  refused(`"${command}": ${error.code}${error.extack === undefined ? '' : `, ${error.extack}`}`, error, remedy);
+
 /** Where the operation says more than the errno does. */
 function remedyFor(operation: LinkOperation, code: string): string | undefined {
   if (operation.op !== 'create-link' && operation.op !== 'create-bond') return undefined;

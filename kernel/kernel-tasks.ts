@@ -23,6 +23,7 @@ import { applyPlan, applyRemoval, type PlanSite } from './apply-plan.ts';
 import { createCleanTasks } from './clean-tasks.ts';
 import { observeCoordination } from './coordination-observe.ts';
 import { type CoordinateSpec, createCoordinationTasks } from './coordination-tasks.ts';
+import { createDeviceTasks } from './device-tasks.ts';
 import { kernelRefused } from './kernel-refused.ts';
 import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
@@ -135,6 +136,7 @@ export type NamespaceState = 'alive' | 'gone' | 'other';
 export const createKernelTasks = (hostNetns: string | undefined) => ({
   ...createCoordinationTasks(hostNetns),
   ...createCleanTasks(hostNetns),
+  ...createDeviceTasks(hostNetns),
 
   identifyNamespace: (path: string): { cookie: string; inode: string } =>
     closing(openPodNamespace(systemCalls, path), ({ cookie, inode }) => {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
+import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { SharedLinkConf } from '../contracts/shared-link.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import type { NodeSysctl } from '../network/node-sysctls.ts';
@@ -13,6 +14,7 @@ import type {
   Uncoordinated,
   UntieSpec,
 } from './coordination-tasks.ts';
+import type { Lending, LendSpec, MasterAddresses, MasterSpec, Returning, ReturnSpec } from './device-tasks.ts';
 import type {
   AnnounceSpec,
   AttachmentLook,
@@ -63,6 +65,27 @@ export interface Kernel {
    * on. Succeeds when they are gone. One caller at a time. Throws `KernelRefused`.
    */
   removeShared(names: readonly string[]): Promise<RemovedSharedLinks>;
+
+  /** Addresses on the node of the PF behind a VF. Throws `InvalidNamespace`. */
+  masterAddresses(spec: MasterSpec): Promise<MasterAddresses>;
+
+  /**
+   * Looks at a device of the node that a pod is to have, and tells how it is: what to write down before `lendDevice`. Changes nothing.
+   * Throws `DeviceUnfit` or `InvalidConfig`.
+   */
+  examineDevice(conf: DeviceConf): Promise<DeviceLease>;
+
+  /**
+   * Sets a device up and moves it into the pod with addresses and routes, or completes what an earlier attempt left. What was done
+   * before a refusal is left to `returnDevice`. Throws `InterfaceExists`, `InvalidConfig`, `InvalidNamespace` or `KernelRefused`.
+   */
+  lendDevice(spec: LendSpec): Promise<Lending>;
+
+  /** Makes a device what its lease tells it was, wherever it is now. Succeeds when it is gone. Throws `KernelRefused`. */
+  returnDevice(spec: ReturnSpec): Promise<Returning>;
+
+  /** What is not as `lendDevice` made it, a sentence each. */
+  checkDevice(spec: LendSpec): Promise<readonly string[]>;
 
   /**
    * Plans what is missing of what ties one interface of a pod to this node and to the pod's other interfaces: veth pair,
@@ -212,6 +235,16 @@ export function openKernel({ threads, hostNetns, log = silent }: KernelSettings)
       return removed;
     },
     checkShared: (wanted) => pool.run('checkShared', wanted),
+    masterAddresses: (spec) => pool.run('masterAddresses', spec),
+    examineDevice: (conf) => pool.run('examineDevice', conf),
+    lendDevice: (spec) => pool.run('lendDevice', spec),
+    async returnDevice(spec) {
+      const returning = await pool.run('returnDevice', spec);
+      const { containerID, ifName } = spec;
+      log.debug({ containerID, ifName, ...returning }, 'device looked after');
+      return returning;
+    },
+    checkDevice: (spec) => pool.run('checkDevice', spec),
     planCoordination: (spec) => pool.run('planCoordination', spec),
     applyCoordination: (work) => pool.run('applyCoordination', work),
     uncoordinate: (work) => pool.run('uncoordinate', work),

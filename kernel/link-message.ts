@@ -15,6 +15,7 @@ import {
   ARPHRD_ETHER,
   ETH_P_8021Q,
   IFF_LOOPBACK,
+  IFF_LOWER_UP,
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_BOND_ACTIVE_SLAVE,
@@ -31,8 +32,11 @@ import {
   IFLA_LINKINFO,
   IFLA_MACVLAN_MODE,
   IFLA_MASTER,
+  IFLA_MAX_MTU,
   IFLA_MTU,
   IFLA_NET_NS_FD,
+  IFLA_PARENT_DEV_BUS_NAME,
+  IFLA_PARENT_DEV_NAME,
   IFLA_TXQLEN,
   IFLA_VLAN_ID,
   IFLA_VLAN_PROTOCOL,
@@ -49,10 +53,10 @@ import {
 } from './netlink-constants.ts';
 import type { NetlinkMessage, NetlinkRequest } from './nlmsg.ts';
 
-const ifinfomsgBytes = 16;
+export const ifinfomsgBytes = 16;
 
 /** struct ifinfomsg, include/uapi/linux/rtnetlink.h. Of `flags` the kernel changes those that `change` names. */
-function ifinfomsg(ifIndex: number, flags = 0, change = 0): Buffer {
+export function ifinfomsg(ifIndex: number, flags = 0, change = 0): Buffer {
   const bytes = Buffer.alloc(ifinfomsgBytes);
   bytes.writeInt32LE(ifIndex, 4);
   bytes.writeUInt32LE(flags, 8);
@@ -163,6 +167,14 @@ export const setLinkAlias = (ifIndex: number, alias: string): NetlinkRequest =>
 export const setLinkMtu = (ifIndex: number, mtuBytes: number): NetlinkRequest =>
   set(ifIndex, u32Attribute(IFLA_MTU, mtuBytes));
 
+/** A link must be down to be renamed. */
+export const setLinkName = (ifIndex: number, ifName: string): NetlinkRequest =>
+  set(ifIndex, nameAttribute(IFLA_IFNAME, ifName));
+
+/** Moves a link into another namespace, where it is down, without addresses, and has this name. */
+export const moveLink = (ifIndex: number, netnsFd: number, ifName: string): NetlinkRequest =>
+  set(ifIndex, u32Attribute(IFLA_NET_NS_FD, netnsFd), nameAttribute(IFLA_IFNAME, ifName));
+
 export const setLinkUp = (ifIndex: number, isUp: boolean): NetlinkRequest => ({
   type: RTM_NEWLINK,
   flags: 0,
@@ -200,12 +212,16 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
   const parentIndex = attributes.u32(IFLA_LINK);
   const controllerIndex = attributes.u32(IFLA_MASTER);
   const flags = body.readUInt32LE(8);
+  const maxMtuBytes = attributes.u32(IFLA_MAX_MTU) ?? 0; // 0: no limit
+  const pciAddress =
+    attributes.text(IFLA_PARENT_DEV_BUS_NAME) === 'pci' ? attributes.text(IFLA_PARENT_DEV_NAME) : undefined;
   return {
     ifIndex: body.readInt32LE(4),
     ifName: attributes.text(IFLA_IFNAME) ?? '',
     ...(kind === undefined ? {} : { kind }),
     mac: formatMac(attributes.bytes(IFLA_ADDRESS) ?? Buffer.alloc(0)),
     mtuBytes: attributes.u32(IFLA_MTU) ?? 0,
+    ...(maxMtuBytes === 0 ? {} : { maxMtuBytes }),
     isUp: (flags & IFF_UP) !== 0,
     isLoopback: (flags & IFF_LOOPBACK) !== 0,
     isEthernet: body.readUInt16LE(2) === ARPHRD_ETHER,
@@ -213,6 +229,7 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
     alias: attributes.text(IFLA_IFALIAS) ?? '',
     ...(parentIndex === undefined ? {} : { parentIndex }),
     ...(controllerIndex === undefined ? {} : { controllerIndex }),
+    ...(pciAddress === undefined ? {} : { pciAddress }),
     ...(shape === undefined ? {} : { shape }),
     ...(bond === undefined ? {} : { bond }),
   };
@@ -237,6 +254,9 @@ function readShape(kind: string, data: Attributes): LinkShape | undefined {
       return undefined;
   }
 }
+
+/** Whether what a link sends goes anywhere: a VF has its carrier some time after it was brought up. */
+export const readHasCarrier = ({ body }: NetlinkMessage): boolean => (body.readUInt32LE(8) & IFF_LOWER_UP) !== 0;
 
 /** Packets that a link queues before it drops: what RTM_GETLINK answers. */
 export const readTxQueueLen = ({ body }: NetlinkMessage): number =>

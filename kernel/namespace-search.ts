@@ -17,6 +17,13 @@ export function searchNamespace(calls: SystemCalls, path: string, cookie: string
   return undefined;
 }
 
+/** A sandbox's namespace, at its path or wherever else it still is; undefined when it is gone. */
+export function findSandbox(calls: SystemCalls, path: string, cookie: string): NetworkNamespace | undefined {
+  const opening = openNamespace(calls, path);
+  const named = opening.outcome === 'opened' ? keepIfSame(opening.namespace, cookie) : undefined;
+  return named ?? searchNamespace(calls, path, cookie);
+}
+
 function* candidatePaths(path: string): Generator<string> {
   for (const pid of oneProcessOfEach('net').values()) yield `/proc/${pid}/ns/net`;
   // A container may hold anything at that path, also a file system that never answers: its mount table is asked first.

@@ -17,6 +17,7 @@ export const SOL_PACKET = 263;
 // include/uapi/linux/netlink.h
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
+export const NETLINK_RDMA = 20;
 export const NLMSG_ALIGNTO = 4;
 export const NLMSG_HDRLEN = 16;
 export const NLMSG_ERROR = 2;
@@ -86,10 +87,14 @@ export const IFLA_MASTER = 10;
 export const IFLA_TXQLEN = 13;
 export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
+export const IFLA_VFINFO_LIST = 22;
 export const IFLA_GROUP = 27;
 export const IFLA_LINK_NETNSID = 37;
 export const IFLA_NET_NS_FD = 28;
 export const IFLA_EXT_MASK = 29;
+export const IFLA_MAX_MTU = 51;
+export const IFLA_PARENT_DEV_NAME = 56;
+export const IFLA_PARENT_DEV_BUS_NAME = 57;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 export const IFLA_MACVLAN_MODE = 1;
@@ -131,10 +136,21 @@ export const IFLA_BOND = {
   tlb_dynamic_lb: 27,
   peer_notif_delay: 28,
 } as const;
+export const IFLA_VF_INFO = 1;
+export const IFLA_VF_MAC = 1;
+export const IFLA_VF_VLAN = 2;
+export const IFLA_VF_SPOOFCHK = 4;
+export const IFLA_VF_LINK_STATE = 5;
+export const IFLA_VF_RATE = 6;
+export const IFLA_VF_TRUST = 9;
+export const IFLA_VF_VLAN_LIST = 12;
+export const IFLA_VF_VLAN_INFO = 1;
 /** VETH_INFO_PEER, include/uapi/linux/veth.h */
 export const VETH_INFO_PEER = 1;
 /** enum macvlan_mode */
 export const MACVLAN_MODE = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+/** RTEXT_FILTER_VF, include/uapi/linux/rtnetlink.h: with the settings of the VFs. */
+export const RTEXT_FILTER_VF = 1;
 /** RTEXT_FILTER_SKIP_STATS, include/uapi/linux/rtnetlink.h: the counters are most of a link's answer. */
 export const RTEXT_FILTER_SKIP_STATS = 8;
 
@@ -238,7 +254,20 @@ export const IFNAMSIZ = 16;
 // include/uapi/linux/if_ether.h
 export const ETH_P_ARP = 0x0806;
 export const ETH_P_8021Q = 0x8100;
+export const ETH_P_8021AD = 0x88a8;
 export const ETH_P_IPV6 = 0x86dd;
+
+// include/uapi/rdma/rdma_netlink.h
+export const RDMA_NL_NLDEV = 5;
+export const RDMA_NLDEV_CMD_GET = 1;
+export const RDMA_NLDEV_CMD_SET = 2;
+export const RDMA_NLDEV_CMD_PORT_GET = 5;
+export const RDMA_NLDEV_CMD_SYS_GET = 6;
+export const RDMA_NLDEV_ATTR_DEV_INDEX = 1;
+export const RDMA_NLDEV_ATTR_DEV_NAME = 2;
+export const RDMA_NLDEV_ATTR_NDEV_INDEX = 50;
+export const RDMA_NLDEV_SYS_ATTR_NETNS_MODE = 66;
+export const RDMA_NLDEV_NET_NS_FD = 68;
 
 // include/uapi/linux/sched.h, include/uapi/linux/nsfs.h, include/uapi/linux/magic.h
 export const CLONE_NEWNET = 0x40000000;

@@ -9,7 +9,8 @@ export function attachmentDifferences(observed: ObservedSurroundings, desired: D
   return missing === undefined ? plan.operations.map(difference) : [`Interface "${desired.ifName}" is gone`];
 }
 
-function difference(operation: ReversibleOperation): string {
+/** What CHECK says of something that would have to be done again. */
+export function difference(operation: ReversibleOperation): string {
   const { ifName } = operation;
   switch (operation.op) {
     case 'set-alias':

@@ -147,7 +147,7 @@ export const asIpType = (link: LinkShape): string =>
 const asIpDestination = (dst: string): string => (dst === '0.0.0.0/0' || dst === '::/0' ? 'default' : dst);
 
 /** ip(8) takes a name only for what lies in its own directory. */
-const shortName = (netns: string): string | undefined => /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(netns)?.[1];
+export const shortName = (netns: string): string | undefined => /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(netns)?.[1];
 
 /** ip(8) as it is called for a namespace. */
 export function ipInNamespace(netns: Netns): string {

@@ -17,6 +17,8 @@ export interface ObservedLink {
   /** Colon notation; empty for a link without a hardware address. */
   readonly mac: string;
   readonly mtuBytes: number;
+  /** What its driver takes at most; absent when it sets no limit. */
+  readonly maxMtuBytes?: number;
   readonly isUp: boolean;
   readonly isLoopback: boolean;
   /** ARPHRD_ETHER: its frames are Ethernet's. */
@@ -27,6 +29,8 @@ export interface ObservedLink {
   readonly parentIndex?: number;
   /** Index of the bridge, bond, VRF… that this link is a port of. */
   readonly controllerIndex?: number;
+  /** Of the PCI function whose link it is (Linux 5.14), for example "0000:3b:02.1". */
+  readonly pciAddress?: string;
   /** There for the kinds that we make in a pod; absent for a VLAN of another protocol than 802.1Q. */
   readonly shape?: LinkShape;
   readonly bond?: ObservedBond;

@@ -6,12 +6,15 @@ import type { ObservedLink, ObservedNamespace, ObservedParent } from './observed
 import { aliasOf, isMarked, linkGroup, maxAliasBytes, type OwnershipMark, routeProtocol } from './ownership-mark.ts';
 
 /** One interface of one pod, as it is to be. */
-export type DesiredAttachment = LinkConf &
-  OwnershipMark & {
-    readonly addresses: readonly DesiredAddress[];
-    /** While another interface has the pod's default route its own one is left out: coordination gives it a table for that. */
-    readonly yieldsDefaultRoute?: boolean;
-  };
+export type DesiredAttachment = LinkConf & DesiredAddressing;
+
+/** An interface that is there, with what it is to have. */
+export type DesiredAddressing = OwnershipMark & {
+  readonly mtuBytes?: number;
+  readonly addresses: readonly DesiredAddress[];
+  /** While another interface has the pod's default route its own one is left out: coordination gives it a table for that. */
+  readonly yieldsDefaultRoute?: boolean;
+};
 
 export type DesiredAddress = Pick<ClaimedAddress, 'family' | 'address' | 'routes'>;
 
@@ -37,7 +40,7 @@ export function planAttachment(observed: ObservedSurroundings, desired: DesiredA
     unfitParent(observed.parent, desired) ??
     unfitRequest(desired) ??
     occupied(observed, desired) ??
-    contradictoryRoute(observed.pod, desired);
+    contradictoryRoute(observed.pod, ourLink(observed.pod, desired), desired);
   if (failure !== undefined || observed.parent === undefined) {
     return { outcome: 'refused', failure: failure ?? parentMissing(desired.master) };
   }
@@ -50,6 +53,15 @@ export function planAttachment(observed: ObservedSurroundings, desired: DesiredA
       ...routeOperations(existing, observed.pod, desired),
     ],
   };
+}
+
+/** Plans what a link that is in the pod lacks: to be up, addresses and routes. The same refusals. */
+export function planAddressing(pod: ObservedNamespace, link: ObservedLink, desired: DesiredAddressing): AttachmentPlan {
+  const failure = unfitRequest(desired) ?? contradictoryRoute(pod, link, desired);
+  if (failure !== undefined) return { outcome: 'refused', failure };
+  const up: ReversibleOperation[] = link.isUp ? [] : [{ op: 'set-up', ifName: desired.ifName }];
+  const operations = [...up, ...addressOperations(link, pod, desired), ...routeOperations(link, pod, desired)];
+  return { outcome: 'plan', operations };
 }
 
 /** Without what every kind has. */
@@ -92,7 +104,7 @@ function linkOperations(
 function addressOperations(
   existing: ObservedLink | undefined,
   pod: ObservedNamespace,
-  desired: DesiredAttachment,
+  desired: DesiredAddressing,
 ): ReversibleOperation[] {
   const present = new Set(
     pod.addresses.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ address }) => address),
@@ -106,7 +118,7 @@ function addressOperations(
 function routeOperations(
   existing: ObservedLink | undefined,
   pod: ObservedNamespace,
-  desired: DesiredAttachment,
+  desired: DesiredAddressing,
 ): ReversibleOperation[] {
   const present = new Set(
     pod.routes.filter(({ ifIndex }) => ifIndex === existing?.ifIndex).map(({ dst, gateway }) => `${dst} ${gateway}`),
@@ -120,7 +132,7 @@ function routeOperations(
 const routeAddition = (route: PlannedRoute): ReversibleOperation => ({ op: 'add-route', ...route });
 
 /** Each route once: two addresses of one family may bring the same. */
-function plannedRoutes({ ifName, addresses }: DesiredAttachment): PlannedRoute[] {
+function plannedRoutes({ ifName, addresses }: DesiredAddressing): PlannedRoute[] {
   const routes = addresses.flatMap(({ routes }) =>
     routes.map(({ dst, gw }) => ({
       ifName,
@@ -223,7 +235,7 @@ const minIPv6MtuBytes = 1280;
 /** ETH_MIN_MTU, include/uapi/linux/if_ether.h */
 const minMtuBytes = 68;
 
-function unfitRequest(desired: DesiredAttachment): Failure | undefined {
+function unfitRequest(desired: DesiredAddressing): Failure | undefined {
   const { ifName, mtuBytes, addresses } = desired;
   const smallest = addresses.some(({ family }) => family === 6) ? minIPv6MtuBytes : minMtuBytes;
   if (mtuBytes !== undefined && mtuBytes < smallest) {
@@ -244,7 +256,7 @@ function unfitRequest(desired: DesiredAttachment): Failure | undefined {
   return unreachableGateway(desired);
 }
 
-function unreachableGateway({ ifName, addresses }: DesiredAttachment): Failure | undefined {
+function unreachableGateway({ ifName, addresses }: DesiredAddressing): Failure | undefined {
   const prefixes = addresses.map(({ address }) => parsePrefix(address));
   const own = new Set(prefixes.map(({ bytes }) => formatAddress(bytes)));
   for (const { dst, gw } of addresses.flatMap(({ routes }) => routes)) {
@@ -270,7 +282,7 @@ function unreachableGateway({ ifName, addresses }: DesiredAttachment): Failure |
 /** Metric of an IPv6 route that names none: IP6_RT_PRIO_USER, include/uapi/linux/ipv6_route.h. IPv4's is 0. */
 const plainMetric = { 4: 0, 6: 1024 } as const;
 
-const mayYield = ({ yieldsDefaultRoute = false }: DesiredAttachment, { dst }: PlannedRoute): boolean =>
+const mayYield = ({ yieldsDefaultRoute = false }: DesiredAddressing, { dst }: PlannedRoute): boolean =>
   yieldsDefaultRoute && dst.endsWith('/0');
 
 /** What already stands where a route of ours would. */
@@ -286,8 +298,11 @@ const rivalOf = (
       !(route.ifIndex === ours?.ifIndex && route.gateway === gateway),
   );
 
-function contradictoryRoute(pod: ObservedNamespace, desired: DesiredAttachment): Failure | undefined {
-  const ours = ourLink(pod, desired);
+function contradictoryRoute(
+  pod: ObservedNamespace,
+  ours: ObservedLink | undefined,
+  desired: DesiredAddressing,
+): Failure | undefined {
   for (const planned of plannedRoutes(desired)) {
     const { dst, gateway } = planned;
     const rival = rivalOf(planned, pod, ours);

@@ -40,6 +40,8 @@ export interface FoundRecord {
   readonly netnsCookie: string;
   /** Names of the node's links that it uses. */
   readonly uses: readonly string[];
+  /** The device of the node that is lent for it. */
+  readonly device?: string;
   /** What was planned to tie it to its node. */
   readonly coordination: readonly CoordinationOperation[];
 }
@@ -211,7 +213,8 @@ function recordItem<Noted extends FoundRecord>(
   sandboxes: readonly FoundSandbox[],
   living: readonly FoundSandbox[],
 ): CleanItem<Noted> {
-  const what = `record of ${record.pod}, ${record.ifName}`;
+  const { pod, ifName, device } = record;
+  const what = `record of ${pod}, ${ifName}${device === undefined ? '' : `, which has ${device}`}`;
   const isIts = ({ netnsCookie }: FoundSandbox): boolean => netnsCookie === record.netnsCookie;
   if (living.some(isIts)) return { what, why: 'processes are in this sandbox' };
   const found = sandboxes.find(isIts);

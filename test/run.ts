@@ -131,11 +131,11 @@ async function runInGuest({ files }: GuestSuite, limitSeconds: number): Promise<
   const share = join(reports, 'guest');
   await mkdir(share);
   const guest = ['test/datapath/run-in-guest.ts', '--timeout', String(limitSeconds), '--share', share, '--'];
-  const reporters = [
-    ['--test-reporter=./test/datapath/progress-reporter.ts', '--test-reporter-destination=stdout'],
-    ['--test-reporter=./test/datapath/count-reporter.ts', '--test-reporter-destination=/run/share/counts.json'],
-  ].flat();
-  const suite = ['node', '--test', '--test-isolation=none', '--test-timeout=120000', ...reporters, files];
+  const counting = [
+    '--test-reporter=./test/datapath/count-reporter.ts',
+    '--test-reporter-destination=/run/share/counts.json',
+  ];
+  const suite = ['test/datapath/run-tests.sh', ...counting, files];
   const ended = await run('node', [...guest, ...suite]);
   const counts = join(share, 'counts.json');
   if (!existsSync(counts)) return failed(`the guest ended with ${ended.code} and left no counts`);

@@ -12,7 +12,7 @@ import type { ClaimedAddress } from '../../contracts/pod-network.ts';
 import { createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { type Kernel, openKernel } from '../../kernel/kernel.ts';
-import { TestNetwork } from '../../kernel/testing/test-network.ts';
+import { nameOf, TestNetwork } from '../../kernel/testing/test-network.ts';
 import { cleanNode } from './node-clean.ts';
 
 jest.setTimeout(120_000); // programs are started in namespaces, and the machine may be busy
@@ -150,6 +150,27 @@ describe('orb node clean', () => {
     network.remove(netns);
     expect(await outcomes()).toEqual(['removed: record of pay/api-20, eth0', 'removed: IPv4 rule to table 500']);
     expect(network.dump(network.node)).toEqual(before);
+  });
+
+  it('gives back the device that a pod had, by its record', async () => {
+    network.ip(network.node, `link add spare0 type veth peer name far0 netns ${nameOf(network.outside)}`);
+    network.ip(network.node, 'link set dev spare0 mtu 1450 alias rack-7');
+    const spare = () => network.json(network.node, 'link show dev spare0')[0];
+    const untouched = spare();
+    const netns = network.pod('pod20');
+    const { cookie: netnsCookie } = await kernel.identifyNamespace(netns);
+    const device = { kind: 'host-device', select: { by: 'name', ifName: 'spare0' }, mtuBytes: 1400 } as const;
+    const lease = await kernel.examineDevice(device);
+    const addresses = [{ family: 4, address: '10.70.9.20/24', pool: 'v4', routes: [] }] as const;
+    const attachment = { containerID: '20b1', network: 'n', ifName: 'net1', kind: 'attach' } as const;
+    const pod = { namespace: 'pay', name: 'api-20', uid: 'u-20' };
+    const place = { netns, netnsCookie, device, lease, addresses };
+    await createAttachmentRecords(runDir).write({ attachment, pod, ...place, provides: 'interface', addedAtMs: 0 });
+    expect(await kernel.lendDevice({ ...attachment, ...place })).toMatchObject({ outcome: 'lent' });
+    expect(await outcomes({ dryRun: true })).toEqual(['to be removed: record of pay/api-20, net1, which has spare0']);
+    expect(await outcomes()).toEqual(['removed: record of pay/api-20, net1, which has spare0']);
+    expect(spare()).toEqual(untouched);
+    expect(await outcomes()).toEqual([]);
   });
 
   it('leaves alone what others made of the same kind', async () => {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { takeBack } from '../../activities/lent-devices.ts';
 import type { AttachmentRecord } from '../../activities/node-ports.ts';
 import { linksUsedBy } from '../../activities/shared-links.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
@@ -43,7 +44,7 @@ export async function nodeClean(options: NodeCleanOptions, terminal: Terminal): 
 /** Looks, plans, and carries out unless it is a dry run. No node worker begins anything meanwhile. */
 export async function cleanNode(
   { runDir, dryRun = false, force = false }: Omit<NodeCleanOptions, 'output'>,
-  kernel: Pick<Kernel, 'surveyNode' | 'clean' | 'uncoordinate' | 'canSeeNamespaceMounts'>,
+  kernel: Pick<Kernel, 'surveyNode' | 'clean' | 'uncoordinate' | 'returnDevice' | 'canSeeNamespaceMounts'>,
 ): Promise<CleanReport> {
   const lock = existsSync(runDir) ? acquireFileLock(join(runDir, 'lock')) : 'absent';
   try {
@@ -85,7 +86,8 @@ export async function cleanNode(
 type Noted = FoundRecord & { readonly record: AttachmentRecord };
 
 function asFound(record: AttachmentRecord): Noted {
-  const { attachment, pod, netnsCookie, isLeaving, coordination } = record;
+  const { attachment, pod, netnsCookie, isLeaving, coordination, lease } = record;
+  const device = lease?.pciAddress ?? lease?.link?.ifName;
   return {
     record,
     containerID: attachment.containerID,
@@ -93,6 +95,7 @@ function asFound(record: AttachmentRecord): Noted {
     pod: `${pod.namespace}/${pod.name}`,
     netnsCookie,
     uses: isLeaving === true ? [] : linksUsedBy(record),
+    ...(device === undefined ? {} : { device }),
     coordination: endOf(coordination?.operations ?? []),
   };
 }
@@ -136,7 +139,7 @@ function foretold(item: CleanItem<Noted>): CleanReportItem {
 
 async function carriedOut(
   item: CleanItem<Noted>,
-  kernel: Pick<Kernel, 'clean' | 'uncoordinate'>,
+  kernel: Pick<Kernel, 'clean' | 'uncoordinate' | 'returnDevice'>,
   files: ReturnType<typeof createAttachmentRecords>,
 ): Promise<CleanReportItem> {
   const { what, why, action, netns } = item;
@@ -145,9 +148,16 @@ async function carriedOut(
     switch (action?.kind) {
       case undefined:
         return { ...told, outcome: 'kept', commands: [] };
-      case 'record':
-        await files.remove(action.record.record.attachment);
-        return { ...told, outcome: 'removed', commands: [] };
+      case 'record': {
+        const { record } = action.record;
+        const commands: string[] = [];
+        // Only the record knows how its device was.
+        if (record.lease !== undefined) {
+          await takeBack(record, record.lease, kernel, (done) => void commands.push(...done));
+        }
+        await files.remove(record.attachment);
+        return { ...told, outcome: 'removed', commands };
+      }
       case 'undo': {
         const { netnsCookie, operations } = action;
         const { commands } = await kernel.uncoordinate({ netns: netns ?? '', netnsCookie, operations });

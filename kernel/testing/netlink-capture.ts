@@ -59,7 +59,7 @@ export const asSent = (request: NetlinkRequest): string =>
   encodeMessage({ ...request, flags: request.flags | NLM_F_REQUEST | NLM_F_ACK }, 0).toString('hex');
 
 /** ip first probes what the kernel can; the command itself comes last. */
-function lastRequest(sent: readonly Buffer[], type: number): Buffer {
+export function lastRequest(sent: readonly Buffer[], type: number): Buffer {
   const request = sent.findLast((bytes) => bytes.readUInt16LE(4) === type);
   if (request === undefined) throw new Error(`ip sent no message of type ${type}`);
   request.writeUInt32LE(0, 8);

@@ -55,9 +55,11 @@ export async function runGuest(order: GuestCommand): Promise<number> {
   }
 }
 
-async function writeCommand({ command, directory, environment }: GuestCommand, scratch: string): Promise<void> {
+async function writeCommand(order: GuestCommand, scratch: string): Promise<void> {
+  const { command, directory, environment, timeoutSeconds } = order;
   const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
-  await writeFile(join(scratch, 'environment'), `${variables.join('')}GUEST_DIRECTORY=${quoted(directory)}\n`);
+  const own = `GUEST_DIRECTORY=${quoted(directory)}\nGUEST_SECONDS=${timeoutSeconds}\n`;
+  await writeFile(join(scratch, 'environment'), `${variables.join('')}${own}`);
   await writeFile(join(scratch, 'command'), `exec ${command.map(quoted).join(' ')}\n`);
   await copyFile(new URL('start.sh', import.meta.url), join(scratch, 'start.sh'));
 }

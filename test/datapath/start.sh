@@ -36,11 +36,26 @@ cat </run/stderr >/run/port.stderr &
 err=$!
 touch /run/guest/up
 (
+  # shortly before the time is over, what still runs, and in which call of the kernel what is stuck there
+  . /run/guest/environment
+  read -r up _ </proc/uptime
+  sleep $((GUEST_SECONDS - 10 - ${up%.*})) || exit
+  {
+    echo 'guest: the time is nearly over. What still runs:'
+    ps --ppid 2 -p 2 --deselect -o pid,stat,etimes,wchan:24,args
+    for task in /proc/[0-9]*/task/*; do
+      grep -qs '^State:.D' "$task/status" && cat "$task/comm" "$task/stack"
+    done
+  } >/run/stderr 2>&1
+) &
+watch=$!
+(
   . /run/guest/environment
   cd "$GUEST_DIRECTORY" || exit 125
   exec setsid bash /run/guest/command </dev/null >/run/stdout 2>/run/stderr
 )
 code=$?
+kill $watch 2>/dev/null
 dmesg >/run/guest/dmesg
 echo $code >/run/guest/code.new
 mv /run/guest/code.new /run/guest/code

@@ -38,6 +38,16 @@ const scenarios: readonly Scenario[] = [
   { title: 'addresses for another plugin', request: addressesOnly },
   { title: 'links of the node for another plugin', request: onlyLinks(whole) },
   { title: 'an interface on a VLAN of a bond that are made for it', request: onSharedLinks(onlyV4) },
+  { title: 'a VF of the node', request: onDevice(whole), prepare: hasDevice },
+  { title: 'a VF of the node that is tied to it', request: tied(onDevice(onlyV4)), prepare: hasDevice },
+  {
+    title: 'a VF of the node whose network is asked first',
+    request: asking(onDevice(onlyV4)),
+    prepare: async (world) => {
+      await hasDevice(world);
+      await gatewaysAnswer(world);
+    },
+  },
   { title: 'a whole interface that is tied to its node', request: tied(onlyV4) },
   { title: 'what ties the interface of another plugin to the node', request: onlyTied(whole) },
   {
@@ -94,6 +104,16 @@ const scenarios: readonly Scenario[] = [
 
 function asking(request: AddRequest): AddRequest {
   return { ...request, network: { ...request.network, probes: { conflicts: true, gateways: true } } };
+}
+
+function onDevice(request: AddRequest): AddRequest {
+  const { link: _, ...network } = request.network;
+  const device = { kind: 'sriov', pciAddress: '0000:01:10.0', settings: { trust: true }, movesRdma: false } as const;
+  return { ...request, network: { ...network, device } };
+}
+
+async function hasDevice(world: NodeWorld): Promise<void> {
+  world.devices.set('0000:01:10.0', { owner: '', settings: {} });
 }
 
 async function gatewaysAnswer(world: NodeWorld): Promise<void> {
@@ -320,7 +340,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
   const detachRequestOf = () => detachRequest(request);
   const nobodyServed = (world: NodeWorld) => {
     expect(world.holds.filter((line) => line.endsWith(`Bound ${request.attachment.containerID}`))).toEqual([]);
-    expect(world.holds.filter((line) => /^(record|shared|tie)/.test(line))).toEqual([]);
+    expect(world.holds.filter((line) => /^(record|shared|device|tie)/.test(line))).toEqual([]);
     expect(world.holds.filter((line) => line.includes(`of ${request.attachment.containerID} with`))).toEqual([]);
     expect(world.violations).toEqual([]);
   };

@@ -12,7 +12,7 @@ import { isLinkName, longestLinkName, mayNameLink } from './link-name.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const laterKinds = ['sriov', 'ib-sriov', 'ipoib', 'host-device', 'veth'];
+const laterKinds = ['ib-sriov', 'ipoib', 'veth'];
 const kinds = ['macvlan', 'ipvlan', 'vlan'] as const;
 type Kind = LinkConf['kind'];
 
@@ -72,7 +72,9 @@ function vlanName(parent: string, vlanID: number): string {
 function parseKind(kind: unknown): Kind {
   if (typeof kind === 'string' && laterKinds.includes(kind)) throw notYet(`kind "${kind}"`);
   const known = kinds.find((one) => one === kind);
-  if (known === undefined) throw invalid('kind', kind, `${kinds.join(', ')}, or later ${laterKinds.join(', ')}`);
+  if (known === undefined) {
+    throw invalid('kind', kind, `${kinds.join(', ')}, host-device, sriov, or later ${laterKinds.join(', ')}`);
+  }
   return known;
 }
 
@@ -117,7 +119,7 @@ function parseVlanID(value: unknown, kind?: Kind): number {
   throw invalid('vlanID', value, least === 1 ? '1 to 4094' : '1 to 4094, or 0 for untagged');
 }
 
-function parseMtu(mtu: unknown): { readonly mtuBytes?: number } {
+export function parseMtu(mtu: unknown): { readonly mtuBytes?: number } {
   // 0 is what Spiderpool's generated configurations carry for "the parent's".
   if (mtu === undefined || mtu === 0) return {};
   if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) {

@@ -5,6 +5,7 @@ import { ProvisionError } from '../../contracts/failures.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
 import { parseCoordinationConf } from '../../network/coordination/parse-coordination.ts';
 import { invalid, refused, shown } from './conf-refusal.ts';
+import { deviceKeys, deviceKindOf, parseDevice } from './device-conf.ts';
 import { parseIfacer, parseLink } from './link-conf.ts';
 import { parseProbes } from './probe-conf.ts';
 
@@ -22,14 +23,13 @@ const cniKeys = [
   'args',
   'prevResult',
   'dns',
+  // Multus writes both into every plugin of a list whose NetworkAttachmentDefinition names a resource: addDeviceIDInConfList()
+  'deviceID',
+  'pciBusID',
 ];
 /** Keys of `type: orbweaver`: those of SpiderMultusConfig and of Spiderpool's IPAM section. */
+const linkKeys = ['kind', 'master', 'vlanID', 'bond', 'mode'];
 const ourKeys = [
-  'kind',
-  'master',
-  'vlanID',
-  'bond',
-  'mode',
   'mtu',
   'default_ipv4_ippool',
   'default_ipv6_ippool',
@@ -118,7 +118,9 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       cleanGateway: false,
     };
   }
-  knowEveryKey('orbweaver', json, ourKeys);
+  const deviceKind = deviceKindOf(json['kind']);
+  const kindKeys = deviceKind === undefined ? linkKeys : ['kind', ...deviceKeys[deviceKind]];
+  knowEveryKey('orbweaver', json, [...kindKeys, ...ourKeys]);
   if (json['prevResult'] !== undefined) {
     throw refused(
       'InvalidConfig',
@@ -126,10 +128,11 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       'Put it first in the plugin list: it makes the interface',
     );
   }
+  const made = deviceKind === undefined ? parseLink(json) : { device: parseDevice(deviceKind, json) };
   const coordinator = json['coordinator'] ?? undefined;
   return {
     provides: 'interface',
-    ...parseLink(json),
+    ...made,
     ...(coordinator === undefined ? {} : { coordination: parseCoordination(asObject('coordinator', coordinator)) }),
     ...parsePools(json, '', json['kind']),
   };

@@ -148,14 +148,19 @@ export async function runNodeWorker(
   });
   const report = createNodeReport({ config, node, startedAtMs, kernel, temporal, queue, records, cluster });
   const differences = async (record: AttachmentRecord): Promise<readonly string[]> => {
-    const { attachment, netns, netnsCookie, link, shared = [], coordination, addresses } = record;
-    const yields = { yieldsDefaultRoute: yieldsDefaultRoute(coordination) };
+    const { attachment, netns, netnsCookie, link, device, lease, shared = [], coordination, addresses } = record;
+    const wanted = {
+      ...attachment,
+      netns,
+      netnsCookie,
+      addresses,
+      yieldsDefaultRoute: yieldsDefaultRoute(coordination),
+    };
     return [
       ...(await cluster.claimDifferences(attachment, addresses)),
       ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
-      ...(link === undefined
-        ? []
-        : await kernel.check({ ...attachment, ...yields, netns, netnsCookie, link, addresses })),
+      ...(link === undefined ? [] : await kernel.check({ ...wanted, link })),
+      ...(device === undefined || lease === undefined ? [] : await kernel.checkDevice({ ...wanted, device, lease })),
       ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
     ];
   };

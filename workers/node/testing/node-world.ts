@@ -19,6 +19,7 @@ import { readClusterSettings } from '../../../contracts/cluster-settings.ts';
 import type { CoordinationSettings } from '../../../contracts/coordination.ts';
 import type { IPClaimSpec } from '../../../contracts/crds/ipclaim.ts';
 import type { SpiderCoordinator } from '../../../contracts/crds/spidercoordinator.ts';
+import type { VfSettings } from '../../../contracts/device.ts';
 import { ProvisionError } from '../../../contracts/failures.ts';
 import type { ClaimHolder, ClaimPhase } from '../../../contracts/ip-claim.ts';
 import type { NodeActivities } from '../../../contracts/node-activities.ts';
@@ -44,6 +45,12 @@ export interface MemoryLink {
   /** The sandbox that its ownership mark names; empty when another plugin made it. */
   readonly owner: string;
   readonly addresses: Set<string>;
+}
+
+export interface MemoryDevice {
+  /** Empty while it is the node's. */
+  readonly owner: string;
+  readonly settings: VfSettings;
 }
 
 /** One moment of one port call: `moment` counts the calls of a world from 0. */
@@ -91,6 +98,10 @@ export class NodeWorld {
   readonly records = new Map<string, AttachmentRecord>();
   /** Links of the node that were made for pods to share. */
   readonly sharedLinks = new Set<string>();
+  /** Devices of the node, by PCI address: which sandbox has one, and what its PF was told. */
+  readonly devices = new Map<string, MemoryDevice>();
+  /** Of the PF behind every VF. */
+  masterAddresses: readonly string[] = [];
   /** What ties interfaces to the node, by namespace. */
   readonly ties = new Set<string>();
   readonly coordinators = new Map<string, SpiderCoordinator>();
@@ -148,8 +159,13 @@ export class NodeWorld {
       ([key, { doneResult }]) => `record ${key}${doneResult === undefined ? '' : ' done'}`,
     );
     const shared = [...this.sharedLinks].map((name) => `shared ${name}`);
+    const devices = [...this.devices].flatMap(([address, { owner, settings }]) =>
+      owner === '' && Object.keys(settings).length === 0
+        ? []
+        : [`device ${address} of ${owner} ${JSON.stringify(settings)}`],
+    );
     const ties = [...this.ties].map((tie) => `tie ${tie}`);
-    return [...claims, ...links, ...records, ...shared, ...ties].sort();
+    return [...claims, ...links, ...records, ...shared, ...devices, ...ties].sort();
   }
 
   /** Writes a claim as another worker, or an earlier life of this one, left it. */
@@ -378,6 +394,41 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     if (links?.get(ifName)?.owner !== containerID) return { removed: false, commands: [] };
     links.delete(ifName);
     return { removed: true, commands: [`ip link del ${ifName}`] };
+  },
+  async masterAddresses({ pciAddress }) {
+    return pciAddress === undefined
+      ? { outcome: 'unknown', why: 'eth9 has no PF' }
+      : { outcome: 'found', addresses: world.masterAddresses };
+  },
+  async examineDevice(conf) {
+    const pciAddress = conf.kind === 'sriov' ? conf.pciAddress : '';
+    const device = world.devices.get(pciAddress);
+    if (device === undefined || device.owner !== '') {
+      throw new ProvisionError({ type: 'DeviceUnfit', message: `The node has no device ${pciAddress} to lend` });
+    }
+    const link = { ifName: 'enp1s0v0', mac: '02:00:00:00:00:10', mtuBytes: 1500, isUp: false, alias: '' };
+    return { pciAddress, driver: 'igbvf', link, settings: device.settings };
+  },
+  async lendDevice({ containerID, ifName, netns, netnsCookie, device, lease, addresses }) {
+    const namespace = world.namespaceOf(netns, netnsCookie);
+    if (namespace === undefined)
+      throw new ProvisionError({ type: 'InvalidNamespace', message: `${netns} is not the sandbox's any more` });
+    const { pciAddress = '' } = lease;
+    const owner = world.devices.get(pciAddress)?.owner ?? '';
+    if (owner !== '' && owner !== containerID)
+      world.violations.push(`${pciAddress} of ${owner} lent to ${containerID}`);
+    world.devices.set(pciAddress, { owner: containerID, settings: device.kind === 'sriov' ? device.settings : {} });
+    namespace.links.set(ifName, { owner: containerID, addresses: new Set(addresses.map(({ address }) => address)) });
+    return { outcome: 'lent', mac: '02:00:00:00:00:10', mtuBytes: 1500, hasCarrier: true, commands: ['ip link set'] };
+  },
+  async returnDevice({ containerID, ifName, netns, netnsCookie, lease }) {
+    const { pciAddress = '', settings = {} } = lease;
+    const owner = world.devices.get(pciAddress)?.owner ?? '';
+    if (owner !== '' && owner !== containerID) world.violations.push(`${containerID} took ${pciAddress} from ${owner}`);
+    world.devices.set(pciAddress, { owner: '', settings });
+    const links = world.namespaceOf(netns, netnsCookie)?.links;
+    if (links?.get(ifName)?.owner === containerID) links.delete(ifName);
+    return { outcome: 'returned', commands: [] };
   },
   async prepareShared(wanted) {
     const missing = wanted.filter(({ name }) => !world.sharedLinks.has(name));

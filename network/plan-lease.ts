@@ -1,0 +1,190 @@
+import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
+import type { Failure } from '../contracts/failures.ts';
+import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
+import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
+
+/** The node's namespace, as far as it says whether one of its links may leave. */
+export interface ObservedHost {
+  readonly links: readonly ObservedLink[];
+  readonly addresses: readonly ObservedAddress[];
+}
+
+export type LeasePlan =
+  | { readonly outcome: 'lease'; readonly lease: DeviceLease }
+  | { readonly outcome: 'refused'; readonly failure: Failure };
+
+/** What to write down of a device before it is lent, or why it cannot be. Nothing is changed yet. */
+export function planLease(observed: ObservedDevice, host: ObservedHost, conf: DeviceConf): LeasePlan {
+  const failure =
+    missing(observed, conf) ??
+    (conf.kind === 'sriov' ? unfitFunction(observed, conf) : undefined) ??
+    unfitLink(observed, host, conf) ??
+    unfitMtu(observed, conf) ??
+    unfitRdma(observed, conf);
+  if (failure !== undefined) return { outcome: 'refused', failure };
+  const { link, pci, vf, rdma } = observed;
+  return {
+    outcome: 'lease',
+    lease: {
+      ...(pci === undefined ? {} : { pciAddress: pci.address }),
+      ...(pci?.driver === undefined ? {} : { driver: pci.driver }),
+      ...(link === undefined ? {} : { link: originalOf(link) }),
+      ...(conf.kind !== 'sriov' || vf === undefined ? {} : { settings: vf.settings }),
+      ...(movesRdma(conf) ? { rdmaDevices: rdma.inNode } : {}),
+    },
+  };
+}
+
+const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'sriov' && conf.movesRdma;
+
+const originalOf = ({ ifName, mac, mtuBytes, isUp, alias }: ObservedLink): NonNullable<DeviceLease['link']> => ({
+  ifName,
+  mac,
+  mtuBytes,
+  isUp,
+  alias,
+});
+
+/** As a message names it: "VF 0000:3b:02.1", "device eth5". */
+export function nameOfDevice(conf: DeviceConf): string {
+  if (conf.kind === 'sriov') return `VF ${conf.pciAddress}`;
+  const { select } = conf;
+  switch (select.by) {
+    case 'name':
+      return `device "${select.ifName}"`;
+    case 'mac':
+      return `the device with MAC ${select.mac}`;
+    case 'pci':
+      return `device ${select.pciAddress}`;
+    default:
+      return select satisfies never;
+  }
+}
+
+function unfit(conf: DeviceConf, found: string, remedy: string): Failure {
+  return {
+    type: 'DeviceUnfit',
+    message: `Cannot lend ${nameOfDevice(conf)} to the pod: ${found}. Nothing was changed`,
+    remedy,
+  };
+}
+
+function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  const address =
+    conf.kind === 'sriov' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
+  if (address === undefined) {
+    if (link !== undefined) return undefined;
+    return unfit(conf, 'the node has no such link', 'Correct the network configuration: ip link show on the node');
+  }
+  if (pci === undefined) {
+    return unfit(conf, 'the node has no such PCI function', `Look at the node: ls /sys/bus/pci/devices/${address}`);
+  }
+  if (link !== undefined || isUserspaceDriver(pci.driver)) return undefined;
+  return pci.driver === undefined
+    ? unfit(
+        conf,
+        'no driver is bound to it, so it has no link',
+        `Load its driver on the node (igbvf, iavf, mlx5_core, …), or bind vfio-pci for a program that drives it itself: echo ${address} >/sys/bus/pci/drivers_probe`,
+      )
+    : unfit(
+        conf,
+        `its driver ${pci.driver} has made no link in the node's namespace`,
+        `Look where it is: ls /sys/bus/pci/devices/${address}/net on the node. Another program may have moved it away`,
+      );
+}
+
+function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  if (pci?.pf === undefined) {
+    const { vfs } = pci ?? {};
+    const found =
+      vfs === undefined
+        ? 'it is no virtual function'
+        : `it is a physical function, with ${vfs.made} of ${vfs.most} VFs made`;
+    return unfit(
+      conf,
+      found,
+      vfs === undefined
+        ? 'Use kind "host-device" for a whole NIC'
+        : `Make VFs and let the device plugin hand them out: echo 4 >/sys/bus/pci/devices/${pci?.address}/sriov_numvfs`,
+    );
+  }
+  if (vf !== undefined) return undefined;
+  return unfit(
+    conf,
+    `its PF ${pci.pf} has no link in the node's namespace that tells of it`,
+    `Look at the PF on the node: ls /sys/bus/pci/devices/${pci.pf}/net, and ip link show`,
+  );
+}
+
+/** The node must not lose what it needs itself. */
+function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceConf): Failure | undefined {
+  if (link === undefined) return undefined;
+  const { ifName, ifIndex, isLoopback, controllerIndex } = link;
+  const own = host.addresses.find((address) => address.ifIndex === ifIndex && !address.isLinkLocal);
+  // A veth names its peer, and mostly one in another namespace, whose index may be any.
+  const above = host.links.find(
+    ({ kind, parentIndex, controllerIndex: port }) => (kind !== 'veth' && parentIndex === ifIndex) || port === ifIndex,
+  );
+  const controller = host.links.find((one) => one.ifIndex === controllerIndex);
+  const found = isLoopback
+    ? `"${ifName}" is the loopback`
+    : own !== undefined
+      ? `"${ifName}" carries the node's address ${own.address}`
+      : controller !== undefined
+        ? `"${ifName}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}"`
+        : above !== undefined
+          ? `${above.kind ?? 'link'} "${above.ifName}" of the node hangs on "${ifName}"`
+          : undefined;
+  return found === undefined ? undefined : unfit(conf, found, 'Name a device that the node does not use itself');
+}
+
+function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  const { mtuBytes } = conf;
+  if (mtuBytes === undefined) return undefined;
+  if (link === undefined) {
+    return unfit(
+      conf,
+      'an MTU is asked for and it has no link',
+      'Leave `mtu` out: the program that drives it sets its own',
+    );
+  }
+  const tooLarge = (found: string, remedy: string): Failure => ({
+    type: 'InvalidConfig',
+    message: `Cannot give ${nameOfDevice(conf)} an MTU of ${mtuBytes}: ${found}. Nothing was changed`,
+    remedy,
+  });
+  const { maxMtuBytes = Infinity } = link;
+  if (mtuBytes > maxMtuBytes) {
+    return tooLarge(`its driver takes at most ${maxMtuBytes}`, `Set \`mtu\` to at most ${maxMtuBytes}`);
+  }
+  if (conf.kind !== 'sriov' || vf === undefined || mtuBytes <= vf.pf.mtuBytes) return undefined;
+  const { pf } = vf;
+  return tooLarge(
+    `its PF "${pf.ifName}" carries ${pf.mtuBytes} bytes`,
+    `Set \`mtu\` to at most ${pf.mtuBytes}, or raise it on the node: ip link set dev ${pf.ifName} mtu ${mtuBytes}`,
+  );
+}
+
+function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  if (!movesRdma(conf)) return undefined;
+  if (rdma.mode === undefined) {
+    return unfit(
+      conf,
+      'the kernel of the node has no RDMA',
+      'Load it on the node: modprobe ib_core, and the driver of the NIC',
+    );
+  }
+  if (rdma.mode === 'shared') {
+    return unfit(
+      conf,
+      '`rdmaIsolation` is asked for, and the RDMA of the node is in shared mode, in which every pod sees every device',
+      'Set the node to exclusive mode before it has pods: options ib_core netns_mode=0 in /etc/modprobe.d, or rdma system set netns exclusive. Or leave `rdmaIsolation` out',
+    );
+  }
+  if (rdma.inNode.length > 0) return undefined;
+  return unfit(
+    conf,
+    '`rdmaIsolation` is asked for, and it has no RDMA device in the namespace of the node',
+    `Look at the node: ls /sys/bus/pci/devices/${pci?.address ?? ''}/infiniband, rdma link show`,
+  );
+}
