@@ -11,7 +11,15 @@ import {
   observeRoutes,
   observeRules,
 } from './coordination-observe.ts';
-import { deleteLink, dumpLinks, getLink, readLink, readLinkNamespace, setLinkUp } from './link-message.ts';
+import {
+  deleteLink,
+  dumpLinks,
+  getLink,
+  readLink,
+  readLinkNamespace,
+  setLinkController,
+  setLinkUp,
+} from './link-message.ts';
 import { namespaceMountPoints } from './namespace-mounts.ts';
 import { findSandbox } from './namespace-search.ts';
 import { deleteNeighbour } from './neighbour-message.ts';
@@ -146,6 +154,8 @@ function execute(namespace: NetworkNamespace, socket: NetlinkSocket, operation: 
       return socket.change('RTM_DELLINK', deleteLink(index(operation.ifName)));
     case 'set-up':
       return socket.change('RTM_NEWLINK', setLinkUp(index(operation.ifName), true));
+    case 'remove-port':
+      return socket.change('RTM_NEWLINK', setLinkController(index(operation.ifName), 0));
     case 'delete-route': {
       const { route } = operation;
       return socket.change('RTM_DELROUTE', deleteRoute(asLinkRoute(route, index(route.ifName))));

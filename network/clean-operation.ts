@@ -5,7 +5,7 @@ import { ipInNamespace } from './link-operation.ts';
 
 /** One thing taken away, in one namespace, for good. */
 export type CleanOperation =
-  | { readonly op: 'delete-link' | 'set-up'; readonly ifName: string }
+  | { readonly op: 'delete-link' | 'set-up' | 'remove-port'; readonly ifName: string }
   | { readonly op: 'delete-route'; readonly route: PolicyTableRoute }
   | { readonly op: 'delete-rule'; readonly rule: PolicyRule }
   | { readonly op: 'delete-neighbour'; readonly neighbour: NeighbourEntry }
@@ -19,6 +19,8 @@ export function asCleanCommand(operation: CleanOperation, netns?: string): strin
       return `${ip} link del dev ${operation.ifName}`;
     case 'set-up':
       return `${ip} link set dev ${operation.ifName} up`;
+    case 'remove-port':
+      return `${ip} link set dev ${operation.ifName} nomaster`;
     case 'delete-route':
       return `${ip} ${operation.route.dst.includes(':') ? '-6 ' : ''}route del ${routeText(operation.route)}`;
     case 'delete-rule':

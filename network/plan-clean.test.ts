@@ -192,8 +192,9 @@ describe('links of the node that pods share', () => {
   it('go from the top down, and ports that were up come up again', () => {
     expect(told(plan({ node: place({ links: [...ports, bond, vlan] }) }))).toEqual([
       'ip link del dev bond0.120',
-      'ip link del dev bond0',
+      'ip link set dev eno1 nomaster',
       'ip link set dev eno1 up',
+      'ip link del dev bond0',
     ]);
   });
 

@@ -297,7 +297,7 @@ function sharedItems(node: MarkedPlace, { users }: Standing): CleanItem<never>[]
     else if (removal.outcome === 'kept') items.push({ what, why: removal.why });
     else if (removal.outcome === 'remove') {
       const operations = removal.operations.flatMap(({ op, ifName }) =>
-        op === 'delete-link' || op === 'set-up' ? [{ op, ifName }] : [],
+        op === 'delete-link' || op === 'set-up' || op === 'remove-port' ? [{ op, ifName }] : [],
       );
       items.push({ what, why: 'no pod uses it', action: { kind: 'operations', operations } });
       left = left.filter((link) => link !== top);

@@ -401,7 +401,24 @@ describe('the removal of a link that pods shared', () => {
     const node = nodeWith([{ ...bond, ports: ['eno1', 'eno3'] }, vlan]);
     expect(removal(node.observe(), 'bond0.120')).toEqual(['ip link del dev bond0.120']);
     node.apply([{ op: 'delete-link', ifName: 'bond0.120' }]);
-    expect(removal(node.observe(), 'bond0')).toEqual(['ip link del dev bond0', 'ip link set dev eno1 up']);
+    expect(removal(node.observe(), 'bond0')).toEqual([
+      'ip link set dev eno1 nomaster',
+      'ip link set dev eno1 up',
+      'ip link del dev bond0',
+    ]);
+  });
+
+  it('is finished by the next one wherever a worker was killed in it: no port stays down', () => {
+    for (let stop = 0; stop <= 5; stop += 1) {
+      const node = nodeWith([bond]);
+      const plan = planSharedRemoval(node.observe(), 'bond0');
+      if (plan.outcome !== 'remove') throw new Error(plan.outcome);
+      expect(plan.operations).toHaveLength(5);
+      node.apply(plan.operations.slice(0, stop));
+      const rest = planSharedRemoval(node.observe(), 'bond0');
+      if (rest.outcome === 'remove') node.apply(rest.operations);
+      expect(node.observe()).toEqual(freshNode().observe());
+    }
   });
 
   it('finds one that was just being made', () => {

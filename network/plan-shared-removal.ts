@@ -10,21 +10,26 @@ export type SharedRemoval =
   /** Ours, and somebody else has built on it since. */
   | { readonly outcome: 'kept'; readonly why: string };
 
-/** Plans to take away a shared link that no attachment uses any more, if we made it; a bond's ports go back up that were up before. */
+/**
+ * Plans to take away a shared link that no attachment uses any more, if we made it. A bond's ports that were up before are let go
+ * and go up first: only the bond says which they are, so a worker that is killed on the way leaves that to the next one.
+ */
 export function planSharedRemoval(node: ObservedNode, name: string): SharedRemoval {
   const link = node.links.find(({ ifName }) => ifName === name);
   if (link === undefined || !isOurShared(link)) return { outcome: 'nothing' };
   const why = builtOn(node, link);
   if (why !== undefined) return { outcome: 'kept', why };
   // Its own ports, and what a worker that was killed had just set down for it.
-  const left = node.links.filter(
-    ({ controllerIndex, isUp }) => controllerIndex === link.ifIndex || (controllerIndex === undefined && !isUp),
-  );
-  const wereUp = portsUpOf(link.alias).filter((port) => left.some(({ ifName }) => ifName === port));
-  return {
-    outcome: 'remove',
-    operations: [{ op: 'delete-link', ifName: name }, ...wereUp.map((ifName) => ({ op: 'set-up' as const, ifName }))],
-  };
+  const wereUp = portsUpOf(link.alias).flatMap((port): LinkOperation[] => {
+    const found = node.links.find(({ ifName }) => ifName === port);
+    if (found?.controllerIndex === link.ifIndex)
+      return [
+        { op: 'remove-port', ifName: port, bond: name },
+        { op: 'set-up', ifName: port },
+      ];
+    return found?.controllerIndex === undefined && found?.isUp === false ? [{ op: 'set-up', ifName: port }] : [];
+  });
+  return { outcome: 'remove', operations: [...wereUp, { op: 'delete-link', ifName: name }] };
 }
 
 function builtOn({ links, addresses }: ObservedNode, link: ObservedLink): string | undefined {

@@ -11,6 +11,7 @@ import { fillPool } from './fill-pool.ts';
 import type { CpuRates } from './idle-rates.ts';
 import { measureIdleRates, measureRound, type VariantRound } from './measure.ts';
 import { type MemoryFigures, measureMemory } from './memory.ts';
+import { measureNics, type NicFigures } from './nics.ts';
 import { type BenchPool, type PoolName, poolAnnotations, poolObjects, pools } from './pools.ts';
 import { failuresOf, toMarkdown } from './report.ts';
 import type { PhaseResults, Results } from './results.ts';
@@ -65,7 +66,9 @@ await writeFile(join(folder, `${name}.md`), report);
 console.log(`\n${report}`);
 tell(`written: dist/bench/${name}.json and .md`);
 
-async function measureEverything(): Promise<Pick<Results, 'phases' | 'executableAlone' | 'calibration' | 'memory'>> {
+async function measureEverything(): Promise<
+  Pick<Results, 'phases' | 'executableAlone' | 'calibration' | 'nics' | 'memory'>
+> {
   const measured: PhaseResults[] = [];
   let executableAlone: Results['executableAlone'];
   let calibration: Results['calibration'];
@@ -75,6 +78,15 @@ async function measureEverything(): Promise<Pick<Results, 'phases' | 'executable
       executableAlone ??= await measureExecutableAlone(fleet);
       calibration ??= await calibrate(fleet);
       measured.push(await measurePhase(fleet, phase));
+    });
+  }
+  let nics: NicFigures | undefined;
+  if (isWanted('nics')) {
+    await onFleet(1, async (fleet) => {
+      await warmUp(fleet);
+      const plan = { pods: isQuick ? 12 : 100, nics: 8, podsAtOnce: 8 };
+      await measureNics(fleet, { ...plan, pods: plan.podsAtOnce }, tell); // the first ones warm up what ties interfaces
+      nics = await measureNics(fleet, plan, tell);
     });
   }
   let memory: MemoryFigures | undefined;
@@ -90,6 +102,7 @@ async function measureEverything(): Promise<Pick<Results, 'phases' | 'executable
     phases: measured,
     ...(executableAlone === undefined ? {} : { executableAlone }),
     ...(calibration === undefined ? {} : { calibration }),
+    ...(nics === undefined ? {} : { nics }),
     ...(memory === undefined ? {} : { memory }),
   };
 }
@@ -125,6 +138,7 @@ async function onFleet(nodes: number, work: (fleet: Fleet) => Promise<void>): Pr
   tell(`${nodes} node workers, etcd with fsync`);
   try {
     await fleet.stack.apply(...poolObjects());
+    await fleet.untilCoordinatorSynced();
     await work(fleet);
   } finally {
     running = undefined;

@@ -229,7 +229,7 @@ function sharesOf(calls: readonly MeasuredCall[]): Shares {
     beforeFirstStepMs: of(({ worker }) => worker.beforeFirstStepMs),
     claimMs: step('claimAddresses', 'releaseAddresses'),
     betweenStepsMs: of(({ worker }) => worker.betweenStepsMs),
-    kernelMs: step('plumbLink', 'removeLink'),
+    kernelMs: step('plumbLink', 'coordinate', 'removeLink'),
     afterLastStepMs: of(({ worker }) => worker.afterLastStepMs),
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ControlWorkerFigures } from './control-worker.ts';
 import type { CommandRound, VariantRound } from './measure.ts';
+import type { NicCommandFigures } from './nics.ts';
 import { toMarkdown } from './report.ts';
 import type { Results } from './results.ts';
 import { phases } from './variants.ts';
@@ -137,6 +138,57 @@ describe('what is asked of many claims', () => {
     expect(row(markdown, `${at}, resident`).slice(1)).toEqual(['≤ 600 MB', '315 MB', '', 'met']);
     expect(row(markdown, `${at}, from kill -9 to verdicts and views`).slice(2)).toEqual(['16.0 s', '', '**missed**']);
     expect(row(markdown, 'a sweep')[1]).toBe('0.4 s');
+  });
+});
+
+describe('what is asked of a whole attachment that is tied to its node', () => {
+  it('is half of what the chain takes, at most', () => {
+    const results = resultsOf(round(14));
+    const [phase] = results.phases;
+    if (phase === undefined) throw new Error('No phase');
+    const among = (whole: number, chain: number): string => {
+      const variants = Object.entries({ whole, chain }).map(([mode, p50Ms]) => ({
+        variant: { ...variant, name: `tied ${mode}, 1 at once` },
+        rounds: [round(p50Ms)],
+      }));
+      return toMarkdown({ ...results, phases: [{ ...phase, variants }] });
+    };
+    const ofChain = 'of what macvlan, our IPAM and our coordinator take as a chain';
+    expect(row(among(22, 50), ofChain).slice(2)).toEqual(['44 % (22.0 against 50.0 ms)', '', 'met']);
+    expect(row(among(26, 50), ofChain).at(-1)).toBe('**missed**');
+    expect(row(among(26, 50), 'the same tied to its node, one at a time, p50').slice(1, 3)).toEqual([
+      '≤ 24 ms',
+      '26.0 ms',
+    ]);
+  });
+});
+
+describe('what is asked of many interfaces', () => {
+  const command = (last: number, changes: Partial<NicCommandFigures> = {}): NicCommandFigures => {
+    const latency = (p50Ms: number) => ({ p50Ms, p99Ms: p50Ms * 2 });
+    return {
+      byNic: [latency(30), latency(20), latency(last)],
+      byQuarter: [30, 20, 20, 21].map(latency),
+      perSecond: 20,
+      failures: {},
+      eventLoopDelayMs: { p50: 1, p99: 12, max: 40 },
+      ...changes,
+    };
+  };
+  const shown = (add: NicCommandFigures, title: string): readonly string[] => {
+    const nics = { pods: 100, nics: 3, podsAtOnce: 8, add, del: command(20), claimsLeft: 0 };
+    return row(toMarkdown({ ...resultsOf(round(14)), nics }), `100 pods with 3 interfaces, ${title}`).slice(2);
+  };
+
+  it('is no error, a time that does not grow, and an event loop that is never late', () => {
+    expect(shown(command(22), 'failed calls')).toEqual(['0 calls', '', 'met']);
+    expect(shown(command(20, { failures: { '11: busy': 1 } }), 'failed calls').at(-1)).toBe('**missed**');
+    const growth = 'p50 of the last interface above the second';
+    expect(shown(command(22), growth)).toEqual(['+10 % (22.0 against 20.0 ms)', '', 'met']);
+    expect(shown(command(30), growth).at(-1)).toBe('**missed**');
+    expect(shown(command(20), 'p50 in the last quarter of the pods above the second').at(-1)).toBe('met');
+    const late = command(20, { eventLoopDelayMs: { p50: 1, p99: 21, max: 40 } });
+    expect(shown(late, 'delay of the event loop, p99')).toEqual(['21.0 ms', '21.0 ms', '**missed**']);
   });
 });
 

@@ -1,6 +1,7 @@
 import { type Calibration, calibrationOfReference, slowness } from './calibration.ts';
 import type { ControlWorkerFigures } from './control-worker.ts';
 import type { CommandRound, Shares, VariantRound } from './measure.ts';
+import type { Latency, NicFigures } from './nics.ts';
 import type { Memory } from './process-usage.ts';
 import { spiderpool } from './reference-figures.ts';
 import type { PhaseResults, Results } from './results.ts';
@@ -9,7 +10,7 @@ import { judge } from './targets.ts';
 
 /** The results as Markdown: the tables of docs/benchmarks.md. */
 export function toMarkdown(results: Results): string {
-  const { machine, executableAlone, calibration, memory } = results;
+  const { machine, executableAlone, calibration, nics, memory } = results;
   const sections = [
     `Measured ${results.startedAt.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}; ${results.rounds} rounds${results.isQuick ? ' of a quick run' : ''} in ${results.minutes.toFixed(0)} minutes, ` +
@@ -30,6 +31,7 @@ export function toMarkdown(results: Results): string {
         `of which starting it holds the starter ${ms(executableAlone.spawnP50Ms)} ms.`,
     );
   }
+  if (nics !== undefined) sections.push(nicsSection(nics));
   if (memory !== undefined) sections.push(memorySection(memory));
   return `${sections.join('\n\n')}\n`;
 }
@@ -163,6 +165,39 @@ function memorySection(memory: NonNullable<Results['memory']>): string {
   ];
   return section('Memory', ['resident memory', ''], rows);
 }
+
+function nicsSection({ pods, nics, podsAtOnce, add, del, claimsLeft }: NicFigures): string {
+  const commands = Object.entries({ ADD: add, DEL: del });
+  const rows = [
+    ...Array.from({ length: nics }, (_, nic) => [
+      `interface ${nic + 1} of each pod`,
+      ...commands.map(([, { byNic }]) => shownLatency(byNic[nic])),
+    ]),
+    ...[0, 1, 2, 3].map((quarter) => [
+      `all of quarter ${quarter + 1} of the pods`,
+      ...commands.map(([, { byQuarter }]) => shownLatency(byQuarter[quarter])),
+    ]),
+    ['per second', ...commands.map(([, { perSecond }]) => perSecond.toFixed(0))],
+    [
+      "delay of the node worker's event loop, p50 / p99 / most, ms",
+      ...commands.map(
+        ([
+          ,
+          {
+            eventLoopDelayMs: { p50, p99, max },
+          },
+        ]) => [p50, p99, max].map(ms).join(' / '),
+      ),
+    ],
+    ['failed', ...commands.map(([, { failures }]) => reasonsOf(failures))],
+    ['claims left', '', String(claimsLeft)],
+  ];
+  const title = `${pods} pods with ${nics} interfaces each, tied to their node, ${podsAtOnce} pods at once`;
+  return section(title, ['p50 / p99 ms', ...commands.map(([command]) => command)], rows);
+}
+
+const shownLatency = (found: Latency | undefined): string =>
+  found === undefined ? '–' : `${ms(found.p50Ms)} / ${ms(found.p99Ms)}`;
 
 function controlWorkerSection(found: ControlWorkerFigures): string {
   const { claims, atRest, peakRssMiB, sweepSeconds, idleCpuMsPerSecond, restarts } = found;

@@ -2,6 +2,7 @@ import type { Calibration } from './calibration.ts';
 import type { ControlWorkerFigures } from './control-worker.ts';
 import type { VariantRound } from './measure.ts';
 import type { MemoryFigures } from './memory.ts';
+import type { NicFigures } from './nics.ts';
 import type { Variant } from './variants.ts';
 
 /** Everything that one run of the benchmark found; the JSON file is this. */
@@ -25,6 +26,7 @@ export interface Results {
   /** `VERSION` through the same runner: the start and end of our executable without a worker, one at a time. */
   readonly executableAlone?: { readonly p50Ms: number; readonly p99Ms: number; readonly spawnP50Ms: number };
   readonly calibration?: Calibration;
+  readonly nics?: NicFigures;
   readonly memory?: MemoryFigures;
 }
 

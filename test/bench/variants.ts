@@ -1,9 +1,12 @@
 import type { PodCallOptions } from '../fleet/fleet-pod.ts';
-import { addressesOnlyNetwork, chainNetwork, wholeNetwork } from '../fleet/networks.ts';
+import { addressesOnlyNetwork, chainNetwork, tiedChainNetwork, tiedNetwork, wholeNetwork } from '../fleet/networks.ts';
 import type { PoolName } from './pools.ts';
 
-/** How a pod's interface is made: by us alone, by the community's macvlan with our IPAM, or only its addresses. */
-export type Mode = 'addresses' | 'whole' | 'chain';
+/**
+ * How a pod's interface is made: by us alone, by the community's macvlan with our IPAM, or only its addresses; `tied`: coordination
+ * too, in the same call or as one more plugin of the chain.
+ */
+export type Mode = 'addresses' | 'whole' | 'chain' | 'tied whole' | 'tied chain';
 
 /** One row of the benchmark. */
 export interface Variant {
@@ -25,6 +28,8 @@ export const callOptions: Readonly<Record<Mode, PodCallOptions>> = {
   addresses: { network: addressesOnlyNetwork, executable: 'spiderpool' },
   whole: { network: wholeNetwork },
   chain: { network: chainNetwork },
+  'tied whole': { network: tiedNetwork },
+  'tied chain': { network: tiedChainNetwork },
 };
 
 /** What is measured on one fleet. */
@@ -91,6 +96,18 @@ export const phases: readonly Phase[] = [
       ...dualStack('addresses', [1, 32]),
       ...dualStack('whole', [1, 32]),
     ],
+  },
+  {
+    name: 'coordination',
+    title: 'Tied to the node',
+    fleetNodes: 2,
+    filled: [],
+    variants: [1, 8].flatMap((level) => [
+      ...onOneNode('tied whole', [level]),
+      ...onOneNode('tied chain', [level]),
+      ...dualStack('tied whole', [level]),
+      ...dualStack('tied chain', [level]),
+    ]),
   },
   {
     name: 'fill',

@@ -273,6 +273,47 @@ describe('links made by our code', () => {
       await becomes(untouched);
     });
 
+    it('is brought up when it is down, and its parent too (N00003, N00005)', async () => {
+      const onPort = { kind: 'vlan', name: 'eth3.120', parent: 'eth3', vlanID: 120 } as const;
+      ip(nodes.a, 'link add link eth3 name eth3.120 type vlan id 120', 'link set eth3 down');
+      assert.deepEqual(await kernelA.prepareShared([onPort]), [
+        'ip link set dev eth3 up',
+        'ip link set dev eth3.120 up',
+      ]);
+      await kernelB.prepareShared([onPort]);
+      const pods = await twoPods({ kind: 'macvlan', master: 'eth3.120', mode: 'bridge' }, [kernelA, kernelB]);
+      await reaches(pods[0].netns, '10.70.5.2');
+      await takeBack(pods, []);
+      assert.deepEqual((await kernelB.removeShared(['eth3.120'])).commands, ['ip link del dev eth3.120']);
+      assert.deepEqual(await kernelA.removeShared(['eth3.120']), { commands: [], kept: [] });
+      ip(nodes.a, 'link del eth3.120');
+      await becomes(untouched);
+    });
+
+    it('is told by its name when it is that VLAN under another one; on another parent it is no matter (N00004)', async () => {
+      ip(nodes.a, 'link add link eth3 name theirs type vlan id 120');
+      await assert.rejects(kernelA.prepareShared([{ kind: 'vlan', name: 'eth3.120', parent: 'eth3', vlanID: 120 }]), {
+        type: 'SharedLinkDiffers',
+        message: /"theirs"/,
+      });
+      const elsewhere = { kind: 'vlan', name: 'eth4.120', parent: 'eth4', vlanID: 120 } as const;
+      assert.equal((await kernelA.prepareShared([elsewhere])).length, 3);
+      await kernelA.removeShared(['eth4.120']);
+      ip(nodes.a, 'link del theirs');
+      await becomes(untouched);
+    });
+
+    it('is made again for the next pod when somebody has deleted it (N00006)', async () => {
+      const shared = [bond(), vlan];
+      await prepare(shared);
+      ip(nodes.a, 'link del bond0.120');
+      assert.equal((await kernelA.prepareShared(shared)).length, 3);
+      const pods = await twoPods({ kind: 'macvlan', master: 'bond0.120', mode: 'bridge' }, [kernelA, kernelB]);
+      await reaches(pods[0].netns, '10.70.5.2');
+      await takeBack(pods, shared);
+      await becomes(untouched);
+    });
+
     it('is left alone where somebody has built on what is ours', async () => {
       await kernelA.prepareShared([bond()]);
       ip(nodes.a, 'link add link bond0 name theirs type vlan id 9');

@@ -113,7 +113,7 @@ describe('an ADD', () => {
     await cluster.restartWorker();
     expect(added).toMatchObject({ exitCode: 0 });
 
-    const { interfaces } = await eventually('The run knows its interface', 10, async () => {
+    const { interfaces } = await eventually('The run knows its interface', 15, async () => {
       const found = await cluster.describe(sandbox);
       return found.interfaces[0]?.phase === 'Attached' ? { value: found } : { state: JSON.stringify(found) };
     });
@@ -121,7 +121,7 @@ describe('an ADD', () => {
       addressesIn(added),
     );
     expect(violationsOf(await cluster.state())).toEqual([]);
-  });
+  }, 30_000);
 
   it('whose caller hangs up leaves nothing, or what its DEL finds', async () => {
     for (const killAfterSeconds of [0.001, 0.004, 0.008, 0.016, 0.032, 0.1]) {

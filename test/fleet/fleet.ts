@@ -93,6 +93,13 @@ export class Fleet {
     return pods;
   }
 
+  /** Waits until the cluster's coordinator knows what pods that are tied to their node need of it. */
+  async untilCoordinatorSynced(): Promise<void> {
+    const { stack } = this.cluster;
+    await stack.kubectl('wait', '--for=create', 'spidercoordinator/default', '--timeout=60s');
+    await stack.kubectl('wait', 'spidercoordinator/default', '--for=jsonpath={.status.phase}=Synced', '--timeout=60s');
+  }
+
   /** One pod with a sandbox. */
   async pod(node?: FleetNode, options?: PodsOptions): Promise<FleetPod> {
     const [pod] = await this.pods(1, node, options);

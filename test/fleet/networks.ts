@@ -14,5 +14,14 @@ const chained = {
 /** The community's macvlan plugin, which asks us for the addresses: the way of Spiderpool's users. */
 export const chainNetwork: NetworkConfiguration = { ...chained, ipam: { type: 'spiderpool' } };
 
+/** Both tied to the node and to the pod's other interfaces: in one call, and by one more plugin of the chain. */
+export const tiedNetwork: NetworkConfiguration = { ...wholeNetwork, name: 'tied', coordinator: {} };
+const { cniVersion, name: _, ...mainPlugin } = chainNetwork;
+export const tiedChainNetwork: NetworkConfiguration = {
+  cniVersion,
+  name: 'tied-chain',
+  plugins: [mainPlugin, { type: 'coordinator' }],
+};
+
 /** Our IPAM executable called alone, as the macvlan plugin of `chainNetwork` calls it: call it as `executable: 'spiderpool'`. */
 export const addressesOnlyNetwork: NetworkConfiguration = { ...chainNetwork, name: 'addresses' };

@@ -40,6 +40,9 @@ const active = [
   'P00002',
 ];
 
+/** Of spec §10: SpiderCoordinator, ifacer, and the annotation for the default route's interface. */
+const ofConnectivity = [...numbered('V', 1, 11), ...numbered('N', 1, 6), 'A00012'];
+
 function numbered(letter: string, first: number, last: number): readonly string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => `${letter}${String(first + at).padStart(5, '0')}`);
 }
@@ -56,6 +59,11 @@ describe('the list of Spiderpool’s cases', () => {
   it('has every active case as a test on a cluster', () => {
     const onCluster = rows.filter(({ state }) => state.startsWith('e2e')).flatMap(({ ids }) => ids);
     expect(active.filter((id) => !onCluster.includes(id))).toEqual([]);
+  });
+
+  it('has every case of coordinator and ifacer on a cluster, an API server or a kernel with bonds and VLANs', () => {
+    const real = rows.filter(({ state }) => /^(e2e|integration|guest)/.test(state)).flatMap(({ ids }) => ids);
+    expect(ofConnectivity.filter((id) => !real.includes(id))).toEqual([]);
   });
 
   it('has no case twice, and names tests that have its id', () => {
