@@ -195,6 +195,24 @@ describe('a termination', () => {
   });
 });
 
+it('a run of a pod whose UID the runtime did not tell has none to be found by, so that every sweep lists it', async () => {
+  const { runs, asked } = open();
+  const uidOf = (at: number): unknown =>
+    (asked[at]?.options['typedSearchAttributes'] as { getAll(): { key: { name: string }; value: unknown }[] })
+      .getAll()
+      .find(({ key }) => key.name === 'PodUID')?.value;
+  const start = (wanted: typeof request) =>
+    runs.add(wanted, new OpenCalls().open(wanted.nonce, 'ADD', wanted.attachment));
+  await start(request);
+  const nameless = addRequest('eth0', 'c'.repeat(32));
+  await start({
+    ...nameless,
+    pod: { ...nameless.pod, uid: '' },
+    attachment: { ...nameless.attachment, containerID: 'other' },
+  });
+  expect([uidOf(0), uidOf(1)]).toEqual([request.pod.uid, undefined]);
+});
+
 describe('the workload that a run is found by', () => {
   const workloadOf = ({ asked }: ReturnType<typeof open>): unknown => {
     const attributes = asked[0]?.options['typedSearchAttributes'] as {

@@ -110,7 +110,7 @@ export class SandboxRuns {
               { key: attributes.nodeName, value: node },
               { key: attributes.podNamespace, value: pod.namespace },
               { key: attributes.podName, value: pod.name },
-              { key: attributes.podUID, value: pod.uid },
+              ...(pod.uid === '' ? [] : [{ key: attributes.podUID, value: pod.uid }]), // old runtimes do not tell it
               { key: attributes.netPhase, value: 'Attaching' },
               ...(workload === undefined
                 ? []
