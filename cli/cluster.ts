@@ -2,6 +2,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
 import type { SpiderReservedIP } from '../contracts/crds/spiderreservedip.ts';
+import { ProvisionError } from '../contracts/failures.ts';
 import { type ApiClient, openApiClient } from '../kube/api-client.ts';
 import { hasStatus } from '../kube/api-error.ts';
 import { endpointOf } from '../kube/kubeconfig.ts';
@@ -59,6 +60,11 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
       return await call(client);
     } catch (error) {
       if (error instanceof CliError) throw error; // another part's, that was asked on the way
+      // The cluster answered, and what it says is the reason.
+      if (error instanceof ProvisionError && error.type !== 'ApiServerUnavailable') {
+        const { message, remedy } = error;
+        throw new CliError(message, { ...(remedy === undefined ? {} : { remedy }), cause: error });
+      }
       throw cannotRead(what, endpoint.server, error);
     }
   }

@@ -247,7 +247,8 @@ class Drafts {
   #unknownNic(ifName: string, plugin: string, why: string): DraftStep {
     const place = this.#drafts.length + 1;
     const [address, gateway] = [`198.18.0.${place}`, `198.18.1.${place}`]; // RFC 2544: nobody's
-    const [mac, peerMac] = [`02:00:00:12:00:${place}0`, `02:00:00:12:00:${place}1`];
+    const octet = place.toString(16).padStart(2, '0');
+    const [mac, peerMac] = [`02:00:00:12:${octet}:00`, `02:00:00:12:${octet}:01`];
     const peer = { ifName: `<peer:${ifName}>`, mac: peerMac };
     this.#names.add(address, `<address:${ifName}>`);
     this.#names.add(gateway, `<gateway:${ifName}>`);
