@@ -16,9 +16,8 @@ import { readSubnetWish } from '../ipam/subnet-annotation.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
 import { recordOf } from './attachment-record.ts';
 import { type Candidates, type ChoosePorts, choosePools } from './choose-pools.ts';
-import { probesOfCoordination } from './coordinate.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
-import type { AttachmentRecords, ClaimStore, Coordinators, Kernel, OpenCalls, Pod, PodReader } from './node-ports.ts';
+import type { AttachmentRecords, ClaimStore, Kernel, OpenCalls, Pod, PodReader } from './node-ports.ts';
 import { Patience, type PatiencePorts } from './patience.ts';
 import { type ProbePorts, ProbeSite } from './probe-site.ts';
 import { stepLog } from './step-log.ts';
@@ -30,7 +29,6 @@ export interface ClaimPorts extends ChoosePorts, PatiencePorts, ProbePorts {
   readonly records: AttachmentRecords;
   readonly claims: ClaimStore;
   readonly pods: PodReader;
-  readonly coordinators: Coordinators;
   readonly kernel: Pick<Kernel, 'namespaceState'> & ProbePorts['kernel'] & ChoosePorts['kernel'];
 }
 
@@ -65,7 +63,7 @@ export const createClaimAddresses =
     const pod = await findLivePod(ports, request);
     const patience = new Patience(ports, request);
     const { families, pools } = await choosePools(ports, request, pod, patience);
-    const site = new ProbeSite(ports, request, pools, await probesOfCoordination(ports, request));
+    const site = new ProbeSite(ports, request, pools);
     const claims = families.map((candidates) => new FamilyClaim(ports, request, pod, candidates, patience, site));
     const addresses = await claimEach(claims);
     for (const warning of routeWarnings(families[0]?.routes.podRoutes ?? [], attachment.ifName, addresses)) {

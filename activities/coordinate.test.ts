@@ -3,7 +3,7 @@ import { toCniResult } from '../contracts/cni-result.ts';
 import type { CoordinationConf } from '../contracts/coordination.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
-import { holderOf, type NodeProcess, NodeWorld, recordKey } from '../workers/node/testing/node-world.ts';
+import { type NodeProcess, NodeWorld, recordKey } from '../workers/node/testing/node-world.ts';
 import { runAdd, runDetach } from '../workers/node/testing/run-in-process.ts';
 import { addRequest, detachRequest } from '../workflows/testing/node-model.ts';
 
@@ -236,84 +236,5 @@ describe('the plugins of a chain', () => {
       expect(ties()).toEqual([]);
       expect(world.records.size).toBe(0);
     }
-  });
-});
-
-describe('what coordination says of probes', () => {
-  const stranger = '02:00:00:00:00:aa';
-  const asking = { probes: { conflicts: true } };
-  const address = '10.70.8.21';
-  /** The address is ours: our IPAM gave it to the plugin that made the interface. */
-  const claimIt = (more: { readonly identity?: string } = {}) =>
-    world.putClaim(address, 'Bound', holderOf(base.attachment.containerID, base.pod.uid), more);
-  const phase = () => world.api.all().map(({ metadata, spec }) => `${metadata.name} ${spec.phase}`);
-
-  it('holds for the addresses of an interface that we make, before they are configured', async () => {
-    for (const last of [20, 21, 22]) world.strangers.set(`10.70.8.${last}`, stranger);
-    const { ips } = await run(whole(asking));
-    expect(['10.70.8.20/24', '10.70.8.21/24', '10.70.8.22/24']).not.toContain(ips[0]?.address);
-    expect(world.probed.length).toBeGreaterThan(0);
-  });
-
-  it('is said by the SpiderCoordinator, too, and beneath the network', async () => {
-    world.coordinators.set('default', {
-      apiVersion: 'spiderpool.spidernet.io/v2beta1',
-      kind: 'SpiderCoordinator',
-      metadata: { name: 'default' },
-      spec: { detectIPConflict: true, detectOptions: { retries: 7 } },
-      status: { phase: 'Synced', overlayPodCIDR: [], serviceCIDR: [] },
-    });
-    await run(whole());
-    expect(world.probed.map(({ timing }) => timing.tries)).toEqual([7]);
-    await runDetach(worker.activities, detachRequest(whole()));
-    const quiet = { ...whole().network, probes: { conflicts: false } };
-    await run({ ...whole(), nonce: 'c'.repeat(32), network: quiet });
-    expect(world.probed).toHaveLength(1);
-  });
-
-  it('is asked by a chained coordinator about what is configured: an answer fails the ADD, and the claim is marked', async () => {
-    otherPluginMakesLink();
-    await claimIt();
-    world.strangers.set(address, stranger);
-    await expect(run(chained(asking))).rejects.toMatchObject({
-      type: 'AddressConflict',
-      message: `Cannot use ${address} on "eth0": ${stranger} on the network answers for it`,
-    });
-    expect(phase()).toEqual([`${address} Conflicted`]);
-    expect(ties()).toEqual([]);
-  });
-
-  it('marks no address that is kept for somebody, or that another address management gave', async () => {
-    otherPluginMakesLink();
-    await claimIt({ identity: 'StatefulSet/pay/api/0' });
-    world.strangers.set(address, stranger);
-    await expect(run(chained(asking))).rejects.toMatchObject({ type: 'AddressConflict' });
-    expect(phase()).toEqual([`${address} Bound`]);
-    await world.api.request({
-      method: 'DELETE',
-      path: `/apis/orbweaver.io/v1alpha1/ipclaims/${address}`,
-      timeoutMs: 1000,
-    });
-    await expect(run(chained(asking, 'c'.repeat(32)))).rejects.toMatchObject({ type: 'AddressConflict' });
-    expect(phase()).toEqual([]);
-  });
-
-  it('is asked by a chained coordinator about the gateway that came with the address', async () => {
-    otherPluginMakesLink();
-    const first = { ...base, network: { ...base.network, provides: 'addresses' as const, defaultIPv4Pools: ['v4'] } };
-    worker.calls.open(first.nonce, 'ADD', first.attachment);
-    const [claimed] = await worker.activities.claimAddresses(first);
-    world.namespaces.get(base.netns)?.links.set('eth0', { owner: '', addresses: new Set([claimed?.address ?? '']) });
-    await expect(run(chained({ probes: { gateways: true } }))).rejects.toMatchObject({ type: 'GatewayUnreachable' });
-    world.strangers.set('10.70.8.1', stranger);
-    expect((await run(chained({ probes: { gateways: true } }, 'c'.repeat(32)))).interfaces).toEqual([]);
-  });
-
-  it('is nothing by the cluster’s setting: that is for those who can still take another address', async () => {
-    otherPluginMakesLink();
-    world.cluster = { ...world.cluster, probes: { ...world.cluster.probes, conflicts: true, gateways: true } };
-    world.strangers.set(address, stranger);
-    await run(chained());
-    expect(world.probed).toEqual([]);
   });
 });

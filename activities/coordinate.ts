@@ -3,11 +3,9 @@ import type { CniInterface, CniResult } from '../contracts/cni.ts';
 import { defaultCoordinator } from '../contracts/coordination.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
-import type { ProbeConf } from '../contracts/probing.ts';
 import { readPodNetworks } from '../ipam/pod-networks.ts';
 import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
-import { probesForPod, settingsForPod } from '../network/coordination/settings-for-pod.ts';
-import { type InUsePorts, requireUnused } from './addresses-in-use.ts';
+import { settingsForPod } from '../network/coordination/settings-for-pod.ts';
 import { recordOf } from './attachment-record.ts';
 import { callerGone, detachWanted } from './interruptions.ts';
 import type {
@@ -33,8 +31,7 @@ export interface SettlePorts {
 export interface CoordinatePorts extends SettlePorts {
   readonly calls: OpenCalls;
   readonly records: AttachmentRecords;
-  readonly claims: InUsePorts['claims'];
-  readonly kernel: Pick<Kernel, 'planCoordination' | 'applyCoordination' | 'announce'> & InUsePorts['kernel'];
+  readonly kernel: Pick<Kernel, 'planCoordination' | 'applyCoordination' | 'announce'>;
   readonly log: Log;
 }
 
@@ -63,10 +60,6 @@ export const createCoordinate =
     const record = known ?? recordOf(request);
     const settled = record.coordination ?? (await settleCoordination(ports, request));
     const plan = await kernel.planCoordination(coordinationSpec(record, settled));
-    // Of an interface that we make, the addresses were asked about before they were configured.
-    if (network.provides === 'coordination' && known?.coordination === undefined) {
-      await requireUnused(ports, request, plan.addresses, settled.settings.probes);
-    }
     const coordination = { ...settled, operations: [...settled.operations, ...plan.operations] };
     await records.write({ ...record, coordination });
     await kernel.applyCoordination({ netns, netnsCookie, operations: plan.operations });
@@ -110,15 +103,6 @@ export async function settleCoordination(
   const networks = readPodNetworks(pod, cluster);
   const awaitedNics = networks.outcome === 'networks' ? networks.networks.map(({ ifName }) => ifName) : [];
   return { settings: reading.settings, awaitedNics, operations: [] };
-}
-
-/** What the attachment's coordination says of probes, before anything is settled; undefined where it has none. */
-export async function probesOfCoordination(
-  { coordinators }: Pick<SettlePorts, 'coordinators'>,
-  { network: { coordination } }: AddRequest,
-): Promise<ProbeConf | undefined> {
-  if (coordination === undefined) return undefined;
-  return probesForPod(coordination, await coordinators.recent(coordination.coordinator));
 }
 
 /** What the kernel is to plan, or to compare with, for an attachment that is written down. */

@@ -1,6 +1,6 @@
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import type { AddRequest, ClaimedAddress } from '../contracts/pod-network.ts';
-import { type ProbeConf, type ProbeSettings, type ProbeTiming, probeSettings } from '../contracts/probing.ts';
+import { type ProbeSettings, type ProbeTiming, probeSettings } from '../contracts/probing.ts';
 import { gatewayUnreachable } from '../ipam/failures.ts';
 import { isMalformed, type Pool } from '../ipam/pool-snapshot.ts';
 import type { DeviceLending } from './lent-devices.ts';
@@ -25,20 +25,15 @@ export class ProbeSite {
   readonly #ports: ProbePorts;
   readonly #request: AddRequest;
   readonly #pools: ReadonlyMap<string, Pool>;
-  readonly #coordination: ProbeConf | undefined;
   #interface: Promise<unknown> | undefined;
   #hasAsked = false;
   #hasWarned = false;
 
-  /**
-   * @param pools All of the cluster, by name: each may say what is asked about its addresses.
-   * @param coordination What the attachment's coordination says of it, if it has one.
-   */
-  constructor(ports: ProbePorts, request: AddRequest, pools: ReadonlyMap<string, Pool>, coordination?: ProbeConf) {
+  /** @param pools All of the cluster, by name: each may say what is asked about its addresses. */
+  constructor(ports: ProbePorts, request: AddRequest, pools: ReadonlyMap<string, Pool>) {
     this.#ports = ports;
     this.#request = request;
     this.#pools = pools;
-    this.#coordination = coordination;
   }
 
   /** Something is asked about every address of the pool, so each takes its time. */
@@ -87,11 +82,11 @@ export class ProbeSite {
       .catch((err: unknown) => stepLog(this.#ports.log, this.#request).warn({ err }, 'addresses not announced'));
   }
 
-  /** What a pool says of its addresses holds in every network; what a network says, over its coordination; and that over the cluster. */
+  /** What a pool says of its addresses holds in every network; what a network says, in the cluster. */
   #settingsFor(pool: string): ProbeSettings {
     const found = this.#pools.get(pool);
     const ofPool = found === undefined || isMalformed(found) ? undefined : found.probes;
-    return probeSettings(this.#ports.cluster.probes, this.#coordination, this.#request.network.probes, ofPool);
+    return probeSettings(this.#ports.cluster.probes, this.#request.network.probes, ofPool);
   }
 
   async #ask(question: Question): Promise<ProbeAnswer> {

@@ -1,5 +1,3 @@
-import type { ProbeConf } from './probing.ts';
-
 export const coordinationModes = ['auto', 'underlay', 'overlay', 'disabled'] as const;
 export type CoordinationMode = (typeof coordinationModes)[number];
 
@@ -28,8 +26,6 @@ export interface CoordinationSettings {
   readonly hostRuleTable: number;
   /** Absent: left as it is. */
   readonly podRPFilter?: RPFilter;
-  /** What is asked of the network about the interface's addresses; absent: nothing is said. */
-  readonly probes?: ProbeConf;
 }
 
 /** net.ipv4.conf.*.rp_filter: no check of the source, the strict one of RFC 3704, the loose one. */

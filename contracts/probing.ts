@@ -16,7 +16,7 @@ export interface ProbeSettings {
   readonly timing: ProbeTiming;
 }
 
-/** What one network configuration, SpiderCoordinator or pool says of it; what is absent is left to others. */
+/** What one network configuration, or one pool, says of it; what is absent is left to others. */
 export interface ProbeConf {
   readonly conflicts?: boolean;
   readonly gateways?: boolean;
@@ -30,14 +30,13 @@ export const mostProbeTries = 10;
 /** Of an interval, and of the wait. With all tries it stays below what a step of an ADD may take. */
 export const mostProbePauseMs = 1000;
 
-/** What several say together: each over those before it. */
-export function probesTogether(...said: readonly (ProbeConf | undefined)[]): ProbeConf {
-  const timing: Partial<ProbeTiming> = Object.assign({}, ...said.map((conf) => conf?.timing));
-  return Object.assign({}, ...said, Object.keys(timing).length === 0 ? {} : { timing });
-}
-
 /** The cluster's settings with what others say in their place: each over those before it. */
-export function probeSettings(cluster: ProbeSettings, ...said: readonly (ProbeConf | undefined)[]): ProbeSettings {
-  const { conflicts = cluster.conflicts, gateways = cluster.gateways, timing } = probesTogether(...said);
-  return { conflicts, gateways, timing: { ...cluster.timing, ...timing } };
-}
+export const probeSettings = (cluster: ProbeSettings, ...others: readonly (ProbeConf | undefined)[]): ProbeSettings =>
+  others.reduce<ProbeSettings>(
+    (settings, { conflicts, gateways, timing } = {}) => ({
+      conflicts: conflicts ?? settings.conflicts,
+      gateways: gateways ?? settings.gateways,
+      timing: { ...settings.timing, ...timing },
+    }),
+    cluster,
+  );

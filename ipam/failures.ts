@@ -39,17 +39,6 @@ export const conflictOf = ({ address, mac }: Pick<Conflict, 'address' | 'mac'>, 
     remedy: `${findIt} and take the address from it: it stays this pod's, and the runtime repeats the ADD`,
   });
 
-/** Something else answers for an address that another plugin has configured already. */
-export const conflictAfterwards = (
-  { address, mac }: Pick<Conflict, 'address' | 'mac'>,
-  ifName: string,
-): ProvisionError =>
-  new ProvisionError({
-    type: 'AddressConflict',
-    message: `Cannot use ${address} on "${ifName}": ${mac} on the network answers for it`,
-    remedy: `${findIt} and take the address from it, or take the address out of the pools; the runtime repeats the ADD`,
-  });
-
 /** Nobody answers at the gateway that comes with an address. */
 export const gatewayUnreachable = (
   { address, pool, gateway }: { readonly address: string; readonly pool: string; readonly gateway: string },

@@ -1,5 +1,5 @@
-import { detectionKeys, readDetection } from '../contracts/detection-keys.ts';
 import type { ProbeConf } from '../contracts/probing.ts';
+import { detectionKeys, readDetection } from './detection-keys.ts';
 import { parseJson } from './go-json.ts';
 
 /**

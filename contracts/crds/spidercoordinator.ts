@@ -49,11 +49,11 @@ export interface SpiderCoordinatorSpec {
   readonly podRPFilter?: number;
   /** Accepted and ignored. */
   readonly hostRPFilter?: number;
-  /** The pool's gateway has to answer. */
+  /** Accepted and ignored. */
   readonly detectGateway?: boolean;
-  /** Nobody else may answer for a pod's address. */
+  /** Accepted and ignored. */
   readonly detectIPConflict?: boolean;
-  /** How often is asked, and for how long an answer is waited for. */
+  /** Accepted and ignored. */
   readonly detectOptions?: Readonly<Record<string, unknown>>;
 }
 

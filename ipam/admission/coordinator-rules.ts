@@ -1,10 +1,9 @@
-import { readDetection } from '../../contracts/detection-keys.ts';
 import { type Address, addressBits, type Family, familyName, parseAddress } from '../address.ts';
 import { type Cidr, formatCidr, networkOf, parseCidr } from '../cidr.ts';
 import { asObject, asText, type JsonObject, specOf } from './json-object.ts';
 import { judgeTerminating, keepsSpec } from './lifecycle.ts';
 import { readMetadata } from './metadata.ts';
-import { invalid, type Problem, verdictOf } from './problem.ts';
+import { invalid, type Problem, sentence, verdictOf } from './problem.ts';
 import type { Mutation, Verdict } from './verdict.ts';
 
 /** Brings the CIDRs of a SpiderCoordinator into canonical form. Its defaults are in the CRD, and it has no finalizer. */
@@ -19,14 +18,14 @@ export function mutateCoordinator(object: unknown, old: unknown): Mutation {
 
 /** Judges a new SpiderCoordinator (spec/connectivity.md §1.3, §5.1). */
 export const validateCoordinatorCreate = (object: unknown): Verdict =>
-  verdictOf(actionOn(object, undefined), readCoordinator(specOf(object)).problems);
+  verdictOf(actionOn(object, undefined), readCoordinator(specOf(object)).problems, warningsOf(specOf(object)));
 
 /** Judges an edit (spec/connectivity.md §1.3, §5.1). Pods that run keep what they got. */
 export function validateCoordinatorUpdate(old: unknown, next: unknown): Verdict {
   const action = actionOn(next, old);
   if (readMetadata(old).isTerminating) return judgeTerminating(action, old, next);
   if (keepsSpec(old, next)) return { outcome: 'allowed', warnings: [] };
-  return verdictOf(action, readCoordinator(specOf(next)).problems);
+  return verdictOf(action, readCoordinator(specOf(next)).problems, warningsOf(specOf(next)));
 }
 
 const actionOn = (object: unknown, old: unknown): string =>
@@ -54,9 +53,6 @@ function readCoordinator(spec: JsonObject): { readonly problems: readonly Proble
     problems.push(invalid('spec.vethLinkAddress', veth, 'is not an IPv4 address', 'write one such as "169.254.200.1"'));
   }
   for (const [field, bounds] of Object.entries(integers)) checkInteger(field, spec[field], bounds, problems);
-  for (const { key, value: found, allowed: may } of readDetection(spec).problems) {
-    problems.push(invalid(`spec.${key}`, found, 'is none of its values', `allowed is ${may}`));
-  }
   return { problems, completed: { ...Object.fromEntries(lists), ...(policyRoutes && { policyRoutes }) } };
 }
 
@@ -211,3 +207,9 @@ function checkInteger(field: string, value: unknown, bounds: Bounds, problems: P
     problems.push(invalid(`spec.${field}`, value, "is one of the node's own tables", bounds.remedy));
   }
 }
+
+/** Wishes of earlier versions that nothing looks at any more: admitted, but not in silence. */
+const warningsOf = (spec: JsonObject): readonly string[] =>
+  ['detectGateway', 'detectIPConflict']
+    .filter((field) => spec[field] === true)
+    .map((field) => sentence(`spec.${field}`, true, 'has no effect', 'remove it'));

@@ -47,7 +47,6 @@ describe('a configuration', () => {
       podRPFilter: -1,
       logOptions: { logLevel: 'debug' },
       detectGateway: true,
-      detectOptions: { retries: 5 },
     };
     expect(settingsOf(conf)).toEqual({
       mode: 'underlay',
@@ -61,14 +60,7 @@ describe('a configuration', () => {
       vethMtuBytes: 1400,
       txQueueLen: 100,
       hostRuleTable: 200,
-      probes: { gateways: true, timing: { tries: 5 } },
     });
-  });
-
-  it('may not say of probes what cannot be meant', () => {
-    expect(() => settingsOf({ detectOptions: { retries: 11 } })).toThrow(
-      'Key "detectOptions.retries" of the coordinator\'s configuration is 11',
-    );
   });
 
   it.each(['disable', 'disabled'])('may say %s', (mode) => {

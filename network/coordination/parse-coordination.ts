@@ -7,9 +7,7 @@ import {
   type PolicyRoute,
   type RPFilter,
 } from '../../contracts/coordination.ts';
-import { detectionKeys, readDetection } from '../../contracts/detection-keys.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
-import { probesTogether } from '../../contracts/probing.ts';
 import { formatAddress, formatPrefix, networkOf, parseAddress, parsePrefix } from '../ip-prefix.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -34,10 +32,16 @@ const readers: Readonly<Record<string, Reader>> = {
   podRPFilter: (key, value) => ({ podRPFilter: readRPFilter(key, value) }),
 };
 
-/** Keys that Spiderpool accepts and does not heed any more. */
-const ignoredKeys = ['hostRPFilter', 'multusNicPrefix', 'logOptions', 'podCIDRType'];
-
-const otherKeys: readonly string[] = [...ignoredKeys, ...detectionKeys];
+/** Keys that Spiderpool accepts and does not heed any more, or that are read elsewhere. */
+const ignoredKeys = [
+  'hostRPFilter',
+  'multusNicPrefix',
+  'detectGateway',
+  'detectIPConflict',
+  'detectOptions',
+  'logOptions',
+  'podCIDRType',
+];
 
 /**
  * Reads one source, with networks and addresses in the one way in which we write them. `isOtherKey` names keys that are
@@ -49,15 +53,10 @@ export function parseCoordinationConf(
 ): CoordinationConf {
   const parts = Object.entries(json).map(([key, value]) => {
     const reader = Object.hasOwn(readers, key) ? readers[key] : undefined;
-    if (reader === undefined && !otherKeys.includes(key) && !isOtherKey(key)) throw unknownKey(key);
+    if (reader === undefined && !ignoredKeys.includes(key) && !isOtherKey(key)) throw unknownKey(key);
     return reader === undefined || value === undefined || value === null ? {} : reader(key, value);
   });
-  const {
-    conf: probes,
-    problems: [problem],
-  } = readDetection(json);
-  if (problem !== undefined) throw invalid(problem.key, problem.value, problem.allowed);
-  return Object.assign({}, ...parts, Object.keys(probes).length === 0 ? {} : { probes }) as CoordinationConf;
+  return Object.assign({}, ...parts) as CoordinationConf;
 }
 
 /**
@@ -87,11 +86,9 @@ export function coordinationSettings(sources: {
   };
   const { podRPFilter: defaultRPFilter, ...defaults } = coordinationDefaults;
   const rpFilter = podRPFilter ?? defaultRPFilter;
-  const probes = probesTogether(coordinator.probes, conf.probes);
   return {
     ...defaults,
     ...settings,
-    ...(Object.keys(probes).length === 0 ? {} : { probes }),
     ...(rpFilter === undefined || rpFilter === 'leave' ? {} : { podRPFilter: rpFilter }),
     hijackCIDRs: [...new Set([...overlayPodCIDR, ...serviceCIDR, ...hijackCIDR])],
   };

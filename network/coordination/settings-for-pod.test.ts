@@ -5,7 +5,7 @@ import type {
   SpiderCoordinatorSpec,
   SpiderCoordinatorStatus,
 } from '../../contracts/crds/spidercoordinator.ts';
-import { probesForPod, settingsForPod } from './settings-for-pod.ts';
+import { settingsForPod } from './settings-for-pod.ts';
 
 const synced: SpiderCoordinatorStatus = {
   phase: 'Synced',
@@ -101,33 +101,5 @@ describe('how a pod is tied to its node', () => {
 
   it('is told by a coordinator that admission would have refused in the words of admission', () => {
     expect(() => read(coordinator({ podMACPrefix: '01:00' }, synced))).toThrow('Key "podMACPrefix"');
-  });
-});
-
-describe('what is said of probes', () => {
-  const said = (spec: SpiderCoordinatorSpec, conf: CoordinationConf = {}) =>
-    probesForPod({ conf, coordinator: 'default' }, coordinator(spec, synced));
-
-  it('is said by the network’s section over the coordinator, key by key', () => {
-    const spec = { detectIPConflict: true, detectGateway: true, detectOptions: { retries: 5, timeout: '200ms' } };
-    expect(said(spec)).toEqual({ conflicts: true, gateways: true, timing: { tries: 5, waitMs: 200 } });
-    expect(said(spec, { probes: { gateways: false, timing: { tries: 2 } } })).toEqual({
-      conflicts: true,
-      gateways: false,
-      timing: { tries: 2, waitMs: 200 },
-    });
-    expect(read(coordinator(spec, synced))).toMatchObject({ settings: { probes: { conflicts: true } } });
-  });
-
-  it('is nothing where nobody says it, there is no coordinator, or coordination is off', () => {
-    expect(said({})).toEqual({});
-    expect(probesForPod({ conf: {}, coordinator: 'default' }, undefined)).toEqual({});
-    expect(said({ mode: 'disabled', detectIPConflict: true })).toBeUndefined();
-    expect(said({ detectIPConflict: true }, { mode: 'disabled' })).toBeUndefined();
-  });
-
-  it('is nothing that cannot be read in an object from before admission looked at it', () => {
-    expect(said({ detectIPConflict: true, detectOptions: { timeout: '3s' } })).toMatchObject({ conflicts: true });
-    expect(read(coordinator({ detectOptions: { retries: 'many' } }, synced))).toMatchObject({ outcome: 'settings' });
   });
 });

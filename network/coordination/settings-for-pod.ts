@@ -5,9 +5,7 @@ import {
   type NetworkCoordination,
 } from '../../contracts/coordination.ts';
 import type { SpiderCoordinator } from '../../contracts/crds/spidercoordinator.ts';
-import { readDetection } from '../../contracts/detection-keys.ts';
 import type { Failure } from '../../contracts/failures.ts';
-import { type ProbeConf, probesTogether } from '../../contracts/probing.ts';
 import { coordinationSettings, parseCoordinationConf } from './parse-coordination.ts';
 
 export type SettingsReading =
@@ -43,21 +41,10 @@ export function settingsForPod(
   return { outcome: 'settings', settings };
 }
 
-/** What coordination says of probes: a section of the network configuration over the SpiderCoordinator. Nothing where it is off. */
-export function probesForPod(
-  { conf }: NetworkCoordination,
-  coordinator: SpiderCoordinator | undefined,
-): ProbeConf | undefined {
-  if ((conf.mode ?? coordinator?.spec.mode) === 'disabled') return undefined;
-  return probesTogether(coordinator && confOf(coordinator).probes, conf.probes);
-}
-
 function confOf({ spec, status = {} }: SpiderCoordinator): CoordinationConf {
-  const { overlayPodCIDR: _, serviceCIDR: __, detectIPConflict, detectGateway, detectOptions, ...says } = spec; // the status has the lists, too, once they are known
+  const { overlayPodCIDR: _, serviceCIDR: __, ...says } = spec; // the status has them, too, once they are known
   const { overlayPodCIDR, serviceCIDR } = status;
-  // Objects of a cluster that moves over have what Spiderpool never read: what cannot be read of it says nothing.
-  const { conf: probes } = readDetection({ detectIPConflict, detectGateway, detectOptions });
-  return { ...parseCoordinationConf({ ...says, overlayPodCIDR, serviceCIDR }), probes };
+  return parseCoordinationConf({ ...says, overlayPodCIDR, serviceCIDR });
 }
 
 const noSuchOne = (name: string): Failure => ({

@@ -414,10 +414,7 @@ describe('coordination', () => {
 
   it('takes what CNI and Spiderpool add to a configuration', () => {
     const conf = { disableCheck: true, 'cni.dev/attachments': [], logOptions: {}, detectGateway: false };
-    expect(coordinator(conf).network.coordination?.conf).toEqual({
-      podDefaultRouteNic: 'net1',
-      probes: { gateways: false },
-    });
+    expect(coordinator(conf).network.coordination?.conf).toEqual({ podDefaultRouteNic: 'net1' });
   });
 
   it('names a key that it does not know', () => {

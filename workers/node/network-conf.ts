@@ -1,8 +1,8 @@
 import { type CniVersion, cniVersions, isCniVersion, type PluginName } from '../../contracts/cni.ts';
 import { defaultCoordinator, type NetworkCoordination } from '../../contracts/coordination.ts';
-import { detectionKeys } from '../../contracts/detection-keys.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
+import { detectionKeys } from '../../ipam/detection-keys.ts';
 import { parseCoordinationConf } from '../../network/coordination/parse-coordination.ts';
 import { invalid, refused, shown } from './conf-refusal.ts';
 import { deviceKeys, deviceKindOf, parseDevice } from './device-conf.ts';

@@ -1,5 +1,5 @@
-import { readDetection } from '../../contracts/detection-keys.ts';
 import type { ProbeConf } from '../../contracts/probing.ts';
+import { readDetection } from '../../ipam/detection-keys.ts';
 import { invalid } from './conf-refusal.ts';
 
 /** What a configuration says of probes; undefined: nothing, so that others' settings hold. `prefix` names the section for messages. */

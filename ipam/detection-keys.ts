@@ -1,6 +1,6 @@
-import { mostProbePauseMs, mostProbeTries, type ProbeConf, type ProbeTiming } from './probing.ts';
+import { mostProbePauseMs, mostProbeTries, type ProbeConf, type ProbeTiming } from '../contracts/probing.ts';
 
-/** Keys by which a network configuration, a pool or a SpiderCoordinator says what is asked of the network. They are Spiderpool's. */
+/** Keys by which a network configuration or a pool says what is asked of the network: those that Spiderpool's coordinator has. */
 export const detectionKeys = ['detectIPConflict', 'detectGateway', 'detectOptions'] as const;
 
 /** One value that cannot be meant. */
