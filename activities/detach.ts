@@ -89,10 +89,13 @@ async function untieByMarks(
   const { containerID, ifName, kind } = attachment;
   // An ADD that failed without a record has done nothing.
   if (netns === '' || kind === 'prepare' || reason === 'failed-add') return nothing;
-  const tied = (await records.list(containerID)).filter(({ coordination }) => coordination !== undefined);
+  const all = await records.list();
+  const isIts = ({ attachment }: AttachmentRecord): boolean => attachment.containerID === containerID;
+  const tied = all.filter((other) => isIts(other) && other.coordination !== undefined);
   // Another plugin of the chain made it, and its own DEL takes it away.
   if (tied.some((other) => other.attachment.ifName === ifName)) return nothing;
-  return kernel.untie({ containerID, ifName, netns, isLast: tied.length === 0 });
+  const othersCookies = all.filter((other) => !isIts(other)).map(({ netnsCookie }) => netnsCookie);
+  return kernel.untie({ containerID, ifName, netns, isLast: tied.length === 0, othersCookies });
 }
 
 async function removeInterface(

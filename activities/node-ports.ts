@@ -279,12 +279,16 @@ export interface Kernel {
     netnsCookie: string;
     operations: readonly CoordinationOperation[];
   }): Promise<{ readonly commands: readonly string[] }>;
-  /** Takes away by marks what ties an interface of which no record is left; `isLast`: also what the sandbox's interfaces share. */
+  /**
+   * Takes away by marks what ties an interface of which no record is left; `isLast`: also what the sandbox's interfaces share.
+   * `othersCookies`: namespaces of other sandboxes, to which a path may lead that was this one's before a reboot.
+   */
   untie(spec: {
     containerID: string;
     ifName: string;
     netns: string;
     isLast: boolean;
+    othersCookies: readonly string[];
   }): Promise<{ readonly commands: readonly string[] }>;
   removeAddresses(spec: {
     netns: string;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import type { DeviceLease } from '../contracts/device.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
 import { node } from '../workers/node/testing/node-world.ts';
 import { ReclaimStage } from '../workers/node/testing/reclaim-stage.ts';
@@ -64,6 +65,39 @@ describe('an address that a living sandbox uses', () => {
     await stage.world.putClaim(claim.metadata.name, phase, holderIn(more));
     expect(await compare()).toEqual({ restored: 0, takenDown: 0 });
     expect(holds()).toContainEqual(expect.stringMatching(/^link .* of c1 /));
+  });
+});
+
+describe('an address on a device that is lent', () => {
+  const onDevice = (lease: DeviceLease): void => {
+    for (const [key, record] of stage.world.records) stage.world.records.set(key, { ...record, lease });
+  };
+  const ofStrangerNow = async (): Promise<void> => {
+    await deleteClaim();
+    await stage.world.putClaim(claim.metadata.name, 'Bound', holderIn(ofStranger));
+  };
+
+  it('is taken off it when another pod has it by now, and the device stays', async () => {
+    onDevice({ pciAddress: '0000:01:10.0', link: { ifName: 'vf0', mac: '', mtuBytes: 1500, isUp: true, alias: '' } });
+    await ofStrangerNow();
+    const before = stage.world.trace.length;
+    expect(await compare()).toEqual({ restored: 0, takenDown: 1 });
+    expect(stage.world.trace.slice(before)).toContain('kernel.removeAddresses');
+    expect(stage.world.trace.slice(before)).not.toContain('kernel.unplumb');
+  });
+
+  it('is claimed again though no kernel shows it, when a program drives the device', async () => {
+    onDevice({ pciAddress: '0000:01:10.0' });
+    stage.world.namespaces.get(sandbox.netns)?.links.clear();
+    await deleteClaim();
+    expect(await compare()).toEqual({ restored: 1, takenDown: 0 });
+  });
+
+  it('is another pod’s by now and out of our reach when a program drives the device: the log says what to do', async () => {
+    onDevice({ pciAddress: '0000:01:10.0' });
+    await ofStrangerNow();
+    expect(await compare()).toEqual({ restored: 0, takenDown: 0 });
+    expect(stage.world.logged).toContainEqual(expect.objectContaining({ level: 'error' }));
   });
 });
 

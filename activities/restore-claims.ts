@@ -63,7 +63,7 @@ export async function restoreClaims(ports: RestorePorts): Promise<Restored> {
   return { restored: count('restored'), takenDown: count('taken down') };
 }
 
-type Outcome = 'as it should be' | 'restored' | 'taken down';
+type Outcome = 'as it should be' | 'restored' | 'taken down' | 'out of reach';
 
 async function restoreOne(record: AttachmentRecord, ports: RestorePorts): Promise<readonly Outcome[]> {
   const odd: { readonly address: ClaimedAddress; readonly claim: IPClaim | undefined }[] = [];
@@ -74,8 +74,10 @@ async function restoreOne(record: AttachmentRecord, ports: RestorePorts): Promis
   const user = odd.length > 0 ? await userOf(record, ports) : undefined;
   if (user === undefined) return [];
   const inUse = new Set((await ports.kernel.addressesIn(record.netns)).map(hostOf));
+  const isInUse = ({ address }: (typeof odd)[number]): boolean =>
+    isUnseen(record) || inUse.has(hostOf(address.address));
   const outcomes: Outcome[] = [];
-  for (const { address, claim } of odd.filter((one) => inUse.has(hostOf(one.address.address)))) {
+  for (const { address, claim } of odd.filter(isInUse)) {
     outcomes.push(await settle(record, address, claim, user, ports));
   }
   return outcomes;
@@ -120,23 +122,29 @@ async function settle(
   }
   const now = claim ?? (await claims.readWhole(name));
   if (now === undefined || !isForeign(now, record)) return 'as it should be';
+  const remedy = `Delete pod ${pod.namespace}/${pod.name}, so that it gets another address`;
+  const fields = { claim: name, holders: now.spec.holders, pod, remedy };
+  if (isUnseen(record)) {
+    log.error(
+      fields,
+      'address belongs to another pod by now, and a program in this one has it: nothing can be taken down',
+    );
+    return 'out of reach';
+  }
   await takeDown(record, address, ports);
-  log.error(
-    {
-      claim: name,
-      holders: now.spec.holders,
-      pod,
-      remedy: `Delete pod ${pod.namespace}/${pod.name}, so that it gets another address`,
-    },
-    'address in use belongs to another pod by now, interface taken down',
-  );
+  log.error(fields, 'address in use belongs to another pod by now, interface taken down');
   return 'taken down';
 }
 
+/** A program in the pod drives its device (vfio): whether it uses the address no kernel can tell. */
+const isUnseen = ({ lease }: AttachmentRecord): boolean => lease !== undefined && lease.link === undefined;
+
+/** A device of the node keeps its place in the pod until its DEL gives it back. */
 async function takeDown(record: AttachmentRecord, address: string, { kernel }: RestorePorts): Promise<void> {
-  const { attachment, netns, netnsCookie, provides } = record;
+  const { attachment, netns, netnsCookie, provides, lease } = record;
   const { containerID, ifName } = attachment;
-  if (provides === 'interface') await kernel.unplumb({ containerID, ifName, netns, netnsCookie });
+  if (provides === 'interface' && lease === undefined)
+    await kernel.unplumb({ containerID, ifName, netns, netnsCookie });
   else await kernel.removeAddresses({ netns, netnsCookie, ifName, addresses: [address] });
 }
 

@@ -58,6 +58,8 @@ export interface NodeQuestion {
 
 /** An interface of which no record is left. */
 export interface UntieSpec extends Untying {
+  /** Of namespaces of other sandboxes. */
+  readonly othersCookies: readonly string[];
   readonly netns: string;
 }
 
@@ -100,12 +102,14 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
       closing(namespace.netlink(), (node) => observeNode(node, addresses.map(parseAddress), hostRuleTable)),
     ),
 
-  untie({ netns, ...untying }: UntieSpec): Uncoordinated {
+  /** A path may lead elsewhere by now: what it opens is left alone when it is the node's own, or another sandbox's. */
+  untie({ netns, othersCookies, ...untying }: UntieSpec): Uncoordinated {
     const opening = openNamespace(systemCalls, netns);
     if (opening.outcome !== 'opened') return { commands: [] };
     const nodeCookie = closing(openNodeNamespace(systemCalls, hostNetns), ({ cookie }) => cookie);
     return atWorkplace(hostNetns, netns, opening.namespace, (workplace) => {
-      if (workplace.podNamespace.cookie === nodeCookie) return { commands: [] }; // its rules serve all pods
+      const { cookie } = workplace.podNamespace;
+      if (cookie === nodeCookie || othersCookies.includes(cookie)) return { commands: [] };
       const removals = planUntying(observeCoordination(workplace, { ifName: untying.ifName }), untying);
       return { commands: asCommands(removeWhatIsThere(workplace, removals), netns) };
     });

@@ -358,8 +358,10 @@ describe('a single underlay interface', () => {
     const before = { pod: everything(pod), node: everything(network.node) };
     const spec = await specFor('eth0');
     await coordinate(spec);
-    const tied = { ...spec, isLast: true };
+    const tied = { ...spec, isLast: true, othersCookies: [] };
     expect(await kernel.untie({ ...tied, netns: network.node })).toEqual({ commands: [] });
+    // The path leads to another sandbox by now.
+    expect(await kernel.untie({ ...tied, othersCookies: [spec.netnsCookie] })).toEqual({ commands: [] });
     expect((await kernel.untie({ ...tied, containerID: 'another' })).commands).not.toContainEqual(
       expect.stringContaining('link del'),
     );

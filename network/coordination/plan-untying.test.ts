@@ -43,13 +43,12 @@ describe('an interface of which no record is left', () => {
     expect(tie(model, 'eth0').operations).toEqual([]);
   });
 
-  it('leaves the routes of interfaces that we made and that are not tied', () => {
+  it.each([
+    ['made', `orbweaver:${containerID}/eth0`],
+    ['lent', `orbweaver:lent/${containerID}/eth0`],
+  ])('leaves the routes of interfaces that we %s and that are not tied', (_, alias) => {
     const model = new CoordinationModel();
-    model.addNic('eth0', {
-      addresses: ['10.70.8.20/22'],
-      gateways: [],
-      link: { alias: `orbweaver:${containerID}/eth0` },
-    });
+    model.addNic('eth0', { addresses: ['10.70.8.20/22'], gateways: [], link: { alias } });
     const route = { dst: '0.0.0.0/0', gateway: '10.70.8.1', ifName: 'eth0', table: 254, protocol: 79, metric: 0 };
     model.pod.routes.push(route);
     untie(model, 'net1', true);

@@ -99,6 +99,7 @@ describe('a call', () => {
     ['CNI_IFNAME', 'a b'],
     ['CNI_IFNAME', 'x'.repeat(16)],
     ['CNI_IFNAME', 'ääääääää'], // 16 bytes
+    ['CNI_IFNAME', 'veth0'], // the pod's end of its link to the node
     ['CNI_ARGS', 'K8S_POD_NAMESPACE=pay'],
     ['CNI_ARGS', 'K8S_POD_NAMESPACE=pay;K8S_POD_NAME=Api_0'],
     ['CNI_ARGS', `K8S_POD_NAMESPACE=pay;K8S_POD_NAME=${'a'.repeat(254)}`],

@@ -3,6 +3,7 @@ import type { CniCommand, PluginName } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
 import type { AddressWish, NetworkConf } from '../../contracts/pod-network.ts';
+import { vethInPod } from '../../network/coordination/pod-layout.ts';
 import { addressWishes } from './address-wishes.ts';
 import { shown } from './conf-refusal.ts';
 import { type Conf, namePattern, parseConf, parseNetworkConf } from './network-conf.ts';
@@ -67,6 +68,13 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
     ifName: matching(/^(?!\.{1,2}$)[^\s/:%]+$/, 15, 'CNI_IFNAME', environment),
     kind: kinds[plugin],
   };
+  if (plugin === 'orbweaver' && command !== 'DEL' && attachment.ifName === vethInPod) {
+    throw new ProvisionError({
+      type: 'InvalidEnvironment',
+      message: `CNI_IFNAME is "${vethInPod}", which is the name of every pod's end of its link to the node`,
+      remedy: 'Name the interface otherwise in pod annotation k8s.v1.cni.cncf.io/networks',
+    });
+  }
   const netns = environment.get('CNI_NETNS') ?? '';
   const args = parseArgs(environment.get('CNI_ARGS') ?? '');
   const pod = parsePod(args, command);

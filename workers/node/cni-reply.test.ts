@@ -38,14 +38,14 @@ describe('what the executable prints', () => {
     const made = { name: 'net1', mac: '02:00:00:00:00:07', sandbox: '/run/netns/cni-1', foreign: true };
     const prevResult = {
       cniVersion: '1.0.0',
-      interfaces: [{ name: 'net1' }, made],
+      interfaces: [{ name: 'net1' }, null, made],
       ips: [{ address: '10.70.8.21/22' }],
     };
     const passedOn = (...interfaces: readonly CniInterface[]): unknown =>
       JSON.parse(printed(passedOnReply(prevResult, { interfaces, ips: [], routes: [], dns: {} }, '1.0.0')));
     expect(passedOn()).toEqual(prevResult);
     const now = { name: 'net1', mac: '0a:1b:0a:46:08:15', sandbox: '/run/netns/cni-1' };
-    expect(passedOn(now)).toEqual({ ...prevResult, interfaces: [{ name: 'net1' }, { ...made, mac: now.mac }] });
+    expect(passedOn(now)).toEqual({ ...prevResult, interfaces: [{ name: 'net1' }, null, { ...made, mac: now.mac }] });
   });
 
   it('for a DEL is nothing', () => {

@@ -15,9 +15,11 @@ export const resultReply = (result: CniResult, cniVersion: CniVersion): ReplyFra
 /** What earlier plugins of a chain have made, as they said it; of the pod's interfaces that changed since, with the MAC of now. */
 export const passedOnReply = (prevResult: object, { interfaces }: CniResult, cniVersion: CniVersion): ReplyFrame => {
   const { interfaces: links } = prevResult as { readonly interfaces?: unknown };
-  const nowOf = (link: Partial<CniInterface>): object =>
-    interfaces.find(({ name, sandbox }) => name === link.name && sandbox === link.sandbox) ?? {};
-  const changed = Array.isArray(links) ? { interfaces: links.map((link) => ({ ...link, ...nowOf(link) })) } : {};
+  const asNow = (link: Partial<CniInterface> | null): unknown => {
+    const now = interfaces.find(({ name, sandbox }) => name === link?.name && sandbox === link.sandbox);
+    return now === undefined ? link : { ...link, ...now };
+  };
+  const changed = Array.isArray(links) ? { interfaces: links.map(asNow) } : {};
   return { exitCode: 0, stdout: utf8.encode(`${JSON.stringify({ cniVersion, ...prevResult, ...changed })}\n`) };
 };
 

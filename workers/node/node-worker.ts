@@ -279,7 +279,11 @@ export async function runNodeWorker(
 
 /** A node that cannot be set serves all the same: many are set up by their owner. */
 async function tuneNode(kernel: Pick<Kernel, 'tuneNode'>, log: Log): Promise<void> {
-  const { commands, refused } = await kernel.tuneNode(nodeSysctls);
+  const tuned = await kernel.tuneNode(nodeSysctls).catch((err: unknown) => {
+    log.error({ err, remedy: 'See whether the worker may read /proc/sys of the node' }, 'node not set up for its pods');
+    return { commands: [], refused: [] };
+  });
+  const { commands, refused } = tuned;
   if (commands.length > 0) log.info({ commands }, 'node set up for its pods');
   for (const { command, why } of refused) {
     const remedy = `Do it on the node: ${command}; or run the worker privileged, or with ORBWEAVER_TUNE_SYSCTLS=false`;
