@@ -51,7 +51,7 @@ export function wayIn({ phase, holders, identity, unproven }: IPClaimSpec, taker
       : { way: 'free' };
   }
   if (phase !== 'Bound') return { way: 'none' };
-  if (holders.some((one) => isSameSandbox(one, holder))) return { way: 'ours' };
+  if (holders.some((one) => isSameAttachment(one, holder))) return { way: 'ours' };
   const why = `it is in use by ${usedBy(first)}`;
   if (second !== undefined) return { way: 'wait', of: first, why: `${why}, and by ${usedBy(second)}` };
   if (first.node === holder.node) return { way: 'proof', of: first, why, isSilenceEnough: false };
@@ -109,8 +109,11 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
 /** Writers of one claim are few: the DEL of its last sandbox, the sweep. */
 const mostTries = 3;
 
-const isSameSandbox = (one: ClaimHolder, other: ClaimHolder): boolean =>
-  one.podUID === other.podUID && one.containerID === other.containerID && one.network === other.network;
+const isSameAttachment = (one: ClaimHolder, other: ClaimHolder): boolean =>
+  one.podUID === other.podUID &&
+  one.containerID === other.containerID &&
+  one.interface === other.interface &&
+  one.network === other.network;
 
 const usedBy = ({ namespace, pod, containerID, node }: ClaimHolder): string =>
   `pod ${namespace}/${pod} on node "${node}" (sandbox ${containerID})`;
