@@ -29,11 +29,11 @@ const claim = (some: Partial<IPClaimSpec>): IPClaimSpec => ({
   holders: [old],
   ...some,
 });
-const pod: Taker = { holder: holderOf('new'), isMigrationTarget: false };
+const pod: Taker = { holder: holderOf('new') };
 const samePod: Taker = { ...pod, holder: holderOf('new', { podUID: old.podUID }) };
 const ordinal: Taker = { ...pod, identity };
 const source: Taker = { ...pod, identity: machine };
-const target: Taker = { ...source, isMigrationTarget: true };
+const target: Taker = { ...source, migrating: machine };
 
 describe('a claim', () => {
   it.each<[string, Partial<IPClaimSpec>, Taker, string]>([
