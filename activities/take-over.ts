@@ -103,7 +103,7 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
     const isShared = found.way === 'join';
     const before = podBefore(claim.spec, taker);
     const why = before && (await (isShared ? whyNotOfMachine : whyNotEnded)(before, taker, ports));
-    if (why !== undefined) return { outcome: 'in use', claim, by: before, why };
+    if (before !== undefined && why !== undefined) return { outcome: 'in use', claim, by: before, why };
     const taken = await ports.claims.adopt(claim, { holder, identity, isJoining: isShared });
     if (taken === 'ours') return { outcome: 'ours', claim, isShared };
   }
