@@ -14,6 +14,9 @@ class Server implements ApiClient {
   readonly objects = new Map<string, IPAMClaim>();
   readonly writes: string[] = [];
   isKindThere = true;
+  /** Of `status.ownerPod`, by the version of the kind: an object since v0.5.1-alpha, before that a string that has to be there. */
+  ownerForm: 'object' | 'string' = 'object';
+  refused = 0;
   /** Called before and after the next write takes effect: what it throws is what the writer gets. */
   onWrite: ((at: 'before' | 'after') => void) | undefined;
   #revision = 0;
@@ -44,6 +47,11 @@ class Server implements ApiClient {
     const { metadata, status } = body as IPAMClaim;
     this.onWrite?.('before');
     if (metadata.resourceVersion !== this.objects.get(name)?.metadata.resourceVersion) throw refuse(409);
+    const { ownerPod } = status ?? {};
+    if (this.ownerForm === 'object' ? typeof ownerPod === 'string' : typeof ownerPod !== 'string') {
+      this.refused += 1;
+      throw refuse(422);
+    }
     this.writes.push(`${method} ${path}`);
     this.put(name, { ...(status && { status }) });
     this.onWrite?.('after');
@@ -128,7 +136,7 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
 const has =
   (name: string, ...ips: readonly string[]) =>
   (): boolean =>
-    server.statusOf(name)?.ips.join() === ips.join();
+    server.statusOf(name)?.ips?.join() === ips.join();
 
 describe('the status of an IPAMClaim that is published', () => {
   it('is written when its addresses are claimed, and again when they are not', async () => {
@@ -153,6 +161,26 @@ describe('the status of an IPAMClaim that is published', () => {
     server.put('first', {});
     await until('the address again', has('first', '10.70.8.20/22'));
     expect(server.statusOf('other')).toBeUndefined();
+  });
+
+  it('has the owner as the kind wants it, also when another version of that comes', async () => {
+    server.ownerForm = 'string';
+    const publisher = lead();
+    const written = async (name: string): Promise<IPAMClaimStatus['ownerPod']> => {
+      server.put(name);
+      claims.set(`pay/${name}`, [claim(name)]);
+      publisher.concern(`pay/${name}`);
+      await until('the address', has(name, '10.70.8.20/22'));
+      return server.statusOf(name)?.ownerPod;
+    };
+    expect([await written('first'), await written('second'), server.refused]).toEqual(['vm-1-a', 'vm-1-a', 1]);
+    claims.delete('pay/first');
+    publisher.concern('pay/first');
+    await until('no address', has('first'));
+    expect([server.statusOf('first')?.ownerPod, server.refused]).toEqual(['', 1]);
+    server.ownerForm = 'object';
+    expect([await written('third'), await written('fourth')]).toEqual([{ name: 'vm-1-a' }, { name: 'vm-1-a' }]);
+    expect(server.refused).toBe(2);
   });
 
   it('is put right when somebody else changes it', async () => {

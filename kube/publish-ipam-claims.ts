@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IPAMClaim } from '../contracts/ipam-claim.ts';
+import { type IPAMClaim, type IPAMClaimStatus, ownerOf } from '../contracts/ipam-claim.ts';
 import type { ApiClient } from './api-client.ts';
-import { unless } from './api-error.ts';
+import { hasStatus, unless } from './api-error.ts';
 import type { ClaimRow } from './claim-feed.ts';
 import { ipamClaimStatus } from './ipam-claim-status.ts';
 import type { LeaderRequest } from './leader-writes.ts';
@@ -38,6 +38,8 @@ export class IPAMClaimPublisher {
   readonly #feed: ObjectFeed<IPAMClaim, IPAMClaim>;
   readonly #work: PacedWork;
   #isStarted = false;
+  /** `status.ownerPod` is a text in the kind as it is here, by what was refused and what not. */
+  #isOwnerText = false;
 
   constructor(options: IPAMClaimPublisherOptions) {
     this.#options = options;
@@ -101,10 +103,26 @@ export class IPAMClaimPublisher {
     const live = await request<IPAMClaim>({ method: 'GET', path }).catch(unless(404));
     if (live === undefined) return 0;
     const status = this.#wanted(key, live);
-    if (status === live.status) return 0;
-    await request({ method: 'PUT', path: `${path}/status`, body: { ...live, status } }).catch(unless(404));
-    log.info({ ipamClaim: key, ips: status?.ips, ownerPod: status?.ownerPod }, 'status of an IPAMClaim published');
+    if (status === undefined || status === live.status) return 0;
+    await this.#write(`${path}/status`, live, status).catch(unless(404));
+    log.info({ ipamClaim: key, ips: status.ips, ownerPod: ownerOf(status) }, 'status of an IPAMClaim published');
     return pauseMs;
+  }
+
+  /** The kind has one version name for both forms of `ownerPod`: the API server's refusal tells which one it wants. */
+  async #write(path: string, live: IPAMClaim, status: IPAMClaimStatus): Promise<void> {
+    const put = (isText: boolean): Promise<unknown> => {
+      const body = { ...live, status: isText ? { ...status, ownerPod: ownerOf(status) } : status };
+      return this.#options.request({ method: 'PUT', path, body });
+    };
+    const isText = this.#isOwnerText;
+    try {
+      await put(isText);
+    } catch (refusal) {
+      if (!hasStatus(refusal, 422)) throw refusal;
+      await put(!isText);
+      this.#isOwnerText = !isText;
+    }
   }
 
   async #isKindThere(): Promise<boolean> {
