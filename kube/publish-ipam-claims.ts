@@ -14,9 +14,6 @@ const group = '/apis/k8s.cni.cncf.io/v1alpha1';
 /** Both families of an ADD are one write. */
 const settleMs = 200;
 const pauseMs = 1000;
-/** Most clusters have no such kind, and it may come any time. */
-const lookForKindMs = 10_000;
-
 export interface IPAMClaimPublisherOptions {
   readonly api: ApiClient;
   readonly request: LeaderRequest;
@@ -27,6 +24,8 @@ export interface IPAMClaimPublisherOptions {
   readonly log: Log;
   /** Unix time; the machine's when absent. */
   readonly now?: () => number;
+  /** Between two looks for a kind that is not there. 10 s when absent. */
+  readonly lookForKindMs?: number;
 }
 
 /**
@@ -50,6 +49,7 @@ export class IPAMClaimPublisher {
       log,
       rowOf: (claim: IPAMClaim) => claim,
       onChange: (name) => this.concern(name),
+      mayKindGo: true,
     });
     this.#work = new PacedWork({
       work: (name) => this.#publish(name),
@@ -59,12 +59,16 @@ export class IPAMClaimPublisher {
     });
   }
 
-  /** Until the signal, from when on there is such a kind. */
+  /** Until the signal, while there is such a kind: most clusters have none, and it may come and go any time. */
   async follow(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !(await this.#isKindThere())) {
+    const { log, lookForKindMs = 10_000 } = this.#options;
+    while (!signal.aborted) {
+      if (await this.#isKindThere()) {
+        await this.#feed.follow(signal);
+        if (!signal.aborted) log.info({}, 'IPAMClaims not followed any more: there is no such kind');
+      }
       await sleep(lookForKindMs, undefined, { signal }).catch(() => undefined);
     }
-    await this.#feed.follow(signal);
   }
 
   /** The claims are known: compares them with what is published, and with what will be listed. */
