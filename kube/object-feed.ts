@@ -178,7 +178,7 @@ export class ObjectFeed<Wire extends FedObject, Row> {
 
   #forgetAll(): void {
     this.#resourceVersion = undefined;
-    for (const key of [...this.#rows.keys()]) this.#forget(key);
+    for (const key of this.#rows.keys()) this.#forget(key);
   }
 
   #forget(key: string): void {
