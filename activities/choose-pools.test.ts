@@ -345,6 +345,22 @@ describe('an exact address', () => {
     expect(await add(addRequest('net1'))).toMatchObject([{ address: '10.70.8.18/24' }]);
   });
 
+  it('of one IPAMClaim is not given to two NICs, whether their pools may give it or not', async () => {
+    const both = networks(
+      { name: 'vlan', interface: 'net1', 'ipam-claim-reference': 'first' },
+      { name: 'vlan', interface: 'net2', 'ipam-claim-reference': 'first' },
+    );
+    for (const disable of [false, true]) {
+      const { failure } = await stage([pool('v4', 8, { disable })], { ...ippool('v4'), ...both });
+      expect(await failure(addRequest('net2'))).toMatchObject({
+        type: 'InvalidAnnotation',
+        message: expect.stringMatching(
+          /^Cannot give net2 the addresses of IPAMClaim "first": net1 of the pod names it too/,
+        ),
+      });
+    }
+  });
+
   it('is refused where two sources differ', async () => {
     const { world, failure } = await stage(two, networks({ name: 'vlan', interface: 'net1', ips: ['10.70.8.17'] }));
     expect(

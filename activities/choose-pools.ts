@@ -48,6 +48,7 @@ export async function choosePools(
   patience: Patience,
 ): Promise<Choice> {
   const log = stepLog(ports.log, request);
+  requireOneNicOfClaim(ports, request, pod);
   const { selection, catalogue } = await untilSelected(ports, request, pod, patience);
   const isSticky = nicIdentities(pod, request.attachment.ifName, ports.cluster).length > 0;
   if (selection.outcome === 'refused' && selection.named !== undefined && isSticky) {
@@ -141,8 +142,6 @@ async function wishesOfPod(
   const nic = reading.networks.find(({ ifName }) => ifName === attachment.ifName);
   const { index, ips = [], ipamClaimReference: claim } = nic ?? {};
   const annotation = index === 0 ? defaultNetworkAnnotation : networksAnnotation;
-  const other = reading.networks.find((one) => one !== nic && one.ipamClaimReference === claim);
-  if (claim !== undefined && other !== undefined) throw claimOfTwo(claim, attachment.ifName, other.ifName);
   return [
     ...(ips.length > 0 ? [{ source: `ips of ${attachment.ifName} in pod annotation ${annotation}`, ips }] : []),
     ...(claim === undefined
@@ -151,12 +150,20 @@ async function wishesOfPod(
   ];
 }
 
-const claimOfTwo = (claim: string, ifName: string, other: string): ProvisionError =>
-  new ProvisionError({
+/** Also of a NIC whose pools may give no new address: it could still get what is kept for the IPAMClaim. */
+function requireOneNicOfClaim({ cluster }: ChoosePorts, { attachment: { ifName } }: AddRequest, pod: Pod): void {
+  const reading = readPodNetworks(pod, cluster);
+  const networks = reading.outcome === 'networks' ? reading.networks : [];
+  const nic = networks.find((network) => network.ifName === ifName);
+  const claim = nic?.ipamClaimReference;
+  const other = networks.find((network) => network !== nic && network.ipamClaimReference === claim);
+  if (claim === undefined || other === undefined) return;
+  throw new ProvisionError({
     type: 'InvalidAnnotation',
-    message: `Cannot give ${ifName} the addresses of IPAMClaim "${claim}": ${other} of the pod names it too, and its addresses are of one interface`,
+    message: `Cannot give ${ifName} the addresses of IPAMClaim "${claim}": ${other.ifName} of the pod names it too, and its addresses are of one interface`,
     remedy: `Make an IPAMClaim for each interface, and name it in pod annotation ${networksAnnotation}`,
   });
+}
 
 /** A route of the pod goes to one NIC: the first that has its gateway in its network. The kernel takes no second one. */
 async function withoutRoutesOfOthers<Some extends WantedCandidates>(

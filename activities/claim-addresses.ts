@@ -11,7 +11,7 @@ import { pickAddress } from '../ipam/pick-address.ts';
 import { routeWarnings } from '../ipam/pod-routes.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { isGiving, offers, type PoolSnapshot } from '../ipam/pool-snapshot.ts';
-import { type Identity, identityText, migrationAnnotation } from '../ipam/sticky-identity.ts';
+import { type Identity, identityText, machineOf, migrationAnnotation } from '../ipam/sticky-identity.ts';
 import { readSubnetWish } from '../ipam/subnet-annotation.ts';
 import { addressTaken, type WantedAddress } from '../ipam/wanted-address.ts';
 import { recordOf } from './attachment-record.ts';
@@ -120,7 +120,8 @@ class FamilyClaim {
   readonly #uid: string;
   /** What the NIC's addresses stick to: where they are looked for one after the other, and what a new one is the first of. */
   readonly #identities: readonly Identity[];
-  readonly #isMigrationTarget: boolean;
+  /** The machine that migrates to this pod. */
+  readonly #migrating: string | undefined;
   readonly #candidates: Candidates;
   readonly #patience: Patience;
   readonly #site: ProbeSite;
@@ -142,7 +143,7 @@ class FamilyClaim {
     this.#request = request;
     this.#uid = pod.uid;
     this.#identities = nicIdentities(pod, request.attachment.ifName, ports.cluster);
-    this.#isMigrationTarget = pod.annotations[migrationAnnotation] !== undefined;
+    this.#migrating = pod.annotations[migrationAnnotation] === undefined ? undefined : machineOf(pod);
     this.#candidates = candidates;
     this.#patience = patience;
     this.#site = site;
@@ -394,7 +395,7 @@ class FamilyClaim {
     return {
       holder: this.#holder(),
       identity: identity && identityText(identity),
-      isMigrationTarget: this.#isMigrationTarget,
+      migrating: this.#migrating,
     };
   }
 

@@ -5,6 +5,7 @@ import { addRequest, detachRequest } from '../workflows/testing/node-model.ts';
 
 const ordinal = 'StatefulSet/pay/api/0';
 const machine = 'VirtualMachineInstance/pay/vm-1';
+const otherMachine = 'VirtualMachineInstance/pay/vm-2';
 const owners = {
   [ordinal]: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'api', uid: 'sts', controller: true },
   [machine]: {
@@ -12,6 +13,13 @@ const owners = {
     kind: 'VirtualMachineInstance',
     name: 'vm-1',
     uid: 'vmi',
+    controller: true,
+  },
+  [otherMachine]: {
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachineInstance',
+    name: 'vm-2',
+    uid: 'vmi-2',
     controller: true,
   },
 } as const;
@@ -45,7 +53,8 @@ class Sandbox {
     { pools = ['v4'], v6 = [] as string[], ifName = 'eth0', uid = `uid-${containerID}`, annotations = {} } = {},
   ) {
     const base = addRequest(ifName, containerID.padEnd(32, '0'), containerID);
-    const name = to === ordinal ? 'api-0' : to === bare ? `bare-${uid}` : `virt-launcher-vm-1-${containerID}`;
+    const name =
+      to === ordinal ? 'api-0' : to === bare ? `bare-${uid}` : `virt-launcher-${owners[to].name}-${containerID}`;
     const ownerReferences = to === bare ? [] : [owners[to]];
     this.world = world;
     this.request = {
@@ -71,11 +80,21 @@ class Sandbox {
     await (await this.worker()).activities.releaseAddresses({ attachment, pod, nonce, reason: 'failed-add' });
   }
 
-  /** The pod is gone, and its sandbox is taken down. */
-  async del(reason: DetachRequest['reason'] = 'detach'): Promise<void> {
+  /** The pod is gone. */
+  endPod(): void {
     const { namespace, name, uid } = this.request.pod;
     for (const { pods } of [one, two])
       if (pods.get(`${namespace}/${name}`)?.uid === uid) pods.delete(`${namespace}/${name}`);
+  }
+
+  /** The pod is gone, and its sandbox is taken down. */
+  async del(reason: DetachRequest['reason'] = 'detach'): Promise<void> {
+    this.endPod();
+    await this.endSandbox(reason);
+  }
+
+  /** The sandbox is taken down, to be made anew for its pod if that lives. */
+  async endSandbox(reason: DetachRequest['reason'] = 'detach'): Promise<void> {
     await (await this.worker()).activities.releaseAddresses({ ...detachRequest(this.request), reason });
     this.world.namespaces.delete(this.request.netns);
   }
@@ -390,6 +409,7 @@ describe('the address of an IPAMClaim', () => {
     const addresses = await first.add();
     await first.undo();
     expect(claims().map((text) => text.replace(/^\S+ /, ''))).toEqual(Array(2).fill(`Held ${claim}: c1 on r7-n1`));
+    first.endPod();
     expect(await new Sandbox(two, bare, 'c2', { ...naming('first'), v6: ['v6'] }).add()).toEqual(addresses);
   });
 
@@ -425,6 +445,78 @@ describe('the address of an IPAMClaim', () => {
     });
   });
 
+  it.each(['one', 'two'])(
+    'is the first pod’s while that lives, also between two of its sandboxes: node %s',
+    async (at) => {
+      const world = at === 'one' ? one : two;
+      const first = new Sandbox(one, bare, 'c1', { ...naming('first'), uid: 'a' });
+      const address = await first.add();
+      await first.endSandbox();
+      expect(claims()).toEqual([`${addressOf(address)} Held ${claim}: c1 on r7-n1`]);
+      await expect(new Sandbox(world, bare, 'c2', naming('first')).add()).rejects.toMatchObject({
+        type: 'StickyAddressInUse',
+        message: expect.stringContaining('it is kept for pod pay/bare-a on node "r7-n1" (sandbox c1), which lives'),
+      remedy: expect.stringMatching(/^None while node "r7-n1" works: the end of that pod frees it/),
+      });
+      const again = new Sandbox(one, bare, 'c3', { ...naming('first'), uid: 'a' });
+      expect(await again.add()).toEqual(address);
+      await again.del();
+      expect(await new Sandbox(world, bare, 'c4', naming('first')).add()).toEqual(address);
+    },
+  );
+
+  it('is the first pod’s while nobody can say that it has ended', async () => {
+    const first = new Sandbox(one, bare, 'c1', naming('first'));
+    const address = await first.add();
+    await first.del();
+    let isSecondRead = false;
+    two.onMoment = ({ call, at }) => {
+      if (call !== 'pods.find' || at === 'after') return;
+      if (isSecondRead) throw new Error('no answer');
+      isSecondRead = true; // the first is of the pod that asks
+    };
+    await expect(new Sandbox(two, bare, 'c2', naming('first')).add()).rejects.toMatchObject({
+      type: 'StickyAddressInUse',
+      message: expect.stringContaining('of which nobody can say whether it lives: no answer'),
+    });
+    two.onMoment = undefined;
+    expect(await new Sandbox(two, bare, 'c3', naming('first')).add()).toEqual(address);
+  });
+
+  const migrating = (claimName: string) => {
+    const { annotations, ifName } = naming(claimName);
+    return { ifName, annotations: { ...annotations, 'kubevirt.io/migrationJobName': 'job-1' } };
+  };
+
+  it('is not shared by pods that only say that they migrate', async () => {
+    await new Sandbox(one, machine, 'c1', naming('first')).add();
+    for (const [to, containerID] of [
+      [bare, 'c2'],
+      [ordinal, 'c3'],
+    ] as const) {
+      await expect(new Sandbox(two, to, containerID, migrating('first')).add()).rejects.toMatchObject({
+        type: 'StickyAddressInUse',
+      });
+    }
+    expect(claims()).toEqual([expect.stringMatching(/ Bound IPAMClaim\/pay\/first: c1 on r7-n1$/)]);
+  });
+
+  it.each<StickyTo>([otherMachine, bare])('is not shared by a machine that migrates with %s', async (holder) => {
+    await new Sandbox(one, holder, 'c1', naming('first')).add();
+    await expect(new Sandbox(two, machine, 'c2', migrating('first')).add()).rejects.toMatchObject({
+      type: 'StickyAddressInUse',
+      message: expect.stringContaining(`which is not known to be of ${machine}`),
+    });
+    expect(claims()).toEqual([expect.stringMatching(/ Bound IPAMClaim\/pay\/first: c1 on r7-n1$/)]);
+  });
+
+  it('is on both nodes of a machine that migrates, also where machines keep no addresses of their own', async () => {
+    for (const world of [one, two]) world.cluster = { ...world.cluster, stickyVirtualMachines: false };
+    const address = await new Sandbox(one, machine, 'c1', naming('first')).add();
+    expect(await new Sandbox(two, machine, 'c2', migrating('first')).add()).toEqual(address);
+    expect(claims()).toEqual([`${addressOf(address)} Bound ${claim}: c1 on r7-n1, c2 on r7-n2`]);
+  });
+
   it('stays when its pool is not named any more, and goes with the IPAMClaim', async () => {
     const first = new Sandbox(one, bare, 'c1', naming('first'));
     const address = await first.add();
@@ -442,9 +534,7 @@ describe('the address of an IPAMClaim', () => {
     await first.del();
     const source = new Sandbox(one, machine, 'c2', naming('first'));
     expect(await source.add()).toEqual(address);
-    const { annotations, ...rest } = naming('first');
-    const migrating = { ...rest, annotations: { ...annotations, 'kubevirt.io/migrationJobName': 'job-1' } };
-    const target = new Sandbox(two, machine, 'c3', migrating);
+    const target = new Sandbox(two, machine, 'c3', migrating('first'));
     expect(await target.add()).toEqual(address);
     expect(claims()).toEqual([`${addressOf(address)} Bound ${claim}: c2 on r7-n1, c3 on r7-n2`]);
     await source.del();

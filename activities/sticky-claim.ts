@@ -106,9 +106,10 @@ function stickyAddressInUse(
 ): ProvisionError {
   const { name } = claim.metadata;
   const { pod } = request;
+  const awaited = identity.kind === 'IPAMClaim' ? 'pod' : 'sandbox';
   return new ProvisionError({
     type: 'StickyAddressInUse',
     message: `Cannot give pod ${pod.namespace}/${pod.name} the address ${claim.spec.address} of ${identityText(identity)} yet: ${why}`,
-    remedy: `None while node "${by.node}" works: the end of that sandbox frees it, and the runtime repeats the ADD. See what is known of it: orb reclaim --dry-run. When you are certain that no interface has it any more: kubectl delete ipclaim ${name}`,
+    remedy: `None while node "${by.node}" works: the end of that ${awaited} frees it, and the runtime repeats the ADD. See what is known of it: orb reclaim --dry-run. When you are certain that no interface has it any more: kubectl delete ipclaim ${name}`,
   });
 }

@@ -5,6 +5,7 @@ import { type Taker, wayIn } from './take-over.ts';
 
 const identity = 'StatefulSet/pay/api/0';
 const machine = 'VirtualMachineInstance/pay/vm-1';
+const ipamClaim = 'IPAMClaim/pay/vm-1.net1';
 const holderOf = (containerID: string, some: Partial<ClaimHolder> = {}): ClaimHolder => ({
   namespace: 'pay',
   pod: 'api-0',
@@ -28,11 +29,11 @@ const claim = (some: Partial<IPClaimSpec>): IPClaimSpec => ({
   holders: [old],
   ...some,
 });
-const pod: Taker = { holder: holderOf('new'), isMigrationTarget: false };
+const pod: Taker = { holder: holderOf('new') };
 const samePod: Taker = { ...pod, holder: holderOf('new', { podUID: old.podUID }) };
 const ordinal: Taker = { ...pod, identity };
 const source: Taker = { ...pod, identity: machine };
-const target: Taker = { ...source, isMigrationTarget: true };
+const target: Taker = { ...source, migrating: machine };
 
 describe('a claim', () => {
   it.each<[string, Partial<IPClaimSpec>, Taker, string]>([
@@ -100,6 +101,12 @@ describe('a claim', () => {
       { phase: 'Held', identity: machine, holders: [holderOf('old', elsewhere)] },
       target,
       'free',
+    ],
+    [
+      'of an IPAMClaim in use by this sandbox’s other interface is not ours',
+      { identity: ipamClaim, holders: [{ ...pod.holder, interface: 'net1' }] },
+      { ...pod, identity: ipamClaim },
+      'proof',
     ],
     ['that cools is none', { phase: 'Cooling', identity }, ordinal, 'none'],
     ['that is suspect is none', { phase: 'Suspect', identity }, ordinal, 'none'],

@@ -1,16 +1,16 @@
 import type { IPClaim, IPClaimSpec } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder } from '../contracts/ip-claim.ts';
-import { isOfOneInterface } from '../ipam/sticky-identity.ts';
+import { isOfOneInterface, machineOf } from '../ipam/sticky-identity.ts';
 import { lookForProof, type ProofPorts } from './look-for-proof.ts';
-import type { ClaimStore, ProbeAnswer } from './node-ports.ts';
+import type { ClaimStore, Pod, PodReader, ProbeAnswer } from './node-ports.ts';
 
 /** Who wants a claim that may be kept for it. */
 export interface Taker {
   readonly holder: ClaimHolder;
   /** What the pod's addresses stick to; absent for most pods. */
   readonly identity?: string | undefined;
-  /** Its machine migrates to it, and goes on running in another pod until it is here. */
-  readonly isMigrationTarget: boolean;
+  /** The machine that migrates to this pod, as an identity: it goes on running in another pod until it is here. */
+  readonly migrating?: string | undefined;
 }
 
 /** What a taker may do with a claim as it stands. */
@@ -51,11 +51,11 @@ export function wayIn({ phase, holders, identity, unproven }: IPClaimSpec, taker
       : { way: 'free' };
   }
   if (phase !== 'Bound') return { way: 'none' };
-  if (holders.some((one) => isSameSandbox(one, holder))) return { way: 'ours' };
+  if (holders.some((one) => isSameAttachment(one, holder))) return { way: 'ours' };
   const why = `it is in use by ${usedBy(first)}`;
   if (second !== undefined) return { way: 'wait', of: first, why: `${why}, and by ${usedBy(second)}` };
   if (first.node === holder.node) return { way: 'proof', of: first, why, isSilenceEnough: false };
-  return taker.isMigrationTarget ? { way: 'join' } : { way: 'wait', of: first, why };
+  return taker.migrating === undefined ? { way: 'wait', of: first, why } : { way: 'join' };
 }
 
 export type TakenOver =
@@ -68,6 +68,7 @@ export type TakenOver =
 
 export interface TakeOverPorts extends ProofPorts {
   readonly claims: Pick<ClaimStore, 'readWhole' | 'adopt'>;
+  readonly pods: PodReader;
   /** Where the neighbours can be asked who has an address. */
   readonly site: { lastOwnerOf(address: string, pool: string): Promise<ProbeAnswer> };
 }
@@ -100,6 +101,9 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
     }
     const { holder, identity } = taker;
     const isShared = found.way === 'join';
+    const before = podBefore(claim.spec, taker);
+    const why = before && (await (isShared ? whyNotOfMachine : whyNotEnded)(before, taker, ports));
+    if (before !== undefined && why !== undefined) return { outcome: 'in use', claim, by: before, why };
     const taken = await ports.claims.adopt(claim, { holder, identity, isJoining: isShared });
     if (taken === 'ours') return { outcome: 'ours', claim, isShared };
   }
@@ -109,8 +113,48 @@ export async function takeOver(name: string, taker: Taker, ports: TakeOverPorts)
 /** Writers of one claim are few: the DEL of its last sandbox, the sweep. */
 const mostTries = 3;
 
-const isSameSandbox = (one: ClaimHolder, other: ClaimHolder): boolean =>
-  one.podUID === other.podUID && one.containerID === other.containerID && one.network === other.network;
+/**
+ * Any pod may name an IPAMClaim. So the end of a sandbox does not tell that its address is nobody's, as it does of an ordinal, of
+ * which there is one pod at a time, or of a machine; and a pod that migrates does not tell from where.
+ */
+const podBefore = ({ holders: [first], identity = '' }: IPClaimSpec, { holder }: Taker): ClaimHolder | undefined =>
+  isOfOneInterface(identity) && first?.podUID !== holder.podUID ? first : undefined;
+
+/** Undefined when the API server says that the pod runs no container any more, nor will again: what is remembered of that stays true. */
+async function whyNotEnded(before: ClaimHolder, _: Taker, ports: TakeOverPorts): Promise<string | undefined> {
+  const found = await podOf(before, ports);
+  if ('unknown' in found)
+    return `it is kept for ${usedBy(before)}, of which nobody can say whether it lives: ${found.unknown}`;
+  return found.pod?.isAlive === true ? `it is kept for ${usedBy(before)}, which lives` : undefined;
+}
+
+/** Undefined when the API server says that the pod is of the machine that migrates. */
+async function whyNotOfMachine(
+  before: ClaimHolder,
+  { migrating }: Taker,
+  ports: TakeOverPorts,
+): Promise<string | undefined> {
+  const found = await podOf(before, ports);
+  const isOfMachine = 'pod' in found && found.pod !== undefined && machineOf(found.pod) === migrating;
+  return isOfMachine ? undefined : `it is in use by ${usedBy(before)}, which is not known to be of ${migrating}`;
+}
+
+async function podOf(
+  { namespace, pod: name, podUID: uid }: ClaimHolder,
+  { pods }: TakeOverPorts,
+): Promise<{ readonly pod: Pod | undefined } | { readonly unknown: string }> {
+  try {
+    return { pod: await pods.find({ namespace, name, uid }) };
+  } catch (error) {
+    return { unknown: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const isSameAttachment = (one: ClaimHolder, other: ClaimHolder): boolean =>
+  one.podUID === other.podUID &&
+  one.containerID === other.containerID &&
+  one.interface === other.interface &&
+  one.network === other.network;
 
 const usedBy = ({ namespace, pod, containerID, node }: ClaimHolder): string =>
   `pod ${namespace}/${pod} on node "${node}" (sandbox ${containerID})`;

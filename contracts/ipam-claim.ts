@@ -18,10 +18,10 @@ export interface IPAMClaim {
 }
 
 export interface IPAMClaimStatus {
-  /** What it has: at most one CIDR of each family. */
-  readonly ips: readonly string[];
-  /** Name of the pod that has them, or had them last. */
-  readonly ownerPod?: string;
+  /** What it has: at most one CIDR of each family. Others may leave it out. */
+  readonly ips?: readonly string[];
+  /** The pod that has them, or had them last. The kind had only its name here before v0.5.1-alpha. */
+  readonly ownerPod?: { readonly name: string } | string;
   readonly conditions?: readonly Condition[];
 }
 
@@ -33,6 +33,11 @@ export interface Condition {
   readonly message: string;
   /** RFC 3339. */
   readonly lastTransitionTime: string;
+}
+
+/** Name of the pod that has the addresses, or had them last; empty when the status names none. */
+export function ownerOf({ ownerPod = '' }: IPAMClaimStatus): string {
+  return typeof ownerPod === 'string' ? ownerPod : ownerPod.name;
 }
 
 /** Condition of an IPAMClaim that has its addresses, and the reasons that are ours. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { OwnerReference } from '../contracts/crds/object-meta.ts';
-import { type Identity, identityText, parseIdentity, podNameOf, stickyIdentity } from './sticky-identity.ts';
+import { type Identity, identityText, machineOf, parseIdentity, podNameOf, stickyIdentity } from './sticky-identity.ts';
 
 const everything = { stickyStatefulSets: true, stickyVirtualMachines: true };
 const owner = (apiVersion: string, kind: string, name: string, controller = true): OwnerReference => ({
@@ -66,6 +66,15 @@ describe('the addresses of a pod stick to', () => {
   it('nothing where the cluster does not want it', () => {
     expect(textOf('api-0', [api], { ...everything, stickyStatefulSets: false })).toBe('none');
     expect(textOf('x', [vm], { ...everything, stickyVirtualMachines: false })).toBe('none');
+  });
+});
+
+describe('the machine of a pod', () => {
+  it('is its controller’s, and no other owner’s', () => {
+    const of = (...ownerReferences: readonly OwnerReference[]): string | undefined =>
+      machineOf({ namespace: 'pay', name: 'api-0', ownerReferences });
+    expect(of(vm)).toBe('VirtualMachineInstance/pay/vm-1');
+    expect([of(), of(api), of({ ...vm, controller: false })]).toEqual([undefined, undefined, undefined]);
   });
 });
 

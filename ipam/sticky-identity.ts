@@ -59,6 +59,12 @@ export function stickyIdentity(
   return undefined;
 }
 
+/** The machine that this pod runs, as its identity is written, also where machines keep no addresses of their own. */
+export function machineOf(pod: OwnedPod): string | undefined {
+  const machine = stickyIdentity(pod, { stickyStatefulSets: false, stickyVirtualMachines: true });
+  return machine && identityText(machine);
+}
+
 /** As a claim says it: "StatefulSet/pay/api/0", "VirtualMachineInstance/pay/vm-1", "IPAMClaim/pay/vm-1.net1". At most 350 characters. */
 export const identityText = (identity: Identity): string =>
   [

@@ -43,6 +43,14 @@ export const unless =
   };
 
 /**
+ * For `catch`: there is no such object, which says undefined. A 404 with any other reason is thrown on: the kind is not served, as
+ * while the API server starts, and that is no answer about an object.
+ */
+export function unlessNoObject(error: unknown): undefined {
+  if (!(error instanceof ApiError && error.status === 404 && error.reason === 'NotFound')) throw error;
+}
+
+/**
  * This answer does not say whether the request took effect: none came, or 408, 429 or 5xx, behind which an earlier try may
  * have been carried out.
  */

@@ -496,5 +496,8 @@ const isHeldFor = ({ spec }: IPClaim, { podUID, interface: nic }: ClaimHolder, i
   spec.unproven !== true &&
   spec.holders.every(
     (holder) =>
-      holder.interface === nic && (holder.podUID === podUID || (identity !== undefined && spec.identity === identity)),
+      holder.interface === nic &&
+      // Another pod that names an IPAMClaim may live: that is looked at before its address is taken over.
+      (holder.podUID === podUID ||
+        (identity !== undefined && !isOfOneInterface(identity) && spec.identity === identity)),
   );

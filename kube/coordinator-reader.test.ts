@@ -8,10 +8,12 @@ class CoordinatorServer implements ApiClient {
   readonly objects = new Map<string, object>();
   readonly asked: string[] = [];
   isAway = false;
+  isKindServed = true;
 
   async request<Answer>({ path }: ApiRequest): Promise<Answer> {
     this.asked.push(path);
     if (this.isAway) throw new ApiUnreachable(path, 'connection refused');
+    if (!this.isKindServed) throw new ApiError({ request: path, status: 404, reason: '', detail: 'page not found' });
     const found = this.objects.get(
       path.replace(/^\/apis\/spiderpool\.spidernet\.io\/v2beta1\/spidercoordinators\//, ''),
     );
@@ -63,6 +65,18 @@ describe('a SpiderCoordinator', () => {
     await expect(reader.recent('default')).rejects.toMatchObject({ type: 'ApiServerUnavailable' });
     api.isAway = false;
     expect(await reader.recent('default')).toBeUndefined();
+  });
+
+  it('of a kind that is not served, as while the API server starts, is no answer either', async () => {
+    const { api, reader } = open(100);
+    api.isKindServed = false;
+    await expect(reader.recent('default')).rejects.toMatchObject({
+      type: 'ApiServerUnavailable',
+      remedy: 'Install the CRDs: kubectl apply -f deploy/crds',
+    });
+    api.isKindServed = true;
+    api.objects.set('default', { spec: { mode: 'auto' } });
+    expect(await reader.recent('default')).toEqual({ spec: { mode: 'auto' } });
   });
 
   it('is one of few: wrong names do not fill the memory', async () => {

@@ -1,7 +1,7 @@
 import type { SpiderCoordinator } from '../contracts/crds/spidercoordinator.ts';
 import type { ApiClient } from './api-client.ts';
-import { findObject } from './find-object.ts';
-import { deadlineIn } from './persist.ts';
+import { unlessNoObject } from './api-error.ts';
+import { deadlineIn, persist } from './persist.ts';
 import { SharedRead } from './shared-read.ts';
 
 export interface CoordinatorReaderOptions {
@@ -29,7 +29,7 @@ export class CoordinatorReader {
     this.#deadlineMs = deadlineMs;
   }
 
-  /** As it was at most 2 s ago; undefined when there is none of that name, or no such kind. */
+  /** As it was at most 2 s ago; undefined when there is none of that name. A kind that is not served is `ApiServerUnavailable`. */
   async recent(name: string): Promise<SpiderCoordinator | undefined> {
     const read = this.#reads.get(name) ?? new SharedRead(() => this.#read(name), this.#now);
     if (this.#reads.size >= mostNames) this.#reads.clear();
@@ -39,11 +39,8 @@ export class CoordinatorReader {
 
   #read(name: string): Promise<SpiderCoordinator | undefined> {
     const path = `/apis/spiderpool.spidernet.io/v2beta1/spidercoordinators/${encodeURIComponent(name)}`;
-    return findObject(
-      this.#api,
-      `read SpiderCoordinator "${name}"`,
-      { method: 'GET', path },
-      deadlineIn(this.#deadlineMs),
+    return persist(`read SpiderCoordinator "${name}"`, deadlineIn(this.#deadlineMs), (timeoutMs) =>
+      this.#api.request<SpiderCoordinator>({ method: 'GET', path, timeoutMs }).catch(unlessNoObject),
     );
   }
 }

@@ -22,7 +22,7 @@ describe('the status of an IPAMClaim', () => {
   it('has the address of each family, IPv4 first, and the pod that has them', () => {
     expect(ipamClaimStatus([claim('fd70::5/64'), claim('10.70.8.20/22')], undefined, now)).toEqual({
       ips: ['10.70.8.20/22', 'fd70::5/64'],
-      ownerPod: 'vm-1-a',
+      ownerPod: { name: 'vm-1-a' },
       conditions: [claimed()],
     });
   });
@@ -37,7 +37,7 @@ describe('the status of an IPAMClaim', () => {
     const holders = [holder('vm-1-a'), holder('vm-1-b')];
     expect(ipamClaimStatus([claim('10.70.8.20/22', { holders })], before, later)).toEqual({
       ips: ['10.70.8.20/22'],
-      ownerPod: 'vm-1-b',
+      ownerPod: { name: 'vm-1-b' },
       conditions: [claimed()],
     });
   });
@@ -57,12 +57,34 @@ describe('the status of an IPAMClaim', () => {
   it('says so when what it had is claimed no more', () => {
     const before = ipamClaimStatus([claim('10.70.8.20/22')], undefined, now);
     const after = ipamClaimStatus([], before, later);
-    expect(after).toMatchObject({
+    expect(after).toEqual({
       ips: [],
-      ownerPod: '',
-      conditions: [{ type: 'IPsAllocated', status: 'False', reason: 'ReleasedByOrbweaver', lastTransitionTime: later }],
+      conditions: [
+        expect.objectContaining({
+          type: 'IPsAllocated',
+          status: 'False',
+          reason: 'ReleasedByOrbweaver',
+          lastTransitionTime: later,
+        }),
+      ],
     });
     expect(ipamClaimStatus([], after, later)).toBe(after);
+  });
+
+  it('is right with either form of the owner: the name in an object, or alone as it was before v0.5.1-alpha', () => {
+    const now1 = ipamClaimStatus([claim('10.70.8.20/22')], undefined, now);
+    const named = now1 && { ...now1, ownerPod: 'vm-1-a' };
+    expect(ipamClaimStatus([claim('10.70.8.20/22')], named, later)).toBe(named);
+    const released = { ...ipamClaimStatus([], now1, now), ownerPod: '' };
+    expect(ipamClaimStatus([], released, later)).toBe(released);
+    const stranger = now1 && { ...now1, ownerPod: 'vm-1-z' };
+    expect(ipamClaimStatus([claim('10.70.8.20/22')], stranger, later)?.ownerPod).toEqual({ name: 'vm-1-a' });
+  });
+
+  it('is not stopped by one that has no list of addresses', () => {
+    const theirs: IPAMClaimStatus = { conditions: [] };
+    expect(ipamClaimStatus([], theirs, now)).toBe(theirs);
+    expect(ipamClaimStatus([claim('10.70.8.20/22')], theirs, now)?.ips).toEqual(['10.70.8.20/22']);
   });
 
   it('is left as others wrote it while nothing of ours sticks to it, and keeps their conditions afterwards', () => {

@@ -3,6 +3,7 @@ import {
   allocationReasons,
   type IPAMClaimStatus,
   isAllocatedByUs,
+  ownerOf,
 } from '../contracts/ipam-claim.ts';
 import type { ClaimRow } from './claim-feed.ts';
 
@@ -21,14 +22,15 @@ export function ipamClaimStatus(
   const ips = ([isIPv4, isIPv6] as const).flatMap((isOfFamily) => held.find(isOfFamily)?.address ?? []);
   if (ips.length === 0 && !isAllocatedByUs(published)) return published;
   const holder = held[0]?.holders.at(-1);
-  const ownerPod = holder === undefined ? '' : nameOf(holder.pod);
+  const owner = holder === undefined ? '' : nameOf(holder.pod);
   const condition = ips.length > 0 ? claimed : released;
   const before = published?.conditions?.find(({ type }) => type === allocatedCondition);
-  const isSame = ips.join() === published?.ips.join() && ownerPod === (published.ownerPod ?? '');
+  const isSame = ips.join() === published?.ips?.join() && owner === ownerOf(published);
   if (isSame && before?.reason === condition.reason && before.status === condition.status) return published;
   const lastTransitionTime = before?.status === condition.status ? before.lastTransitionTime : nowText;
   const others = (published?.conditions ?? []).filter(({ type }) => type !== allocatedCondition);
-  return { ips, ownerPod, conditions: [...others, { ...condition, lastTransitionTime }] };
+  const conditions = [...others, { ...condition, lastTransitionTime }];
+  return { ips, ...(owner !== '' && { ownerPod: { name: owner } }), conditions };
 }
 
 const claimed = {

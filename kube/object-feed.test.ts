@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ApiClient, ApiRequest, WatchRequest } from './api-client.ts';
-import { ApiUnreachable } from './api-error.ts';
+import { ApiError, ApiUnreachable } from './api-error.ts';
 import { type FedObject, ObjectFeed } from './object-feed.ts';
 import { silent } from './testing/claim-fixtures.ts';
 
@@ -18,12 +18,14 @@ class World {
   hasSecondPage = false;
   /** How often a page that is not the first gets no answer. */
   refusals = 0;
+  isKindThere = true;
   #resourceVersion = 100;
   readonly #opened: ((watch: OpenWatch) => void)[] = [];
   readonly #waiting: OpenWatch[] = [];
 
   readonly api: ApiClient = {
     request: async <Answer>({ query = {} }: ApiRequest) => {
+      this.#requireKind();
       const { continue: after } = query;
       this.asked.push(String(after ?? 'first page'));
       if (after !== undefined && this.refusals > 0) {
@@ -47,7 +49,12 @@ class World {
     return watch ? Promise.resolve(watch) : new Promise((resolve) => this.#opened.push(resolve));
   }
 
+  #requireKind(): void {
+    if (!this.isKindThere) throw new ApiError({ request: 'things', status: 404, reason: '', detail: 'no such page' });
+  }
+
   async *#watch({ query, signal }: WatchRequest): AsyncIterable<unknown> {
+    this.#requireKind();
     const events: unknown[] = [];
     let wake = (): void => undefined;
     const watch: OpenWatch = {
@@ -81,7 +88,7 @@ afterEach(() => {
   stopped.clear();
 });
 
-function follow(world: World) {
+function follow(world: World, mayKindGo = false) {
   const changes: string[] = [];
   const feed = new ObjectFeed({
     api: world.api,
@@ -89,11 +96,12 @@ function follow(world: World) {
     rowOf: ({ metadata }: FedObject) => metadata.name,
     onChange: (key, before, after) => changes.push(`${key}: ${before ?? 'nothing'} → ${after ?? 'nothing'}`),
     log: silent,
+    mayKindGo,
   });
   const ending = new AbortController();
   stopped.add(ending);
-  void feed.follow(ending.signal);
-  return { feed, changes };
+  const following = feed.follow(ending.signal);
+  return { feed, changes, following, follow: () => feed.follow(ending.signal) };
 }
 
 describe('a feed', () => {
@@ -160,5 +168,22 @@ describe('a feed', () => {
     await world.opened();
     await Promise.all([feed.refresh(), feed.refresh()]);
     expect(world.lists).toBe(2);
+  });
+
+  it('ends when its kind goes, if that may be, knows nothing from then on, and can begin anew', async () => {
+    const world = new World();
+    world.names.add('a');
+    const { feed, changes, following, follow: again } = follow(world, true);
+    const watch = await world.opened();
+    world.isKindThere = false;
+    watch.fail();
+    await following;
+    expect([[...feed.rows.keys()], feed.isWatching]).toEqual([[], false]);
+    expect(changes).toEqual(['a: nothing → a', 'a: a → nothing']);
+    world.isKindThere = true;
+    world.names.add('b');
+    void again();
+    await world.opened();
+    expect([[...feed.rows.keys()], feed.isWatching, world.lists]).toEqual([['a', 'b'], true, 2]);
   });
 });

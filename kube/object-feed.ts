@@ -23,6 +23,8 @@ export interface FeedOptions<Wire extends FedObject, Row> {
   /** All was listed anew: `rows` is now what the API server says, whatever the watch has missed. */
   readonly onListed?: () => void;
   readonly log: Log;
+  /** The kind is not ours, and may be taken away: then `follow` ends, and nothing is known. */
+  readonly mayKindGo?: boolean;
   /** A watch that is silent for so long is taken for dead; bookmarks come about every minute. 150 s when absent. */
   readonly silenceMs?: number;
 }
@@ -84,9 +86,9 @@ export class ObjectFeed<Wire extends FedObject, Row> {
     return this.#listed.promise;
   }
 
-  /** Lists and watches, again and again, until the signal. */
+  /** Lists and watches, again and again, until the signal; may be called again after its end. */
   async follow(signal: AbortSignal): Promise<void> {
-    const { log, path } = this.#options;
+    const { log, path, mayKindGo = false } = this.#options;
     for (let pauseMs = shortestPauseMs; !signal.aborted; ) {
       this.#interruption = new AbortController();
       const uninterrupted = AbortSignal.any([signal, this.#interruption.signal]);
@@ -97,6 +99,7 @@ export class ObjectFeed<Wire extends FedObject, Row> {
       } catch (err) {
         this.#isWatching = false;
         if (signal.aborted) return;
+        if (mayKindGo && hasStatus(err, 404)) return this.#forgetAll();
         if (hasStatus(err, 410)) this.#resourceVersion = undefined;
         else log.warn({ err, path }, 'watch interrupted');
         pauseMs = Math.min(2 * pauseMs, longestPauseMs);
@@ -171,6 +174,11 @@ export class ObjectFeed<Wire extends FedObject, Row> {
     const before = this.#rows.get(key);
     this.#rows.set(key, after);
     this.#options.onChange(key, before, after);
+  }
+
+  #forgetAll(): void {
+    this.#resourceVersion = undefined;
+    for (const key of this.#rows.keys()) this.#forget(key);
   }
 
   #forget(key: string): void {

@@ -14,6 +14,11 @@ class Server implements ApiClient {
   readonly objects = new Map<string, IPAMClaim>();
   readonly writes: string[] = [];
   isKindThere = true;
+  /** How often somebody asked whether there is such a kind. */
+  looks = 0;
+  /** Of `status.ownerPod`, by the version of the kind: an object since v0.5.1-alpha, before that a string that has to be there. */
+  ownerForm: 'object' | 'string' = 'object';
+  refused = 0;
   /** Called before and after the next write takes effect: what it throws is what the writer gets. */
   onWrite: ((at: 'before' | 'after') => void) | undefined;
   #revision = 0;
@@ -26,14 +31,22 @@ class Server implements ApiClient {
     this.#tell({ type: 'MODIFIED', object });
   }
 
+  /** With all that there is of it; who watches is told no more. */
+  removeKind(): void {
+    this.isKindThere = false;
+    this.objects.clear();
+    this.#tell({});
+  }
+
   statusOf(name: string): IPAMClaimStatus | undefined {
     return this.objects.get(name)?.status;
   }
 
-  async request<Answer>({ method, path, body }: ApiRequest): Promise<Answer> {
+  async request<Answer>({ method, path, body, query }: ApiRequest): Promise<Answer> {
     await Promise.resolve();
     const refuse = (status: number): ApiError => new ApiError({ request: path, status, reason: '', detail: path });
     if (path === collection) {
+      if (query?.['limit'] === 1) this.looks += 1;
       if (!this.isKindThere) throw refuse(404);
       return { metadata: { resourceVersion: `${this.#revision}` }, items: [...this.objects.values()] } as Answer;
     }
@@ -44,6 +57,11 @@ class Server implements ApiClient {
     const { metadata, status } = body as IPAMClaim;
     this.onWrite?.('before');
     if (metadata.resourceVersion !== this.objects.get(name)?.metadata.resourceVersion) throw refuse(409);
+    const { ownerPod } = status ?? {};
+    if (this.ownerForm === 'object' ? typeof ownerPod === 'string' : typeof ownerPod !== 'string') {
+      this.refused += 1;
+      throw refuse(422);
+    }
     this.writes.push(`${method} ${path}`);
     this.put(name, { ...(status && { status }) });
     this.onWrite?.('after');
@@ -51,13 +69,14 @@ class Server implements ApiClient {
   }
 
   async *watch<Event>({ signal }: { signal: AbortSignal }): AsyncIterable<Event> {
+    if (!this.isKindThere) throw new ApiError({ request: collection, status: 404, reason: '', detail: 'no such page' });
     const waiting: object[] = [];
     let wake = (): void => undefined;
     this.#tell = (event) => {
       waiting.push(event);
       wake();
     };
-    while (!signal.aborted) {
+    while (!signal.aborted && this.isKindThere) {
       yield* waiting.splice(0) as Event[];
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -111,6 +130,7 @@ function lead(dies?: 'before' | 'after'): IPAMClaimPublisher {
     claims: { ofIPAMClaim: (name) => claims.get(name) ?? [], ipamClaims: () => claims.keys() },
     log: silent,
     now: () => Date.parse('2026-11-22T02:00:00Z'),
+    lookForKindMs: 10,
   });
   publishers.push({ publisher, end });
   void publisher.follow(end.signal);
@@ -128,7 +148,7 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
 const has =
   (name: string, ...ips: readonly string[]) =>
   (): boolean =>
-    server.statusOf(name)?.ips.join() === ips.join();
+    server.statusOf(name)?.ips?.join() === ips.join();
 
 describe('the status of an IPAMClaim that is published', () => {
   it('is written when its addresses are claimed, and again when they are not', async () => {
@@ -153,6 +173,49 @@ describe('the status of an IPAMClaim that is published', () => {
     server.put('first', {});
     await until('the address again', has('first', '10.70.8.20/22'));
     expect(server.statusOf('other')).toBeUndefined();
+  });
+
+  it('waits for the kind, which may come later', async () => {
+    server.isKindThere = false;
+    claims.set('pay/first', [claim('first')]);
+    lead();
+    await until('the second look', () => server.looks === 2);
+    server.isKindThere = true;
+    server.put('first');
+    await until('the address', has('first', '10.70.8.20/22'));
+  });
+
+  it('waits for the kind again when that is taken away', async () => {
+    claims.set('pay/first', [claim('first')]);
+    server.put('first');
+    lead();
+    await until('the address', has('first', '10.70.8.20/22'));
+    server.removeKind();
+    await until('the third look', () => server.looks === 3);
+    server.isKindThere = true;
+    server.put('first');
+    await until('the address again', has('first', '10.70.8.20/22'));
+    expect(server.writes).toHaveLength(2);
+  });
+
+  it('has the owner as the kind wants it, also when another version of that comes', async () => {
+    server.ownerForm = 'string';
+    const publisher = lead();
+    const written = async (name: string): Promise<IPAMClaimStatus['ownerPod']> => {
+      server.put(name);
+      claims.set(`pay/${name}`, [claim(name)]);
+      publisher.concern(`pay/${name}`);
+      await until('the address', has(name, '10.70.8.20/22'));
+      return server.statusOf(name)?.ownerPod;
+    };
+    expect([await written('first'), await written('second'), server.refused]).toEqual(['vm-1-a', 'vm-1-a', 1]);
+    claims.delete('pay/first');
+    publisher.concern('pay/first');
+    await until('no address', has('first'));
+    expect([server.statusOf('first')?.ownerPod, server.refused]).toEqual(['', 1]);
+    server.ownerForm = 'object';
+    expect([await written('third'), await written('fourth')]).toEqual([{ name: 'vm-1-a' }, { name: 'vm-1-a' }]);
+    expect(server.refused).toBe(2);
   });
 
   it('is put right when somebody else changes it', async () => {

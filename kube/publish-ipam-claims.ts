@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IPAMClaim } from '../contracts/ipam-claim.ts';
+import { type IPAMClaim, type IPAMClaimStatus, ownerOf } from '../contracts/ipam-claim.ts';
 import type { ApiClient } from './api-client.ts';
-import { unless } from './api-error.ts';
+import { hasStatus, unless } from './api-error.ts';
 import type { ClaimRow } from './claim-feed.ts';
 import { ipamClaimStatus } from './ipam-claim-status.ts';
 import type { LeaderRequest } from './leader-writes.ts';
@@ -14,9 +14,6 @@ const group = '/apis/k8s.cni.cncf.io/v1alpha1';
 /** Both families of an ADD are one write. */
 const settleMs = 200;
 const pauseMs = 1000;
-/** Most clusters have no such kind, and it may come any time. */
-const lookForKindMs = 10_000;
-
 export interface IPAMClaimPublisherOptions {
   readonly api: ApiClient;
   readonly request: LeaderRequest;
@@ -27,6 +24,8 @@ export interface IPAMClaimPublisherOptions {
   readonly log: Log;
   /** Unix time; the machine's when absent. */
   readonly now?: () => number;
+  /** Between two looks for a kind that is not there. 10 s when absent. */
+  readonly lookForKindMs?: number;
 }
 
 /**
@@ -38,6 +37,8 @@ export class IPAMClaimPublisher {
   readonly #feed: ObjectFeed<IPAMClaim, IPAMClaim>;
   readonly #work: PacedWork;
   #isStarted = false;
+  /** `status.ownerPod` is a text in the kind as it is here, by what was refused and what not. */
+  #isOwnerText = false;
 
   constructor(options: IPAMClaimPublisherOptions) {
     this.#options = options;
@@ -48,6 +49,7 @@ export class IPAMClaimPublisher {
       log,
       rowOf: (claim: IPAMClaim) => claim,
       onChange: (name) => this.concern(name),
+      mayKindGo: true,
     });
     this.#work = new PacedWork({
       work: (name) => this.#publish(name),
@@ -57,12 +59,16 @@ export class IPAMClaimPublisher {
     });
   }
 
-  /** Until the signal, from when on there is such a kind. */
+  /** Until the signal, while there is such a kind: most clusters have none, and it may come and go any time. */
   async follow(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !(await this.#isKindThere())) {
+    const { log, lookForKindMs = 10_000 } = this.#options;
+    while (!signal.aborted) {
+      if (await this.#isKindThere()) {
+        await this.#feed.follow(signal);
+        if (!signal.aborted) log.info({}, 'IPAMClaims not followed any more: there is no such kind');
+      }
       await sleep(lookForKindMs, undefined, { signal }).catch(() => undefined);
     }
-    await this.#feed.follow(signal);
   }
 
   /** The claims are known: compares them with what is published, and with what will be listed. */
@@ -101,10 +107,26 @@ export class IPAMClaimPublisher {
     const live = await request<IPAMClaim>({ method: 'GET', path }).catch(unless(404));
     if (live === undefined) return 0;
     const status = this.#wanted(key, live);
-    if (status === live.status) return 0;
-    await request({ method: 'PUT', path: `${path}/status`, body: { ...live, status } }).catch(unless(404));
-    log.info({ ipamClaim: key, ips: status?.ips, ownerPod: status?.ownerPod }, 'status of an IPAMClaim published');
+    if (status === undefined || status === live.status) return 0;
+    await this.#write(`${path}/status`, live, status).catch(unless(404));
+    log.info({ ipamClaim: key, ips: status.ips, ownerPod: ownerOf(status) }, 'status of an IPAMClaim published');
     return pauseMs;
+  }
+
+  /** The kind has one version name for both forms of `ownerPod`: the API server's refusal tells which one it wants. */
+  async #write(path: string, live: IPAMClaim, status: IPAMClaimStatus): Promise<void> {
+    const put = (isText: boolean): Promise<unknown> => {
+      const body = { ...live, status: isText ? { ...status, ownerPod: ownerOf(status) } : status };
+      return this.#options.request({ method: 'PUT', path, body });
+    };
+    const isText = this.#isOwnerText;
+    try {
+      await put(isText);
+    } catch (refusal) {
+      if (!hasStatus(refusal, 422)) throw refusal;
+      await put(!isText);
+      this.#isOwnerText = !isText;
+    }
   }
 
   async #isKindThere(): Promise<boolean> {

@@ -87,6 +87,7 @@ describe('an IPAMClaim', () => {
     ],
     [{ status: { ips: ['10.70.8.20/22'], conditions: [byUs] } }, []],
     [{ status: {} }, []],
+    [{ status: { conditions: [byUs] }, spec: { ipRequests: ['10.70.8.21/22'] } }, ['10.70.8.21/22']],
     [{}, []],
   ])('%j has the addresses %j', async (claim, ips) => {
     const { api, surroundings } = open();

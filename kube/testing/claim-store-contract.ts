@@ -190,6 +190,15 @@ export function claimStoreContract(world: string, connect: () => Promise<ApiClie
       expect(await store.take(sticky)).toBe('taken');
     });
 
+    it('leaves an address alone that is held for an IPAMClaim since another pod had it, which may live', async () => {
+      const identity = 'IPAMClaim/pay/first';
+      await store.take({ ...request(address, holderOf()), identity });
+      await overwrite(api, address, { phase: 'Held', kept: true });
+      const other = holderOf({ podUID: 'uid-1', containerID: 'c2' });
+      expect(await store.take({ ...request(address, other), identity })).toBe('taken');
+      expect(await store.take({ ...request(address, holderOf({ containerID: 'c3' })), identity })).toBe('ours');
+    });
+
     it('finds what an identity has, here without asking and elsewhere by one list that both families share', async () => {
       const identity = 'StatefulSet/pay/api/0';
       const v6 = 'fd00-0070-0000-0000-0000-0000-0000-0020';

@@ -95,7 +95,7 @@ describe('an exact address', () => {
 
   it('of an IPAMClaim is what its status has, whatever was asked for; and nothing is given while it is not there', async () => {
     await cluster.stack.apply(ipamClaim('has', { ipRequests: ['10.70.7.21/16'] }));
-    const status = JSON.stringify({ status: { ips: ['10.70.7.23/16'], ownerPod: 'earlier' } });
+    const status = JSON.stringify({ status: { ips: ['10.70.7.23/16'], ownerPod: { name: 'earlier' } } });
     await cluster.stack.kubectl('patch', 'ipamclaim', 'has', '--subresource=status', '--type=merge', '-p', status);
     const naming = (claim: string) => ({
       ...onePool,

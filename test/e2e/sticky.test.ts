@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SpiderEndpoint } from '../../contracts/crds/spiderendpoint.ts';
-import type { IPAMClaim } from '../../contracts/ipam-claim.ts';
+import { type IPAMClaim, ownerOf } from '../../contracts/ipam-claim.ts';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { keepOnScaleDownAnnotation } from '../../ipam/identity-end.ts';
@@ -523,7 +523,7 @@ describe('an IPAMClaim', () => {
       { namespace: 'default', name: 'second', interface: 'net1', 'ipam-claim-reference': claim },
     ]),
   });
-  /** "address ownerPod, condition" as its status says. */
+  /** "address owner, condition" as its status says. */
   const untilStatus = async (
     name: string,
     wanted: (ips: readonly string[], rest: string) => boolean,
@@ -531,10 +531,9 @@ describe('an IPAMClaim', () => {
     await eventually(`Status of IPAMClaim ${name}`, 60, async () => {
       const path = `/apis/k8s.cni.cncf.io/v1alpha1/namespaces/default/ipamclaims/${name}`;
       const { status } = await cluster.api.request<IPAMClaim>({ method: 'GET', path, timeoutMs: 5000 });
-      const { ips = [], ownerPod = '', conditions = [] } = status ?? {};
-      const rest = [ownerPod, ...conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)].join(
-        ', ',
-      );
+      const { ips = [], conditions = [] } = status ?? {};
+      const owner = ownerOf(status ?? {});
+      const rest = [owner, ...conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)].join(', ');
       return wanted(ips, rest) ? { value: ips[0] ?? '' } : { state: `${ips.join()} ${rest}` };
     });
   const claimed = (pod: string) => (ips: readonly string[], rest: string) =>

@@ -5,7 +5,7 @@ const cidrs = {
 };
 const text = { type: 'string' };
 
-/** The kind of the Network Plumbing Working Group, with what its own definition requires of a status. */
+/** The kind of the Network Plumbing Working Group (v0.5.1-alpha), with what its own definition requires of a status. */
 export const ipamClaimKind = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
@@ -31,10 +31,10 @@ export const ipamClaimKind = {
               },
               status: {
                 type: 'object',
-                required: ['ips', 'ownerPod'],
+                required: ['ips'],
                 properties: {
                   ips: cidrs,
-                  ownerPod: text,
+                  ownerPod: { type: 'object', required: ['name'], properties: { name: text } },
                   conditions: {
                     type: 'array',
                     items: {
