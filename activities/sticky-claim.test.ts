@@ -456,7 +456,7 @@ describe('the address of an IPAMClaim', () => {
       await expect(new Sandbox(world, bare, 'c2', naming('first')).add()).rejects.toMatchObject({
         type: 'StickyAddressInUse',
         message: expect.stringContaining('it is kept for pod pay/bare-a on node "r7-n1" (sandbox c1), which lives'),
-      remedy: expect.stringMatching(/^None while node "r7-n1" works: the end of that pod frees it/),
+        remedy: expect.stringMatching(/^None while node "r7-n1" works: the end of that pod frees it/),
       });
       const again = new Sandbox(one, bare, 'c3', { ...naming('first'), uid: 'a' });
       expect(await again.add()).toEqual(address);
