@@ -49,7 +49,7 @@ export const tiers: readonly Tier[] = [
       },
     },
   },
-  { name: 'unit', budgetSeconds: 90, tests: { kind: 'jest', project: 'unit' } },
+  { name: 'unit', budgetSeconds: 150, tests: { kind: 'jest', project: 'unit' } },
   { name: 'replay', budgetSeconds: 60, tests: { kind: 'jest', project: 'replay' } },
   {
     name: 'conformance',
@@ -75,7 +75,7 @@ export const tiers: readonly Tier[] = [
     parts: ['orbweaver-cni', 'temporal', 'etcd', 'kube-apiserver', 'kubectl'],
     tests: { kind: 'jest', project: 'integration', inBand: true },
   },
-  { name: 'e2e', budgetSeconds: 1800, parts: clusterParts, tests: { kind: 'jest', project: 'e2e', inBand: true } },
+  { name: 'e2e', budgetSeconds: 2400, parts: clusterParts, tests: { kind: 'jest', project: 'e2e', inBand: true } },
   {
     name: 'load',
     budgetSeconds: 900 * Math.max(1, loadFactor),
