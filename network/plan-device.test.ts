@@ -241,6 +241,16 @@ describe('a device that cannot be lent', () => {
       ),
     ],
     [
+      'is one of several links of a function',
+      { ...alone, several: ['ib-eth0', 'ib-eth1'] },
+      { kind: 'host-device', select: { by: 'pci', pciAddress } },
+      unfit(
+        'device 0000:01:10.0',
+        'its PCI function has several links: ib-eth0, ib-eth1',
+        'Name one of them by `device`, with kind "host-device"',
+      ),
+    ],
+    [
       'is a PF without VFs',
       { ...base, pci: { address: pciAddress, driver: 'igb', vfs: { most: 7, made: 0 } } },
       vf(),

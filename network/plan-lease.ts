@@ -69,7 +69,7 @@ function unfit(conf: DeviceConf, found: string, remedy: string): Failure {
   };
 }
 
-function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+function missing({ link, several, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   const address =
     conf.kind === 'sriov' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
   if (address === undefined) {
@@ -78,6 +78,13 @@ function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | und
   }
   if (pci === undefined) {
     return unfit(conf, 'the node has no such PCI function', `Look at the node: ls /sys/bus/pci/devices/${address}`);
+  }
+  if (several !== undefined) {
+    return unfit(
+      conf,
+      `its PCI function has several links: ${several.join(', ')}`,
+      'Name one of them by `device`, with kind "host-device"',
+    );
   }
   if (link !== undefined || isUserspaceDriver(pci.driver)) return undefined;
   return pci.driver === undefined
