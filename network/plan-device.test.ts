@@ -184,6 +184,39 @@ describe('the way of a VF into a pod and back', () => {
     expect(plan).toEqual({ outcome: 'wait', why: 'the link of 0000:01:10.0 is not back on the node' });
   });
 
+  it('waits, there and back, while its PF has no link that could be told', () => {
+    const model = new DeviceModel();
+    const conf = vf({ trust: true });
+    const lease = leaseOf(model, conf);
+    const untold = () => {
+      const { vf: _, ...device } = model.observe().device;
+      return { ...model.observe(), device, isRebound: false };
+    };
+    const why = 'its PF 0000:01:00.0 has no link on the node';
+    expect(planLoan(untold(), { ...mark, device: conf, lease })).toEqual({ outcome: 'wait', why });
+    lend(model, conf, lease);
+    const home = planReturn(untold(), lease);
+    expect(home).toMatchObject({ outcome: 'plan', isWhole: false });
+    model.apply(home.outcome === 'plan' ? home.operations : []);
+    expect(planReturn(untold(), lease)).toEqual({ outcome: 'wait', why });
+    giveBack(model, lease);
+    expect(model.state).toEqual(new DeviceModel().state);
+  });
+
+  it('needs nothing of a PF that is to be told nothing, or of one that has the VF no more', () => {
+    const model = new DeviceModel();
+    const lease = leaseOf(model, vf());
+    const { vf: _, ...untold } = model.observe().device;
+    const loan = planLoan({ ...model.observe(), device: untold, isRebound: false }, { ...mark, device: vf(), lease });
+    expect(loan).toMatchObject({ outcome: 'plan', isWhole: true });
+    const gone = { rdma: { inNode: [], inPod: [] } };
+    expect(planReturn({ device: gone, nodeLinks: [], isRebound: false }, lease)).toEqual({
+      outcome: 'plan',
+      operations: [],
+      isWhole: true,
+    });
+  });
+
   it('leaves a VF that a program drives where it is', () => {
     const model = new DeviceModel({ driver: 'vfio-pci' });
     const { link: _, ...device } = model.observe().device;
@@ -283,6 +316,16 @@ describe('a device that cannot be lent', () => {
         message: 'Cannot give VF 0000:01:10.0 an MTU of 9000: its PF "enp1s0" carries 1500 bytes. Nothing was changed',
         remedy: 'Set `mtu` to at most 1500, or raise it on the node: ip link set dev enp1s0 mtu 9000',
       },
+    ],
+    [
+      'is a whole NIC with VFs',
+      { ...base, pci: { address: pciAddress, driver: 'igb', vfs: { most: 7, made: 4 } } },
+      { kind: 'host-device', select: { by: 'pci', pciAddress } },
+      unfit(
+        'device 0000:01:10.0',
+        'it has 4 VFs, which are told through its link on the node',
+        'Lend its VFs, or take them away: echo 0 >/sys/bus/pci/devices/0000:01:10.0/sriov_numvfs',
+      ),
     ],
     [
       'has a driver with a smaller MTU',

@@ -17,7 +17,7 @@ export type LeasePlan =
 export function planLease(observed: ObservedDevice, host: ObservedHost, conf: DeviceConf): LeasePlan {
   const failure =
     missing(observed, conf) ??
-    (conf.kind === 'sriov' ? unfitFunction(observed, conf) : undefined) ??
+    (conf.kind === 'sriov' ? unfitFunction(observed, conf) : neededByVfs(observed, conf)) ??
     unfitLink(observed, host, conf) ??
     unfitMtu(observed, conf) ??
     unfitRdma(observed, conf);
@@ -120,6 +120,16 @@ function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure |
     conf,
     `its PF ${pci.pf} has no link in the node's namespace that tells of it`,
     `Look at the PF on the node: ls /sys/bus/pci/devices/${pci.pf}/net, and ip link show`,
+  );
+}
+
+function neededByVfs({ pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  const { made } = pci?.vfs ?? { made: 0 };
+  if (made === 0) return undefined;
+  return unfit(
+    conf,
+    `it has ${made} VFs, which are told through its link on the node`,
+    `Lend its VFs, or take them away: echo 0 >/sys/bus/pci/devices/${pci?.address}/sriov_numvfs`,
   );
 }
 

@@ -40,6 +40,10 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
     return { outcome: 'wait', why: `${nameOfDevice(conf)} has no link` };
   }
   const settings = conf.kind === 'sriov' ? conf.settings : {};
+  const pf = pfOutOfReach(device);
+  if (pf !== undefined && Object.keys(settings).length > 0) {
+    return { outcome: 'wait', why: `its PF ${pf} has no link on the node` };
+  }
   const operations: DeviceOperation[] =
     vf === undefined
       ? []
@@ -84,6 +88,10 @@ export const rebindLost = ({ link, pci }: ObservedDevice, lease: DeviceLease): R
   pci.driver === undefined
     ? { op: 'rebind', pciAddress: pci.address, driver: lease.driver }
     : undefined;
+
+/** Address of a VF's PF that cannot be told or asked: it has no link in the node's namespace. */
+export const pfOutOfReach = ({ pci, vf }: ObservedDevice): string | undefined =>
+  vf === undefined ? pci?.pf : undefined;
 
 function occupied(
   podLinks: readonly ObservedLink[],

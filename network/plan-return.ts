@@ -2,7 +2,7 @@ import type { DeviceLease } from '../contracts/device.ts';
 import type { DeviceOperation } from './device-operation.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
-import { type LoanPlan, rebindLost } from './plan-loan.ts';
+import { type LoanPlan, pfOutOfReach, rebindLost } from './plan-loan.ts';
 import { missingSettings } from './vf-settings.ts';
 
 export interface ObservedReturn {
@@ -27,6 +27,11 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
     const name = freeName(original.ifName, nodeLinks);
     operations.push({ op: 'move-out', ifName, name });
     ifName = name;
+  }
+  const pf = pfOutOfReach(device);
+  if (pf !== undefined && lease.settings !== undefined) {
+    if (operations.length > 0) return { outcome: 'plan', operations, isWhole: false };
+    return { outcome: 'wait', why: `its PF ${pf} has no link on the node` };
   }
   if (vf !== undefined && lease.settings !== undefined) {
     for (const settings of missingSettings(vf.settings, lease.settings).toReversed()) {
