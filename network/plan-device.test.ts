@@ -4,6 +4,7 @@ import type { DeviceConf, DeviceLease, VfSettings, VirtualFunctionConf } from '.
 import { asDeviceCommands, type DeviceOperation } from './device-operation.ts';
 import type { ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
+import { linkGroup } from './ownership-mark.ts';
 import { planLease } from './plan-lease.ts';
 import { planLoan } from './plan-loan.ts';
 import { planReturn } from './plan-return.ts';
@@ -392,6 +393,20 @@ describe('a device that cannot be lent', () => {
     expect(refusalOf(port, vf(), [bond])).toEqual(vfUnfit('"enp1s0v0" is a port of bond "bond0"', remedy));
     const vlan = { ...plainLink, ifIndex: 21, ifName: 'enp1s0v0.7', kind: 'vlan', parentIndex: 9 };
     expect(refusalOf(base, vf(), [vlan])).toEqual(vfUnfit('vlan "enp1s0v0.7" of the node hangs on "enp1s0v0"', remedy));
+  });
+
+  it.each<[string, Partial<ObservedLink>]>([
+    ['of one pod', { alias: 'orbweaver:5b1e/net1', kind: 'veth' }],
+    ['of several', { alias: 'orbweaver:shared/bond0/', kind: 'bond' }],
+    ['that is just being made', { group: linkGroup, kind: 'macvlan' }],
+  ])('was made for other pods: a link %s', (_, rest) => {
+    const ours = { ...base, ...(link === undefined ? {} : { link: { ...link, ...rest } }) };
+    expect(refusalOf(ours, vf())).toEqual(
+      vfUnfit(
+        '"enp1s0v0" is a link that Orbweaver made for other pods',
+        'Name a device that the node does not use itself',
+      ),
+    );
   });
 
   it('meets another interface of that name in the pod', () => {

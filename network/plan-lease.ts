@@ -2,6 +2,7 @@ import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
+import { isOurShared, isOurs } from './ownership-mark.ts';
 
 /** The node's namespace, as far as it says whether one of its links may leave. */
 export interface ObservedHost {
@@ -145,13 +146,15 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
   const controller = host.links.find((one) => one.ifIndex === controllerIndex);
   const found = isLoopback
     ? `"${ifName}" is the loopback`
-    : own !== undefined
-      ? `"${ifName}" carries the node's address ${own.address}`
-      : controller !== undefined
-        ? `"${ifName}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}"`
-        : above !== undefined
-          ? `${above.kind ?? 'link'} "${above.ifName}" of the node hangs on "${ifName}"`
-          : undefined;
+    : isOurs(link) || isOurShared(link)
+      ? `"${ifName}" is a link that Orbweaver made for other pods`
+      : own !== undefined
+        ? `"${ifName}" carries the node's address ${own.address}`
+        : controller !== undefined
+          ? `"${ifName}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}"`
+          : above !== undefined
+            ? `${above.kind ?? 'link'} "${above.ifName}" of the node hangs on "${ifName}"`
+            : undefined;
   return found === undefined ? undefined : unfit(conf, found, 'Name a device that the node does not use itself');
 }
 
