@@ -6,3 +6,9 @@ import type { OwnershipMark } from './ownership-mark.ts';
  */
 export const loanAliasOf = ({ containerID, ifName }: OwnershipMark): string =>
   `orbweaver:lent/${containerID}/${ifName}`;
+
+/** Reads an alias that `loanAliasOf` wrote; undefined for every other. */
+export function loanOf(alias: string): OwnershipMark | undefined {
+  const [, containerID, ifName] = /^orbweaver:lent\/([^/]+)\/([^/]+)$/.exec(alias) ?? [];
+  return containerID === undefined || ifName === undefined ? undefined : { containerID, ifName };
+}

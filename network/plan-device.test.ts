@@ -409,6 +409,17 @@ describe('a device that cannot be lent', () => {
     );
   });
 
+  it('is lent by its alias, though no record tells how it was', () => {
+    const alias = 'orbweaver:lent/5b1e/net1';
+    const lent = { ...base, ...(link === undefined ? {} : { link: { ...link, ifName: 'net1', alias } }) };
+    expect(refusalOf(lent, vf())).toEqual(
+      vfUnfit(
+        '"net1" is marked as lent to interface net1 of sandbox 5b1e, and no record tells how it was before',
+        "If that sandbox is gone, put back by hand what the pod changed (name, MTU, MAC, VF settings), then: ip link set dev net1 alias ''",
+      ),
+    );
+  });
+
   it('meets another interface of that name in the pod', () => {
     const model = new DeviceModel({}, [], [{ ...plainLink, ifIndex: 2, ifName: 'net1', kind: 'veth' }]);
     const lease = leaseOf(model, vf());

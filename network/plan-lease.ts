@@ -1,5 +1,6 @@
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
+import { loanOf } from './loan-mark.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
 import { isOurShared, isOurs } from './ownership-mark.ts';
@@ -19,6 +20,7 @@ export function planLease(observed: ObservedDevice, host: ObservedHost, conf: De
   const failure =
     missing(observed, conf) ??
     (conf.kind === 'sriov' ? unfitFunction(observed, conf) : neededByVfs(observed, conf)) ??
+    lentAlready(observed, conf) ??
     unfitLink(observed, host, conf) ??
     unfitMtu(observed, conf) ??
     unfitRdma(observed, conf);
@@ -131,6 +133,18 @@ function neededByVfs({ pci }: ObservedDevice, conf: DeviceConf): Failure | undef
     conf,
     `it has ${made} VFs, which are told through its link on the node`,
     `Lend its VFs, or take them away: echo 0 >/sys/bus/pci/devices/${pci?.address}/sriov_numvfs`,
+  );
+}
+
+/** Whoever asks has looked through the records: what the mark tells of was lost, and how the link is now is not how it was. */
+function lentAlready({ link }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  const loan = loanOf(link?.alias ?? '');
+  if (link === undefined || loan === undefined) return undefined;
+  const { ifName } = link;
+  return unfit(
+    conf,
+    `"${ifName}" is marked as lent to interface ${loan.ifName} of sandbox ${loan.containerID}, and no record tells how it was before`,
+    `If that sandbox is gone, put back by hand what the pod changed (name, MTU, MAC, VF settings), then: ip link set dev ${ifName} alias ''`,
   );
 }
 
