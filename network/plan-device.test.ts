@@ -130,11 +130,19 @@ describe('the way of a VF into a pod and back', () => {
       ),
     fc.constant<DeviceConf>({ kind: 'host-device', select: { by: 'pci', pciAddress }, mtuBytes: 1400 }),
   );
+  const { settings: untold } = new DeviceModel().state;
   const befores: fc.Arbitrary<Partial<ModelState>> = fc.record({
     isUp: fc.boolean(),
     alias: fc.constantFrom('', 'rack-7'),
     mtuBytes: fc.constantFrom(1500, 2000),
+    settings: fc.constantFrom(untold, { ...untold, mac: '02:00:00:00:00:99' }),
   });
+  /** A MAC that the PF had given, and that the link takes over with the first rebind or when it comes up, is as good as its own. */
+  const asBefore = (state: Partial<ModelState>, before: Partial<ModelState>) => {
+    const { state: wanted } = new DeviceModel(before);
+    expect([wanted.mac, wanted.settings.mac]).toContain(state.mac);
+    expect({ ...state, mac: wanted.mac }).toEqual(wanted);
+  };
   const steps = fc.nat(16);
 
   it('ends where it began, wherever it was cut off, on either way, or by the end of the pod', () => {
@@ -143,10 +151,11 @@ describe('the way of a VF into a pod and back', () => {
         const model = new DeviceModel(before);
         const lease = leaseOf(model, conf);
         lend(model, conf, lease, lent);
+        model.run();
         giveBack(model, lease, returned);
         if (hasEnded) model.endPod();
         giveBack(model, lease);
-        expect(model.state).toEqual(new DeviceModel(before).state);
+        asBefore(model.state, before);
         expect(giveBack(model, lease)).toEqual([]);
       }),
     );
@@ -164,6 +173,17 @@ describe('the way of a VF into a pod and back', () => {
         expect(lend(resumed, conf, lease)).toEqual([]);
       }),
     );
+  });
+
+  it('keeps a MAC that its PF had given it, and that its link has taken over only in the pod', () => {
+    const model = new DeviceModel({ settings: { ...untold, mac: '02:00:00:00:00:99' } });
+    const lease = leaseOf(model, vf());
+    lend(model, vf(), lease);
+    model.run();
+    expect(asDeviceCommands(giveBack(model, lease), netns)).toEqual([
+      'ip -n cni-1 link set dev net1 netns 1 name enp1s0v0',
+      "ip link set dev enp1s0v0 alias ''",
+    ]);
   });
 
   it('goes on after a worker was killed between taking the VF from its driver and giving it back', () => {

@@ -1,4 +1,4 @@
-import type { DeviceLease } from '../contracts/device.ts';
+import type { DeviceLease, LentLink } from '../contracts/device.ts';
 import type { DeviceOperation } from './device-operation.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
@@ -47,11 +47,14 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
     }
     return { outcome: 'plan', operations, isWhole: !isOnItsWay };
   }
-  if (vf !== undefined && link.mac !== original.mac && pci?.driver !== undefined && !isRebound) {
+  // What the PF had told the VF, its link may have taken over only in the pod, and gives up no more.
+  const told = (lease.settings ?? vf?.settings)?.mac;
+  const wanted = link.mac === told ? { ...original, mac: told } : original;
+  if (vf !== undefined && link.mac !== wanted.mac && pci?.driver !== undefined && !isRebound) {
     operations.push({ op: 'rebind', pciAddress: pci.address, driver: pci.driver });
     return { outcome: 'plan', operations, isWhole: false };
   }
-  operations.push(...restoreLink(link, ifName, original, nodeLinks));
+  operations.push(...restoreLink(link, ifName, wanted, nodeLinks));
   return { outcome: 'plan', operations, isWhole: true };
 }
 
@@ -59,7 +62,7 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
 function restoreLink(
   link: NonNullable<ObservedDevice['link']>,
   ifName: string,
-  original: NonNullable<DeviceLease['link']>,
+  original: LentLink,
   nodeLinks: readonly ObservedLink[],
 ): DeviceOperation[] {
   const place = 'node';
