@@ -224,6 +224,22 @@ describe('the way of a VF into a pod and back', () => {
     expect(model.state).toEqual(new DeviceModel().state);
   });
 
+  it('waits for the RDMA device that is to go with it', () => {
+    const model = new DeviceModel();
+    const conf = vf({}, { movesRdma: true });
+    const lease = leaseOf(model, conf);
+    const plan = (rdma: ObservedDevice['rdma']) =>
+      planLoan(
+        { ...model.observe(), device: { ...model.observe().device, rdma }, isRebound: true },
+        { ...mark, device: conf, lease },
+      );
+    const mode = 'exclusive';
+    expect(plan({ mode, inNode: [], inPod: [] })).toEqual({ outcome: 'wait', why: 'its RDMA device is not back' });
+    // The driver names it anew.
+    expect(plan({ mode, inNode: ['rdma7'], inPod: [] })).toMatchObject({ outcome: 'plan', isWhole: true });
+    expect(plan({ mode, inNode: [], inPod: ['rdma0'] })).toMatchObject({ outcome: 'plan', isWhole: true });
+  });
+
   it('needs nothing of a PF that is to be told nothing, or of one that has the VF no more', () => {
     const model = new DeviceModel();
     const lease = leaseOf(model, vf());

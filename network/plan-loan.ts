@@ -55,6 +55,9 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
         }));
   if (unbound !== undefined) return { outcome: 'plan', operations: [...operations, unbound], isWhole: false };
   if (link === undefined) return { outcome: 'plan', operations, isWhole: true };
+  if (rdma.inNode.length + rdma.inPod.length < (lease.rdmaDevices ?? []).length) {
+    return { outcome: 'wait', why: 'its RDMA device is not back' };
+  }
   if (link.place === 'node' && settings.mac !== undefined && link.mac !== settings.mac) {
     if (isRebound || pci?.driver === undefined)
       return { outcome: 'refused', failure: macNotTaken(desired, settings.mac) };
