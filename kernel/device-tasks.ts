@@ -15,7 +15,7 @@ import { dumpAddresses, readAddress } from './address-message.ts';
 import { applyPlan } from './apply-plan.ts';
 import { applyToDevice } from './device-apply.ts';
 import { type DeviceSite, type OpenPlace, observeDevice } from './device-site.ts';
-import { getLink, readHasCarrier } from './link-message.ts';
+import { getLink, readHasCarrier, readLink } from './link-message.ts';
 import { findSandbox } from './namespace-search.ts';
 import { closing, type NetworkNamespace, openNodeNamespace, openPodNamespace } from './network-namespace.ts';
 import { observeLink, observeLinks, observeNamespace } from './observe.ts';
@@ -170,13 +170,14 @@ function addressed(site: DeviceSite, pod: OpenPlace, spec: LendSpec, commands: r
     { node: site.node.socket, links: pod.socket, pod: { fd: pod.namespace.fd, netns }, indexes: new Map() },
     plan.operations,
   );
-  const hasCarrier = readHasCarrier(pod.socket.get('RTM_GETLINK', getLink({ ifName })));
-  const { mac, mtuBytes } = link;
+  // Only now: a driver may take over what the PF has told when the link comes up.
+  const running = pod.socket.get('RTM_GETLINK', getLink({ ifName }));
+  const { mac, mtuBytes } = readLink(running);
   return {
     outcome: 'lent',
     mac,
     mtuBytes,
-    hasCarrier,
+    hasCarrier: readHasCarrier(running),
     commands: [...commands, ...asIpCommands(plan.operations, netns)],
   };
 }
