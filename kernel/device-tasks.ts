@@ -64,7 +64,11 @@ export interface ReturnSpec extends OwnershipMark {
   readonly lease: DeviceLease;
 }
 
-export type Returning = { readonly outcome: 'returned'; readonly commands: readonly string[] } | Unsettled;
+export type Returning =
+  | { readonly outcome: 'returned'; readonly commands: readonly string[] }
+  /** Nowhere: the same call goes on when it comes; when it does not for a while, it is gone. */
+  | { readonly outcome: 'missing'; readonly why: string; readonly commands: readonly string[] }
+  | Unsettled;
 
 interface Unsettled {
   readonly outcome: 'unsettled';
@@ -131,6 +135,7 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
         const seen = observeDevice(site, keyOf(spec.lease, loanAliasOf(spec)));
         const plan = planReturn({ ...seen, isRebound }, spec.lease);
         if (plan.outcome === 'wait') return { outcome: 'unsettled', why: plan.why, commands };
+        if (plan.outcome === 'missing') return { ...plan, commands };
         applyToDevice(site, seen.device.link, plan.operations);
         commands.push(...asDeviceCommands(plan.operations, spec.netns));
         isRebound ||= plan.operations.some(({ op }) => op === 'rebind');

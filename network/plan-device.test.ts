@@ -30,7 +30,7 @@ function leaseOf(model: DeviceModel, conf: DeviceConf): DeviceLease {
 /** As the kernel task does: look, plan, act, until the plan is whole. Stops after `most` operations, as a worker that is killed. */
 function carryOut(
   model: DeviceModel,
-  plan: (isRebound: boolean) => ReturnType<typeof planLoan>,
+  plan: (isRebound: boolean) => ReturnType<typeof planLoan | typeof planReturn>,
   most = Infinity,
 ): DeviceOperation[] {
   const done: DeviceOperation[] = [];
@@ -252,6 +252,19 @@ describe('the way of a VF into a pod and back', () => {
       operations: [],
       isWhole: true,
     });
+  });
+
+  it('misses a NIC that is no PCI function, and lets a link without hardware go with its namespace', () => {
+    const { rdma } = new DeviceModel().observe().device;
+    const conf: DeviceConf = { kind: 'host-device', select: { by: 'name', ifName: 'enp1s0v0' } };
+    const planFor = (rest: Partial<ObservedLink>) => {
+      const device = { link: { ...plainLink, ...rest, place: 'node' as const }, rdma };
+      const leased = planLease(device, { links: [device.link], addresses: [] }, conf);
+      if (leased.outcome === 'refused') throw new Error(leased.failure.message);
+      return planReturn({ device: { rdma }, nodeLinks: [], isRebound: false }, leased.lease);
+    };
+    expect(planFor({})).toEqual({ outcome: 'missing', why: '"enp1s0v0" is not back on the node' });
+    expect(planFor({ kind: 'veth' })).toEqual({ outcome: 'plan', operations: [], isWhole: true });
   });
 
   it('leaves a VF that a program drives where it is', () => {

@@ -1,4 +1,4 @@
-import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
+import type { DeviceConf, DeviceLease, LentLink } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import { loanOf } from './loan-mark.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
@@ -40,8 +40,9 @@ export function planLease(observed: ObservedDevice, host: ObservedHost, conf: De
 
 const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'sriov' && conf.movesRdma;
 
-const originalOf = ({ ifName, mac, mtuBytes, isUp, alias }: ObservedLink): NonNullable<DeviceLease['link']> => ({
+const originalOf = ({ ifName, kind, mac, mtuBytes, isUp, alias }: ObservedLink): LentLink => ({
   ifName,
+  ...(kind === undefined ? {} : { kind }),
   mac,
   mtuBytes,
   isUp,

@@ -12,7 +12,10 @@ export interface ObservedReturn {
   readonly isRebound: boolean;
 }
 
-export type ReturnPlan = Exclude<LoanPlan, { outcome: 'refused' }>;
+export type ReturnPlan =
+  | Exclude<LoanPlan, { outcome: 'refused' }>
+  /** Nowhere: the kernel has not given it back yet, or it was unplugged. Look again for a while, then it is gone. */
+  | { readonly outcome: 'missing'; readonly why: string };
 
 /**
  * Plans the way of a device back to how its lease tells it was, from wherever it is: in the pod, on the node under the name that it
@@ -44,6 +47,9 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
     const isOnItsWay = original !== undefined && pci?.driver !== undefined && !isUserspaceDriver(pci.driver);
     if (isOnItsWay && operations.length === 0) {
       return { outcome: 'wait', why: `the link of ${pci.address} is not back on the node` };
+    }
+    if (original !== undefined && original.kind === undefined && lease.pciAddress === undefined) {
+      return { outcome: 'missing', why: `"${original.ifName}" is not back on the node` };
     }
     return { outcome: 'plan', operations, isWhole: !isOnItsWay };
   }
