@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
@@ -131,6 +131,27 @@ describe('a device of the node', () => {
     await devices.lend(first, vf, { addresses: [] });
     await expect(devices.giveBack(detachRequest(first), recordFor(first))).rejects.toThrow('not now');
     await expect(devices.lend(asked('c2', vf), vf, { addresses: [] })).rejects.toMatchObject({ type: 'DeviceInUse' });
+  });
+
+  it('is waited for on its way back, and given up for gone when it has not come', async () => {
+    let nowMs = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    let looks = 0;
+    const devices = lending({
+      returnDevice: async () => {
+        looks += 1;
+        nowMs += 4000;
+        return { outcome: 'missing', why: '"eth5" is not back on the node', commands: [] };
+      },
+    });
+    try {
+      const request = asked('c1', eth5);
+      await devices.lend(request, eth5, { addresses: [] });
+      expect(await devices.giveBack(detachRequest(request), recordFor(request))).not.toHaveProperty('lease');
+      expect(looks).toBe(2);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('is refused while interfaces of pods hang on it', async () => {

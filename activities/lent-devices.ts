@@ -85,7 +85,10 @@ export const createDeviceLending = ({ calls, records, kernel, log: workerLog }: 
       const { attachment, netns, netnsCookie, lease: lent, ...rest } = record;
       if (lent === undefined) return record;
       const log = stepLog(workerLog, request);
-      await takeBack(record, lent, kernel, (commands) => log.info({ commands }, 'device back on the node'));
+      const lost = await takeBack(record, lent, kernel, (commands) =>
+        log.info({ commands }, 'device back on the node'),
+      );
+      if (lost !== undefined) log.warn({ why: lost }, 'device is gone');
       const without = { attachment, netns, netnsCookie, ...rest };
       await records.write(without);
       return without;
@@ -93,19 +96,20 @@ export const createDeviceLending = ({ calls, records, kernel, log: workerLog }: 
   };
 };
 
-/** Undoes a lease, as far as its device is not back already. */
+/** Undoes a lease, as far as its device is not back already. Gives why when the device is gone, and nothing is left to give back. */
 export async function takeBack(
   { attachment: { containerID, ifName }, netns, netnsCookie }: AttachmentRecord,
   lease: DeviceLease,
   kernel: Pick<Kernel, 'returnDevice'>,
   told: (commands: readonly string[]) => void,
-): Promise<void> {
+): Promise<string | undefined> {
   const beganAt = performance.now();
   for (;;) {
     const returning = await kernel.returnDevice({ containerID, ifName, netns, netnsCookie, lease });
     if (returning.commands.length > 0) told(returning.commands);
-    if (returning.outcome === 'returned') return;
+    if (returning.outcome === 'returned') return undefined;
     if (performance.now() - beganAt > settlingMs) {
+      if (returning.outcome === 'missing') return `${returning.why}, after ${settlingMs / 1000} s`;
       throw new ProvisionError(stuck(`Cannot take ${lease.pciAddress ?? ifName} back`, returning.why));
     }
     await sleep(pauseMs);

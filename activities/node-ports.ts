@@ -249,7 +249,12 @@ export interface Kernel {
     netns: string;
     netnsCookie: string;
     lease: DeviceLease;
-  }): Promise<{ readonly outcome: 'returned'; readonly commands: readonly string[] } | Unsettled>;
+  }): Promise<
+    | { readonly outcome: 'returned'; readonly commands: readonly string[] }
+    /** Nowhere: on its way, or gone. */
+    | { readonly outcome: 'missing'; readonly why: string; readonly commands: readonly string[] }
+    | Unsettled
+  >;
   /** Makes what is missing of the node's links, or nothing; gives the commands. One caller at a time. */
   prepareShared(wanted: readonly SharedLinkConf[]): Promise<readonly string[]>;
   /** Removes those of the named links that we made and nobody else has built on, in their order. One caller at a time. */

@@ -80,6 +80,8 @@ export interface DeviceLease {
 
 export interface LentLink {
   readonly ifName: string;
+  /** IFLA_INFO_KIND, for example "veth": such a link ends with a namespace that ends. Absent for hardware, which the node gets back. */
+  readonly kind?: string;
   readonly mac: string;
   readonly mtuBytes: number;
   readonly isUp: boolean;

@@ -1,4 +1,4 @@
-import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
+import { type DeviceKey, findLink } from '../network/device-key.ts';
 import type { ObservedDevice, ObservedRdma, ObservedVf, Place } from '../network/observed-device.ts';
 import type { ObservedLink } from '../network/observed-namespace.ts';
 import { NETLINK_RDMA } from './netlink-constants.ts';
@@ -32,15 +32,6 @@ export interface OpenPlace {
   readonly socket: NetlinkSocket;
 }
 
-/** What a device is recognised by: its PCI address, else the alias that a loan gave its link, else how it was before. */
-export interface DeviceKey {
-  readonly pciAddress?: string | undefined;
-  readonly alias?: string | undefined;
-  readonly isOriginal?: ((link: ObservedLink) => boolean) | undefined;
-  /** RDMA is looked at only where it matters. */
-  readonly rdma?: { readonly lent: readonly string[] } | undefined;
-}
-
 export interface SeenDevice {
   readonly device: ObservedDevice;
   readonly nodeLinks: readonly ObservedLink[];
@@ -50,7 +41,7 @@ export interface SeenDevice {
 export function observeDevice({ node, pod }: DeviceSite, key: DeviceKey): SeenDevice {
   const nodeLinks = observeLinks(node.socket);
   const podLinks = pod === undefined ? [] : observeLinks(pod.socket);
-  const link = findLink(nodeLinks, podLinks, key);
+  const { link, several } = findLink(nodeLinks, podLinks, key);
   const pciAddress = key.pciAddress ?? link?.pciAddress;
   const pci = pciAddress === undefined ? undefined : readPciFunction(pciAddress);
   const vf = pci?.pf === undefined ? undefined : observeVf(node.socket, nodeLinks, pci.pf, pci.address);
@@ -61,6 +52,7 @@ export function observeDevice({ node, pod }: DeviceSite, key: DeviceKey): SeenDe
   return {
     device: {
       ...(link === undefined ? {} : { link }),
+      ...(several === undefined ? {} : { several }),
       ...(pci === undefined ? {} : { pci }),
       ...(vf === undefined ? {} : { vf }),
       rdma,
@@ -71,18 +63,6 @@ export function observeDevice({ node, pod }: DeviceSite, key: DeviceKey): SeenDe
 }
 
 const unseen: ObservedRdma = { inNode: [], inPod: [] };
-
-function findLink(
-  nodeLinks: readonly ObservedLink[],
-  podLinks: readonly ObservedLink[],
-  { pciAddress, alias, isOriginal }: DeviceKey,
-): (ObservedLink & { place: Place }) | undefined {
-  const at = (place: Place, link: ObservedLink | undefined) => link && { ...link, place };
-  const find = (is: (link: ObservedLink) => boolean) => at('pod', podLinks.find(is)) ?? at('node', nodeLinks.find(is));
-  if (pciAddress !== undefined) return find((link) => link.pciAddress === pciAddress);
-  const marked = alias === undefined ? undefined : find((link) => link.alias === alias);
-  return marked ?? (isOriginal && at('node', nodeLinks.find(isOriginal)));
-}
 
 /** What the PF's driver tells of the VF; undefined when the PF has no link in the node's namespace. */
 function observeVf(
@@ -140,34 +120,3 @@ export const listRdmaDevices = (socket: NetlinkSocket): RdmaDevice[] =>
 
 export const withRdma = <Result>(namespace: NetworkNamespace, work: (socket: NetlinkSocket) => Result): Result =>
   closing(namespace.netlink(NETLINK_RDMA), work);
-
-/** How a device that is leased is recognised, wherever it is. */
-export function keyOf(lease: DeviceLease, alias: string): DeviceKey {
-  const { pciAddress, link: original, rdmaDevices } = lease;
-  return {
-    pciAddress,
-    alias,
-    isOriginal:
-      original &&
-      ((link) => link.ifName === original.ifName && link.mac === original.mac && link.alias === original.alias),
-    rdma: rdmaDevices && { lent: rdmaDevices },
-  };
-}
-
-/** How a device that is asked for is found. */
-export function keyOfConf(conf: DeviceConf): DeviceKey {
-  if (conf.kind === 'sriov') {
-    return { pciAddress: conf.pciAddress, rdma: conf.movesRdma ? { lent: [] } : undefined };
-  }
-  const { select } = conf;
-  switch (select.by) {
-    case 'name':
-      return { isOriginal: ({ ifName }) => ifName === select.ifName };
-    case 'mac':
-      return { isOriginal: ({ mac }) => mac === select.mac };
-    case 'pci':
-      return { pciAddress: select.pciAddress };
-    default:
-      return select satisfies never;
-  }
-}

@@ -2,6 +2,7 @@ import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { ClaimedAddress } from '../contracts/pod-network.ts';
 import { difference } from '../network/attachment-differences.ts';
+import { keyOf, keyOfConf } from '../network/device-key.ts';
 import { asDeviceCommand, asDeviceCommands } from '../network/device-operation.ts';
 import { asIpCommands } from '../network/link-operation.ts';
 import { loanAliasOf } from '../network/loan-mark.ts';
@@ -13,8 +14,8 @@ import { planReturn } from '../network/plan-return.ts';
 import { dumpAddresses, readAddress } from './address-message.ts';
 import { applyPlan } from './apply-plan.ts';
 import { applyToDevice } from './device-apply.ts';
-import { type DeviceSite, keyOf, keyOfConf, type OpenPlace, observeDevice } from './device-site.ts';
-import { getLink, readHasCarrier } from './link-message.ts';
+import { type DeviceSite, type OpenPlace, observeDevice } from './device-site.ts';
+import { getLink, readHasCarrier, readLink } from './link-message.ts';
 import { findSandbox } from './namespace-search.ts';
 import { closing, type NetworkNamespace, openNodeNamespace, openPodNamespace } from './network-namespace.ts';
 import { observeLink, observeLinks, observeNamespace } from './observe.ts';
@@ -63,7 +64,11 @@ export interface ReturnSpec extends OwnershipMark {
   readonly lease: DeviceLease;
 }
 
-export type Returning = { readonly outcome: 'returned'; readonly commands: readonly string[] } | Unsettled;
+export type Returning =
+  | { readonly outcome: 'returned'; readonly commands: readonly string[] }
+  /** Nowhere: the same call goes on when it comes; when it does not for a while, it is gone. */
+  | { readonly outcome: 'missing'; readonly why: string; readonly commands: readonly string[] }
+  | Unsettled;
 
 interface Unsettled {
   readonly outcome: 'unsettled';
@@ -130,6 +135,7 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
         const seen = observeDevice(site, keyOf(spec.lease, loanAliasOf(spec)));
         const plan = planReturn({ ...seen, isRebound }, spec.lease);
         if (plan.outcome === 'wait') return { outcome: 'unsettled', why: plan.why, commands };
+        if (plan.outcome === 'missing') return { ...plan, commands };
         applyToDevice(site, seen.device.link, plan.operations);
         commands.push(...asDeviceCommands(plan.operations, spec.netns));
         isRebound ||= plan.operations.some(({ op }) => op === 'rebind');
@@ -169,13 +175,14 @@ function addressed(site: DeviceSite, pod: OpenPlace, spec: LendSpec, commands: r
     { node: site.node.socket, links: pod.socket, pod: { fd: pod.namespace.fd, netns }, indexes: new Map() },
     plan.operations,
   );
-  const hasCarrier = readHasCarrier(pod.socket.get('RTM_GETLINK', getLink({ ifName })));
-  const { mac, mtuBytes } = link;
+  // Only now: a driver may take over what the PF has told when the link comes up.
+  const running = pod.socket.get('RTM_GETLINK', getLink({ ifName }));
+  const { mac, mtuBytes } = readLink(running);
   return {
     outcome: 'lent',
     mac,
     mtuBytes,
-    hasCarrier,
+    hasCarrier: readHasCarrier(running),
     commands: [...commands, ...asIpCommands(plan.operations, netns)],
   };
 }

@@ -5,6 +5,8 @@ import type { ObservedLink } from './observed-namespace.ts';
 export interface ObservedDevice {
   /** Absent: its driver makes none, or it is on its way from a namespace that has ended. */
   readonly link?: ObservedLink & { readonly place: Place };
+  /** Names of the links of its PCI function, when it has several and nothing tells which of them is the device. */
+  readonly several?: readonly string[];
   /** Absent: its link is no PCI function's, or there is no such function. */
   readonly pci?: ObservedPciFunction;
   /** Present when it is a VF whose PF has a link in the node's namespace. */

@@ -40,6 +40,16 @@ export const isMarked = (
 ): boolean =>
   link.alias === aliasOf(mark) || (link.alias === '' && link.group === linkGroup && link.ifName === mark.ifName);
 
+interface MarkedLink {
+  readonly alias: string;
+  readonly group: number;
+  readonly kind?: string;
+}
+
+/** Whether we made this link for an attachment, whichever, or were just making it. */
+export const isOurs = ({ alias, group, kind }: MarkedLink): boolean =>
+  markOf(alias) !== undefined || (alias === '' && group === linkGroup && kind !== undefined);
+
 const sharedPrefix = 'orbweaver:shared/';
 
 /**
@@ -50,11 +60,7 @@ export const sharedAliasOf = (ifName: string, portsUp: readonly string[]): strin
   `${sharedPrefix}${ifName}/${portsUp.join(',')}`;
 
 /** Whether we made this link of the node for pods to share, or were just making it. */
-export const isOurShared = (link: {
-  readonly alias: string;
-  readonly group: number;
-  readonly kind?: string;
-}): boolean =>
+export const isOurShared = (link: MarkedLink): boolean =>
   link.alias.startsWith(sharedPrefix) ||
   (link.alias === '' && link.group === linkGroup && (link.kind === 'bond' || link.kind === 'vlan'));
 

@@ -6,7 +6,7 @@ import type {
   PolicyTableRoute,
 } from './coordination/coordination-operation.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
-import { isOurShared, linkGroup, markOf, routeProtocol } from './ownership-mark.ts';
+import { isOurShared, isOurs, markOf, routeProtocol } from './ownership-mark.ts';
 import { upperOf } from './plan-shared-links.ts';
 import { planSharedRemoval } from './plan-shared-removal.ts';
 
@@ -124,8 +124,6 @@ function standingOf(
   };
 }
 
-const isOurs = ({ alias, group, kind }: ObservedLink): boolean =>
-  markOf(alias) !== undefined || (alias === '' && group === linkGroup && kind !== undefined);
 const isMarked = ({ protocol }: { readonly protocol: number }): boolean => protocol === routeProtocol;
 const withoutLength = (prefix: string): string => prefix.replace(/\/.*/, '');
 

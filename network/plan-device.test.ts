@@ -4,6 +4,7 @@ import type { DeviceConf, DeviceLease, VfSettings, VirtualFunctionConf } from '.
 import { asDeviceCommands, type DeviceOperation } from './device-operation.ts';
 import type { ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
+import { linkGroup } from './ownership-mark.ts';
 import { planLease } from './plan-lease.ts';
 import { planLoan } from './plan-loan.ts';
 import { planReturn } from './plan-return.ts';
@@ -29,7 +30,7 @@ function leaseOf(model: DeviceModel, conf: DeviceConf): DeviceLease {
 /** As the kernel task does: look, plan, act, until the plan is whole. Stops after `most` operations, as a worker that is killed. */
 function carryOut(
   model: DeviceModel,
-  plan: (isRebound: boolean) => ReturnType<typeof planLoan>,
+  plan: (isRebound: boolean) => ReturnType<typeof planLoan | typeof planReturn>,
   most = Infinity,
 ): DeviceOperation[] {
   const done: DeviceOperation[] = [];
@@ -129,11 +130,19 @@ describe('the way of a VF into a pod and back', () => {
       ),
     fc.constant<DeviceConf>({ kind: 'host-device', select: { by: 'pci', pciAddress }, mtuBytes: 1400 }),
   );
+  const { settings: untold } = new DeviceModel().state;
   const befores: fc.Arbitrary<Partial<ModelState>> = fc.record({
     isUp: fc.boolean(),
     alias: fc.constantFrom('', 'rack-7'),
     mtuBytes: fc.constantFrom(1500, 2000),
+    settings: fc.constantFrom(untold, { ...untold, mac: '02:00:00:00:00:99' }),
   });
+  /** A MAC that the PF had given, and that the link takes over with the first rebind or when it comes up, is as good as its own. */
+  const asBefore = (state: Partial<ModelState>, before: Partial<ModelState>) => {
+    const { state: wanted } = new DeviceModel(before);
+    expect([wanted.mac, wanted.settings.mac]).toContain(state.mac);
+    expect({ ...state, mac: wanted.mac }).toEqual(wanted);
+  };
   const steps = fc.nat(16);
 
   it('ends where it began, wherever it was cut off, on either way, or by the end of the pod', () => {
@@ -142,10 +151,11 @@ describe('the way of a VF into a pod and back', () => {
         const model = new DeviceModel(before);
         const lease = leaseOf(model, conf);
         lend(model, conf, lease, lent);
+        model.run();
         giveBack(model, lease, returned);
         if (hasEnded) model.endPod();
         giveBack(model, lease);
-        expect(model.state).toEqual(new DeviceModel(before).state);
+        asBefore(model.state, before);
         expect(giveBack(model, lease)).toEqual([]);
       }),
     );
@@ -165,6 +175,17 @@ describe('the way of a VF into a pod and back', () => {
     );
   });
 
+  it('keeps a MAC that its PF had given it, and that its link has taken over only in the pod', () => {
+    const model = new DeviceModel({ settings: { ...untold, mac: '02:00:00:00:00:99' } });
+    const lease = leaseOf(model, vf());
+    lend(model, vf(), lease);
+    model.run();
+    expect(asDeviceCommands(giveBack(model, lease), netns)).toEqual([
+      'ip -n cni-1 link set dev net1 netns 1 name enp1s0v0',
+      "ip link set dev enp1s0v0 alias ''",
+    ]);
+  });
+
   it('goes on after a worker was killed between taking the VF from its driver and giving it back', () => {
     const model = new DeviceModel();
     const conf = vf({ mac: '02:00:00:00:00:01' });
@@ -182,6 +203,68 @@ describe('the way of a VF into a pod and back', () => {
     const { link: _, ...device } = model.observe().device;
     const plan = planReturn({ device, nodeLinks: [], isRebound: false }, lease);
     expect(plan).toEqual({ outcome: 'wait', why: 'the link of 0000:01:10.0 is not back on the node' });
+  });
+
+  it('waits, there and back, while its PF has no link that could be told', () => {
+    const model = new DeviceModel();
+    const conf = vf({ trust: true });
+    const lease = leaseOf(model, conf);
+    const untold = () => {
+      const { vf: _, ...device } = model.observe().device;
+      return { ...model.observe(), device, isRebound: false };
+    };
+    const why = 'its PF 0000:01:00.0 has no link on the node';
+    expect(planLoan(untold(), { ...mark, device: conf, lease })).toEqual({ outcome: 'wait', why });
+    lend(model, conf, lease);
+    const home = planReturn(untold(), lease);
+    expect(home).toMatchObject({ outcome: 'plan', isWhole: false });
+    model.apply(home.outcome === 'plan' ? home.operations : []);
+    expect(planReturn(untold(), lease)).toEqual({ outcome: 'wait', why });
+    giveBack(model, lease);
+    expect(model.state).toEqual(new DeviceModel().state);
+  });
+
+  it('waits for the RDMA device that is to go with it', () => {
+    const model = new DeviceModel();
+    const conf = vf({}, { movesRdma: true });
+    const lease = leaseOf(model, conf);
+    const plan = (rdma: ObservedDevice['rdma']) =>
+      planLoan(
+        { ...model.observe(), device: { ...model.observe().device, rdma }, isRebound: true },
+        { ...mark, device: conf, lease },
+      );
+    const mode = 'exclusive';
+    expect(plan({ mode, inNode: [], inPod: [] })).toEqual({ outcome: 'wait', why: 'its RDMA device is not back' });
+    // The driver names it anew.
+    expect(plan({ mode, inNode: ['rdma7'], inPod: [] })).toMatchObject({ outcome: 'plan', isWhole: true });
+    expect(plan({ mode, inNode: [], inPod: ['rdma0'] })).toMatchObject({ outcome: 'plan', isWhole: true });
+  });
+
+  it('needs nothing of a PF that is to be told nothing, or of one that has the VF no more', () => {
+    const model = new DeviceModel();
+    const lease = leaseOf(model, vf());
+    const { vf: _, ...untold } = model.observe().device;
+    const loan = planLoan({ ...model.observe(), device: untold, isRebound: false }, { ...mark, device: vf(), lease });
+    expect(loan).toMatchObject({ outcome: 'plan', isWhole: true });
+    const gone = { rdma: { inNode: [], inPod: [] } };
+    expect(planReturn({ device: gone, nodeLinks: [], isRebound: false }, lease)).toEqual({
+      outcome: 'plan',
+      operations: [],
+      isWhole: true,
+    });
+  });
+
+  it('misses a NIC that is no PCI function, and lets a link without hardware go with its namespace', () => {
+    const { rdma } = new DeviceModel().observe().device;
+    const conf: DeviceConf = { kind: 'host-device', select: { by: 'name', ifName: 'enp1s0v0' } };
+    const planFor = (rest: Partial<ObservedLink>) => {
+      const device = { link: { ...plainLink, ...rest, place: 'node' as const }, rdma };
+      const leased = planLease(device, { links: [device.link], addresses: [] }, conf);
+      if (leased.outcome === 'refused') throw new Error(leased.failure.message);
+      return planReturn({ device: { rdma }, nodeLinks: [], isRebound: false }, leased.lease);
+    };
+    expect(planFor({})).toEqual({ outcome: 'missing', why: '"enp1s0v0" is not back on the node' });
+    expect(planFor({ kind: 'veth' })).toEqual({ outcome: 'plan', operations: [], isWhole: true });
   });
 
   it('leaves a VF that a program drives where it is', () => {
@@ -241,6 +324,16 @@ describe('a device that cannot be lent', () => {
       ),
     ],
     [
+      'is one of several links of a function',
+      { ...alone, several: ['ib-eth0', 'ib-eth1'] },
+      { kind: 'host-device', select: { by: 'pci', pciAddress } },
+      unfit(
+        'device 0000:01:10.0',
+        'its PCI function has several links: ib-eth0, ib-eth1',
+        'Name one of them by `device`, with kind "host-device"',
+      ),
+    ],
+    [
       'is a PF without VFs',
       { ...base, pci: { address: pciAddress, driver: 'igb', vfs: { most: 7, made: 0 } } },
       vf(),
@@ -273,6 +366,16 @@ describe('a device that cannot be lent', () => {
         message: 'Cannot give VF 0000:01:10.0 an MTU of 9000: its PF "enp1s0" carries 1500 bytes. Nothing was changed',
         remedy: 'Set `mtu` to at most 1500, or raise it on the node: ip link set dev enp1s0 mtu 9000',
       },
+    ],
+    [
+      'is a whole NIC with VFs',
+      { ...base, pci: { address: pciAddress, driver: 'igb', vfs: { most: 7, made: 4 } } },
+      { kind: 'host-device', select: { by: 'pci', pciAddress } },
+      unfit(
+        'device 0000:01:10.0',
+        'it has 4 VFs, which are told through its link on the node',
+        'Lend its VFs, or take them away: echo 0 >/sys/bus/pci/devices/0000:01:10.0/sriov_numvfs',
+      ),
     ],
     [
       'has a driver with a smaller MTU',
@@ -339,6 +442,31 @@ describe('a device that cannot be lent', () => {
     expect(refusalOf(port, vf(), [bond])).toEqual(vfUnfit('"enp1s0v0" is a port of bond "bond0"', remedy));
     const vlan = { ...plainLink, ifIndex: 21, ifName: 'enp1s0v0.7', kind: 'vlan', parentIndex: 9 };
     expect(refusalOf(base, vf(), [vlan])).toEqual(vfUnfit('vlan "enp1s0v0.7" of the node hangs on "enp1s0v0"', remedy));
+  });
+
+  it.each<[string, Partial<ObservedLink>]>([
+    ['of one pod', { alias: 'orbweaver:5b1e/net1', kind: 'veth' }],
+    ['of several', { alias: 'orbweaver:shared/bond0/', kind: 'bond' }],
+    ['that is just being made', { group: linkGroup, kind: 'macvlan' }],
+  ])('was made for other pods: a link %s', (_, rest) => {
+    const ours = { ...base, ...(link === undefined ? {} : { link: { ...link, ...rest } }) };
+    expect(refusalOf(ours, vf())).toEqual(
+      vfUnfit(
+        '"enp1s0v0" is a link that Orbweaver made for other pods',
+        'Name a device that the node does not use itself',
+      ),
+    );
+  });
+
+  it('is lent by its alias, though no record tells how it was', () => {
+    const alias = 'orbweaver:lent/5b1e/net1';
+    const lent = { ...base, ...(link === undefined ? {} : { link: { ...link, ifName: 'net1', alias } }) };
+    expect(refusalOf(lent, vf())).toEqual(
+      vfUnfit(
+        '"net1" is marked as lent to interface net1 of sandbox 5b1e, and no record tells how it was before',
+        "If that sandbox is gone, put back by hand what the pod changed (name, MTU, MAC, VF settings), then: ip link set dev net1 alias ''",
+      ),
+    );
   });
 
   it('meets another interface of that name in the pod', () => {

@@ -1,7 +1,9 @@
-import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
+import type { DeviceConf, DeviceLease, LentLink } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
+import { loanOf } from './loan-mark.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
+import { isOurShared, isOurs } from './ownership-mark.ts';
 
 /** The node's namespace, as far as it says whether one of its links may leave. */
 export interface ObservedHost {
@@ -17,7 +19,8 @@ export type LeasePlan =
 export function planLease(observed: ObservedDevice, host: ObservedHost, conf: DeviceConf): LeasePlan {
   const failure =
     missing(observed, conf) ??
-    (conf.kind === 'sriov' ? unfitFunction(observed, conf) : undefined) ??
+    (conf.kind === 'sriov' ? unfitFunction(observed, conf) : neededByVfs(observed, conf)) ??
+    lentAlready(observed, conf) ??
     unfitLink(observed, host, conf) ??
     unfitMtu(observed, conf) ??
     unfitRdma(observed, conf);
@@ -37,8 +40,9 @@ export function planLease(observed: ObservedDevice, host: ObservedHost, conf: De
 
 const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'sriov' && conf.movesRdma;
 
-const originalOf = ({ ifName, mac, mtuBytes, isUp, alias }: ObservedLink): NonNullable<DeviceLease['link']> => ({
+const originalOf = ({ ifName, kind, mac, mtuBytes, isUp, alias }: ObservedLink): LentLink => ({
   ifName,
+  ...(kind === undefined ? {} : { kind }),
   mac,
   mtuBytes,
   isUp,
@@ -69,7 +73,7 @@ function unfit(conf: DeviceConf, found: string, remedy: string): Failure {
   };
 }
 
-function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+function missing({ link, several, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   const address =
     conf.kind === 'sriov' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
   if (address === undefined) {
@@ -78,6 +82,13 @@ function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | und
   }
   if (pci === undefined) {
     return unfit(conf, 'the node has no such PCI function', `Look at the node: ls /sys/bus/pci/devices/${address}`);
+  }
+  if (several !== undefined) {
+    return unfit(
+      conf,
+      `its PCI function has several links: ${several.join(', ')}`,
+      'Name one of them by `device`, with kind "host-device"',
+    );
   }
   if (link !== undefined || isUserspaceDriver(pci.driver)) return undefined;
   return pci.driver === undefined
@@ -116,6 +127,28 @@ function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure |
   );
 }
 
+function neededByVfs({ pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  const { made } = pci?.vfs ?? { made: 0 };
+  if (made === 0) return undefined;
+  return unfit(
+    conf,
+    `it has ${made} VFs, which are told through its link on the node`,
+    `Lend its VFs, or take them away: echo 0 >/sys/bus/pci/devices/${pci?.address}/sriov_numvfs`,
+  );
+}
+
+/** Whoever asks has looked through the records: what the mark tells of was lost, and how the link is now is not how it was. */
+function lentAlready({ link }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  const loan = loanOf(link?.alias ?? '');
+  if (link === undefined || loan === undefined) return undefined;
+  const { ifName } = link;
+  return unfit(
+    conf,
+    `"${ifName}" is marked as lent to interface ${loan.ifName} of sandbox ${loan.containerID}, and no record tells how it was before`,
+    `If that sandbox is gone, put back by hand what the pod changed (name, MTU, MAC, VF settings), then: ip link set dev ${ifName} alias ''`,
+  );
+}
+
 /** The node must not lose what it needs itself. */
 function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceConf): Failure | undefined {
   if (link === undefined) return undefined;
@@ -128,13 +161,15 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
   const controller = host.links.find((one) => one.ifIndex === controllerIndex);
   const found = isLoopback
     ? `"${ifName}" is the loopback`
-    : own !== undefined
-      ? `"${ifName}" carries the node's address ${own.address}`
-      : controller !== undefined
-        ? `"${ifName}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}"`
-        : above !== undefined
-          ? `${above.kind ?? 'link'} "${above.ifName}" of the node hangs on "${ifName}"`
-          : undefined;
+    : isOurs(link) || isOurShared(link)
+      ? `"${ifName}" is a link that Orbweaver made for other pods`
+      : own !== undefined
+        ? `"${ifName}" carries the node's address ${own.address}`
+        : controller !== undefined
+          ? `"${ifName}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}"`
+          : above !== undefined
+            ? `${above.kind ?? 'link'} "${above.ifName}" of the node hangs on "${ifName}"`
+            : undefined;
   return found === undefined ? undefined : unfit(conf, found, 'Name a device that the node does not use itself');
 }
 

@@ -40,6 +40,10 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
     return { outcome: 'wait', why: `${nameOfDevice(conf)} has no link` };
   }
   const settings = conf.kind === 'sriov' ? conf.settings : {};
+  const pf = pfOutOfReach(device);
+  if (pf !== undefined && Object.keys(settings).length > 0) {
+    return { outcome: 'wait', why: `its PF ${pf} has no link on the node` };
+  }
   const operations: DeviceOperation[] =
     vf === undefined
       ? []
@@ -51,6 +55,9 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
         }));
   if (unbound !== undefined) return { outcome: 'plan', operations: [...operations, unbound], isWhole: false };
   if (link === undefined) return { outcome: 'plan', operations, isWhole: true };
+  if (rdma.inNode.length + rdma.inPod.length < (lease.rdmaDevices ?? []).length) {
+    return { outcome: 'wait', why: 'its RDMA device is not back' };
+  }
   if (link.place === 'node' && settings.mac !== undefined && link.mac !== settings.mac) {
     if (isRebound || pci?.driver === undefined)
       return { outcome: 'refused', failure: macNotTaken(desired, settings.mac) };
@@ -84,6 +91,10 @@ export const rebindLost = ({ link, pci }: ObservedDevice, lease: DeviceLease): R
   pci.driver === undefined
     ? { op: 'rebind', pciAddress: pci.address, driver: lease.driver }
     : undefined;
+
+/** Address of a VF's PF that cannot be told or asked: it has no link in the node's namespace. */
+export const pfOutOfReach = ({ pci, vf }: ObservedDevice): string | undefined =>
+  vf === undefined ? pci?.pf : undefined;
 
 function occupied(
   podLinks: readonly ObservedLink[],

@@ -1,8 +1,8 @@
-import type { DeviceLease } from '../contracts/device.ts';
+import type { DeviceLease, LentLink } from '../contracts/device.ts';
 import type { DeviceOperation } from './device-operation.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
-import { type LoanPlan, rebindLost } from './plan-loan.ts';
+import { type LoanPlan, pfOutOfReach, rebindLost } from './plan-loan.ts';
 import { missingSettings } from './vf-settings.ts';
 
 export interface ObservedReturn {
@@ -12,7 +12,10 @@ export interface ObservedReturn {
   readonly isRebound: boolean;
 }
 
-export type ReturnPlan = Exclude<LoanPlan, { outcome: 'refused' }>;
+export type ReturnPlan =
+  | Exclude<LoanPlan, { outcome: 'refused' }>
+  /** Nowhere: the kernel has not given it back yet, or it was unplugged. Look again for a while, then it is gone. */
+  | { readonly outcome: 'missing'; readonly why: string };
 
 /**
  * Plans the way of a device back to how its lease tells it was, from wherever it is: in the pod, on the node under the name that it
@@ -28,6 +31,11 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
     operations.push({ op: 'move-out', ifName, name });
     ifName = name;
   }
+  const pf = pfOutOfReach(device);
+  if (pf !== undefined && lease.settings !== undefined) {
+    if (operations.length > 0) return { outcome: 'plan', operations, isWhole: false };
+    return { outcome: 'wait', why: `its PF ${pf} has no link on the node` };
+  }
   if (vf !== undefined && lease.settings !== undefined) {
     for (const settings of missingSettings(vf.settings, lease.settings).toReversed()) {
       operations.push({ op: 'set-vf', pf: vf.pf.ifName, vfIndex: vf.index, settings });
@@ -40,13 +48,19 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
     if (isOnItsWay && operations.length === 0) {
       return { outcome: 'wait', why: `the link of ${pci.address} is not back on the node` };
     }
+    if (original !== undefined && original.kind === undefined && lease.pciAddress === undefined) {
+      return { outcome: 'missing', why: `"${original.ifName}" is not back on the node` };
+    }
     return { outcome: 'plan', operations, isWhole: !isOnItsWay };
   }
-  if (vf !== undefined && link.mac !== original.mac && pci?.driver !== undefined && !isRebound) {
+  // What the PF had told the VF, its link may have taken over only in the pod, and gives up no more.
+  const told = (lease.settings ?? vf?.settings)?.mac;
+  const wanted = link.mac === told ? { ...original, mac: told } : original;
+  if (vf !== undefined && link.mac !== wanted.mac && pci?.driver !== undefined && !isRebound) {
     operations.push({ op: 'rebind', pciAddress: pci.address, driver: pci.driver });
     return { outcome: 'plan', operations, isWhole: false };
   }
-  operations.push(...restoreLink(link, ifName, original, nodeLinks));
+  operations.push(...restoreLink(link, ifName, wanted, nodeLinks));
   return { outcome: 'plan', operations, isWhole: true };
 }
 
@@ -54,7 +68,7 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
 function restoreLink(
   link: NonNullable<ObservedDevice['link']>,
   ifName: string,
-  original: NonNullable<DeviceLease['link']>,
+  original: LentLink,
   nodeLinks: readonly ObservedLink[],
 ): DeviceOperation[] {
   const place = 'node';

@@ -1,4 +1,4 @@
-import { isLent } from '../loan-mark.ts';
+import { loanOf } from '../loan-mark.ts';
 import { isMarked, markOf, type OwnershipMark, routeProtocol } from '../ownership-mark.ts';
 import type { CoordinationOperation } from './coordination-operation.ts';
 import { addressesOf, hostPrefix, withoutLength } from './coordination-site.ts';
@@ -25,7 +25,9 @@ export function planUntying(
   const rules = pod.rules.filter(isOurs).filter(({ from = '' }) => isLast || hosts.has(from));
   const tables = new Set(rules.map(({ table }) => table));
   const attached = new Set(
-    pod.links.filter(({ alias }) => markOf(alias) !== undefined || isLent(alias)).map((link) => link.ifName),
+    pod.links
+      .filter(({ alias }) => markOf(alias) !== undefined || loanOf(alias) !== undefined)
+      .map((link) => link.ifName),
   );
   attached.delete(vethInPod); // every other interface that we made or lent has its routes for as long as it is there
   const routes = pod.routes

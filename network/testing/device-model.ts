@@ -17,8 +17,9 @@ export interface ModelState {
 }
 
 /**
- * One VF with its link and RDMA device, and igb's rules as far as plans depend on them: a MAC of the PF reaches the link by a rebind
- * only, which gives the link the driver's defaults; who moves goes down; who is up keeps its name.
+ * One VF with its link and RDMA device, and igb's rules as far as plans depend on them: a MAC of the PF reaches the link when it comes
+ * up or by a rebind, which gives the link the driver's defaults, and then the link takes no other; who moves goes down; who is up keeps
+ * its name.
  */
 export class DeviceModel {
   readonly pf = { ifName: 'enp1s0', ifIndex: 4, mtuBytes: 9000 };
@@ -65,6 +66,16 @@ export class DeviceModel {
     this.#state = { ...this.#state, place: 'node', rdma: 'node', isUp: false };
   }
 
+  /** The pod's interface comes up, as addressing does it. */
+  run(): void {
+    if (this.#state.place === 'pod') this.#state = this.#up();
+  }
+
+  #up(): ModelState {
+    const { settings, mac } = this.#state;
+    return { ...this.#state, isUp: true, mac: settings.mac ?? mac };
+  }
+
   #after(operation: DeviceOperation): ModelState {
     const state = this.#state;
     switch (operation.op) {
@@ -105,11 +116,12 @@ export class DeviceModel {
         return { ...state, mtuBytes: operation.mtuBytes };
       case 'set-mac':
         this.#require(operation.ifName, operation.place);
+        this.#refuse('EADDRNOTAVAIL', (state.settings.mac ?? operation.mac) !== operation.mac);
         return { ...state, mac: operation.mac };
       case 'set-up':
       case 'set-down':
         this.#require(operation.ifName, operation.place);
-        return { ...state, isUp: operation.op === 'set-up' };
+        return operation.op === 'set-up' ? this.#up() : { ...state, isUp: false };
       case 'move-rdma-in':
       case 'move-rdma-out':
         return { ...state, rdma: operation.op === 'move-rdma-in' ? 'pod' : 'node' };
