@@ -58,6 +58,13 @@ function open(
   return { runs, add, asked, calls: () => asked.map(({ call }) => call), notEager: () => notEager };
 }
 
+function attributeOf(options: Readonly<Record<string, unknown>>, name: string): unknown {
+  const attributes = options['typedSearchAttributes'] as {
+    getAll(): { readonly key: { readonly name: string }; readonly value: unknown }[];
+  };
+  return attributes.getAll().find(({ key }) => key.name === name)?.value;
+}
+
 const start = 'start podNetwork';
 const update = (name: string) => `update ${name} of ${workflowId}`;
 
@@ -197,10 +204,6 @@ describe('a termination', () => {
 
 it('a run of a pod whose UID the runtime did not tell has none to be found by, so that every sweep lists it', async () => {
   const { runs, asked } = open();
-  const uidOf = (at: number): unknown =>
-    (asked[at]?.options['typedSearchAttributes'] as { getAll(): { key: { name: string }; value: unknown }[] })
-      .getAll()
-      .find(({ key }) => key.name === 'PodUID')?.value;
   const start = (wanted: typeof request) =>
     runs.add(wanted, new OpenCalls().open(wanted.nonce, 'ADD', wanted.attachment));
   await start(request);
@@ -210,18 +213,11 @@ it('a run of a pod whose UID the runtime did not tell has none to be found by, s
     pod: { ...nameless.pod, uid: '' },
     attachment: { ...nameless.attachment, containerID: 'other' },
   });
-  expect([uidOf(0), uidOf(1)]).toEqual([request.pod.uid, undefined]);
+  const uids = asked.map(({ options }) => attributeOf(options, 'PodUID'));
+  expect(uids).toEqual([request.pod.uid, undefined]);
 });
 
 describe('the workload that a run is found by', () => {
-  const workloadOf = ({ asked }: ReturnType<typeof open>): unknown => {
-    const attributes = asked[0]?.options['typedSearchAttributes'] as {
-      get(key: object): unknown;
-      getAll(): { key: { name: string }; value: unknown }[];
-    };
-    return attributes.getAll().find(({ key }) => key.name === 'Workload')?.value;
-  };
-
   it.each([
     ['ReplicaSet/pay/api', 'ReplicaSet/pay/api'],
     ['x'.repeat(300), 'x'.repeat(200)],
@@ -229,6 +225,6 @@ describe('the workload that a run is found by', () => {
   ])('of %s is told as %s', async (workload, told) => {
     const opened = open({}, workload === undefined ? {} : { workload });
     await opened.add();
-    expect(workloadOf(opened)).toBe(told);
+    expect(opened.asked.map(({ options }) => attributeOf(options, 'Workload'))).toEqual([told]);
   });
 });
