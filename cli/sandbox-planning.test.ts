@@ -5,25 +5,13 @@ import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { AddressWish } from '../contracts/pod-network.ts';
 import { readPoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
-import type { ObservedLink } from '../network/observed-namespace.ts';
+import { observedLink as link } from '../network/testing/observed-link.ts';
 import { readPlugins } from './network-definition.ts';
 import { plain } from './paint.ts';
 import { renderPlan } from './plan-page.ts';
 import { type FoundNetwork, type PlanEvidence, type PlanPorts, planNetworks } from './sandbox-planning.ts';
 import { golden } from './testing/golden.ts';
 
-const link = (ifIndex: number, ifName: string, some: Partial<ObservedLink> = {}): ObservedLink => ({
-  ifIndex,
-  ifName,
-  mac: `02:00:00:00:00:0${ifIndex}`,
-  mtuBytes: 1500,
-  isUp: true,
-  isLoopback: false,
-  isEthernet: true,
-  group: 0,
-  alias: '',
-  ...some,
-});
 const node: ObservedNode = {
   links: [
     link(1, 'lo', { isLoopback: true, isEthernet: false }),

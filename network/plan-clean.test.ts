@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { asCleanCommand } from './clean-operation.ts';
 import type { PolicyTableRoute } from './coordination/coordination-operation.ts';
-import type { ObservedLink } from './observed-namespace.ts';
 import { aliasOf, linkGroup, sharedAliasOf } from './ownership-mark.ts';
 import {
   type CleanEvidence,
@@ -11,19 +10,8 @@ import {
   type MarkedPlace,
   planClean,
 } from './plan-clean.ts';
+import { observedLink as link } from './testing/observed-link.ts';
 
-const link = (ifIndex: number, ifName: string, some: Partial<ObservedLink> = {}): ObservedLink => ({
-  ifIndex,
-  ifName,
-  mac: '',
-  mtuBytes: 1500,
-  isUp: true,
-  isLoopback: false,
-  isEthernet: true,
-  group: 0,
-  alias: '',
-  ...some,
-});
 const ours = (containerID: string, ifName: string, kind: string) => ({
   kind,
   group: linkGroup,

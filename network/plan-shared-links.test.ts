@@ -8,19 +8,10 @@ import { type ObservedNode, planSharedLinks } from './plan-shared-links.ts';
 import { planSharedRemoval } from './plan-shared-removal.ts';
 import { sharedLinkDifferences } from './shared-link-differences.ts';
 import { NodeLinksModel } from './testing/node-links-model.ts';
+import { observedLink } from './testing/observed-link.ts';
 
-const nic = (ifIndex: number, changes: Partial<ObservedLink> = {}): ObservedLink => ({
-  ifIndex,
-  ifName: `eno${ifIndex}`,
-  mac: `02:00:00:00:00:0${ifIndex}`,
-  mtuBytes: 1500,
-  isUp: true,
-  isLoopback: false,
-  isEthernet: true,
-  group: 0,
-  alias: '',
-  ...changes,
-});
+const nic = (ifIndex: number, changes: Partial<ObservedLink> = {}): ObservedLink =>
+  observedLink(ifIndex, `eno${ifIndex}`, changes);
 
 const bond: BondConf = {
   kind: 'bond',
