@@ -57,7 +57,7 @@ describe(`pods that come and go, ${callsAtOnce} calls at once on two nodes, from
           observer,
           random,
           pools: '{"ipv4": ["v4"]}',
-          pods: loadSize(2000),
+          pods: loadSize(1000),
           atOnce: callsAtOnce,
         };
         const churn = new Churn({ ...options, mostPods: 200, manners: badlyBehaved, retries: true });
