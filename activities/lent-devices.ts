@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Mutex } from 'async-mutex';
-import { attachmentKey } from '../contracts/attachment.ts';
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import { type Failure, ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest, ClaimedAddress, DetachRequest } from '../contracts/pod-network.ts';
 import { nameOfDevice } from '../network/plan-lease.ts';
 import { detachWanted } from './interruptions.ts';
 import type { AttachmentRecord, AttachmentRecords, Kernel, Log, OpenCalls } from './node-ports.ts';
-import { linksUsedBy } from './shared-links.ts';
+import { isSameAttachment, linksUsedBy } from './shared-links.ts';
 import { stepLog } from './step-log.ts';
 
 export interface LendingPorts {
@@ -38,7 +37,7 @@ export const createDeviceLending = ({ calls, records, kernel, log: workerLog }: 
       // Without its record the attachment was undone meanwhile, and the device may be someone else's by now.
       if (record === undefined || calls.isDetachWanted(attachment)) throw detachWanted(attachment);
       if (record.lease !== undefined) return record;
-      const others = (await records.list()).filter((other) => !isSame(other, record));
+      const others = (await records.list()).filter((other) => !isSameAttachment(other, record));
       const asked = others.find((other) => other.lease !== undefined && isAskedFor(device, other.lease));
       if (asked !== undefined) throw new ProvisionError(inUse(device, asked));
       const found = await kernel.examineDevice(device);
@@ -133,9 +132,6 @@ export interface LentDevice {
 }
 
 const isKeptDown = (device: DeviceConf): boolean => device.kind === 'sriov' && device.settings.linkState === 'disable';
-
-const isSame = ({ attachment: a }: AttachmentRecord, { attachment: b }: AttachmentRecord): boolean =>
-  a.containerID === b.containerID && attachmentKey(a) === attachmentKey(b);
 
 const isSameDevice = (a: DeviceLease, b: DeviceLease): boolean =>
   a.pciAddress === undefined ? a.link?.ifName === b.link?.ifName : a.pciAddress === b.pciAddress;

@@ -62,7 +62,9 @@ export async function releaseSharedLinks(
   if (shared.length === 0) return;
   await records.write({ ...record, isLeaving: true });
   await sharedLinks.runExclusive(async () => {
-    const others = (await records.list()).filter((other) => other.isLeaving !== true && !isSame(other, record));
+    const others = (await records.list()).filter(
+      (other) => other.isLeaving !== true && !isSameAttachment(other, record),
+    );
     const inUse = new Set(others.flatMap(linksUsedBy));
     for (const conf of shared.toReversed()) if (inUse.has(conf.name)) for (const name of beneath(conf)) inUse.add(name);
     const unused = mayGo(shared).filter((name) => !inUse.has(name));
@@ -74,7 +76,8 @@ export async function releaseSharedLinks(
   });
 }
 
-const isSame = ({ attachment: a }: AttachmentRecord, { attachment: b }: AttachmentRecord): boolean =>
+/** Whether two records are of one attachment. */
+export const isSameAttachment = ({ attachment: a }: AttachmentRecord, { attachment: b }: AttachmentRecord): boolean =>
   a.containerID === b.containerID && attachmentKey(a) === attachmentKey(b);
 
 /** Names of links of the node that an attachment counts on: also of those that somebody else made, or that another network asked for. */

@@ -4,22 +4,13 @@ import { ProvisionError } from '../../contracts/failures.ts';
 import type { RequestFrame } from '../../contracts/frame.ts';
 import { parseCniCall } from './cni-call.ts';
 import { parseConf, parseNetworkConf } from './network-conf.ts';
-import { chainedConf, cniCall, coordinatorConf, wholeConf } from './testing/calls-to-cni.ts';
+import { chainedConf, cniCall, coordinatorConf, refusal, wholeConf } from './testing/calls-to-cni.ts';
 
 const pod = { namespace: 'pay', name: 'api-0', uid: '9c1f0000-0000-4000-8000-000000000001' };
 const attachment = { containerID: '5bc0ffee', network: 'underlay', ifName: 'eth0', kind: 'attach' };
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 const network = (conf: object) => parseNetworkConf('orbweaver', parseConf(bytes({ ...wholeConf, ...conf })));
 const chained = (ipam: unknown) => parseNetworkConf('spiderpool', parseConf(bytes({ ...chainedConf, ipam })));
-const refusal = (work: () => unknown): { type: string; message: string; remedy: string | undefined } => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof ProvisionError) return error;
-    throw error;
-  }
-  throw new Error('It was accepted');
-};
 
 describe('a call', () => {
   it('of ADD names its attachment, its pod, its namespace and what it asks for', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DeviceConf } from '../../contracts/device.ts';
-import { ProvisionError } from '../../contracts/failures.ts';
 import { parseConf, parseNetworkConf } from './network-conf.ts';
+import { refusal } from './testing/calls-to-cni.ts';
 
 const parsed = (conf: object) =>
   parseNetworkConf(
@@ -14,16 +14,6 @@ const deviceOf = (conf: object): DeviceConf | undefined => parsed(conf).device;
 const sriov = (conf: object) => deviceOf({ kind: 'sriov', deviceID: '0000:3b:02.1', ...conf });
 const host = (conf: object) => deviceOf({ kind: 'host-device', ...conf });
 const plainVf = { kind: 'sriov', pciAddress: '0000:3b:02.1', settings: {}, movesRdma: false };
-
-function refusal(work: () => unknown): { type: string; message: string; remedy: string | undefined } {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof ProvisionError) return error;
-    throw error;
-  }
-  throw new Error('It was accepted');
-}
 
 describe('a VF', () => {
   it.each<[object, object]>([

@@ -1,25 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { ProvisionError } from '../../contracts/failures.ts';
 import { bondModes, bondOptionNames } from '../../contracts/shared-link.ts';
 import { parseCniCall } from './cni-call.ts';
 import { parseConf, parseNetworkConf } from './network-conf.ts';
-import { cniCall, ifacerConf, wholeConf } from './testing/calls-to-cni.ts';
+import { cniCall, ifacerConf, refusal, wholeConf } from './testing/calls-to-cni.ts';
 
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const whole = (conf: object) => parseNetworkConf('orbweaver', parseConf(bytes({ ...wholeConf, ...conf })));
 const ifacer = (conf: object) => parseNetworkConf('ifacer', parseConf(bytes({ ...ifacerConf, ...conf })));
 const bondOf = (options: string) => whole({ master: ['eno1', 'eno2'], bond: { name: 'bond0', mode: 1, options } });
 const optionsOf = (options: string) => bondOf(options).shared?.[0];
-
-function refusal(work: () => unknown): { type: string; message: string; remedy: string | undefined } {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof ProvisionError) return error;
-    throw error;
-  }
-  throw new Error('It was accepted');
-}
 
 describe('the kind of an interface', () => {
   it.each([

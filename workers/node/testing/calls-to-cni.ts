@@ -1,3 +1,4 @@
+import { ProvisionError } from '../../../contracts/failures.ts';
 import type { ReplyFrame, RequestFrame } from '../../../contracts/frame.ts';
 
 export const cniNonce = 'a'.repeat(32);
@@ -64,3 +65,14 @@ export function cniCall(
 }
 
 export const printed = ({ stdout }: ReplyFrame): string => new TextDecoder().decode(stdout);
+
+/** As what a request is refused. */
+export function refusal(work: () => unknown): { type: string; message: string; remedy: string | undefined } {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ProvisionError) return error;
+    throw error;
+  }
+  throw new Error('It was accepted');
+}
