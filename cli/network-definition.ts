@@ -90,8 +90,10 @@ function readPlugin(plugin: Json, type: string): DefinedPlugin {
 const networkOf = (plugin: PluginName, json: Json): NetworkConf =>
   parseNetworkConf(plugin, parseConf(new TextEncoder().encode(JSON.stringify({ ...chosenLater(json), ...json }))));
 
-/** Which VF it is the device plugin says when the pod is placed, and Multus passes it on. */
-const chosenLater = ({ kind }: Json): Json => (kind === 'sriov' ? { deviceID: '0000:00:00.0' } : {});
+/** Stands for the VF of a configuration that names none: the device plugin chooses one for each pod, and Multus passes it on. */
+export const deviceChosenLater = '0000:00:00.0';
+
+const chosenLater = ({ kind }: Json): Json => (kind === 'sriov' ? { deviceID: deviceChosenLater } : {});
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -395,10 +395,10 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     links.delete(ifName);
     return { removed: true, commands: [`ip link del ${ifName}`] };
   },
-  async masterAddresses({ pciAddress }) {
-    return pciAddress === undefined
-      ? { outcome: 'unknown', why: 'eth9 has no PF' }
-      : { outcome: 'found', addresses: world.masterAddresses };
+  async masterAddresses(spec) {
+    return 'pciAddress' in spec
+      ? { outcome: 'found', addresses: world.masterAddresses }
+      : { outcome: 'unknown', why: 'eth9 has no PF' };
   },
   async examineDevice(conf) {
     const pciAddress = conf.kind === 'sriov' ? conf.pciAddress : '';
