@@ -4,6 +4,13 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { faultMoments, undoMoments } from '../../deploy/dev/faulty-node-worker.ts';
 import type { CallOptions, CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
 import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
+import {
+  type BadNetwork,
+  badNetworks,
+  lentDevice,
+  linksForBadNetworks,
+  withoutLinksForBadNetworks,
+} from './bad-networks.ts';
 import { asLines } from './cluster-state.ts';
 import { violationsOf } from './invariants.ts';
 import { TestCluster, timed } from './test-cluster.ts';
@@ -358,6 +365,33 @@ describe('bad input', () => {
       expect(await next.add()).toMatchObject({ exitCode: 0 });
     },
   );
+
+  describe('of a network', () => {
+    const ip = (lines: readonly string[]) =>
+      cluster.node.node.exec(['ip', '-batch', '-'], { input: lines.map((line) => `${line}\n`).join('') });
+    beforeAll(() => ip(linksForBadNetworks), 30_000);
+    afterAll(() => ip(withoutLinksForBadNetworks), 30_000);
+
+    it.each(badNetworks)(
+      '$name is refused with its code and message, and leaves nothing',
+      async ({ conf, annotations, type, code, message }: BadNetwork) => {
+        const owner = type === 'DeviceInUse' ? await cluster.sandbox('device-owner') : undefined;
+        if (owner !== undefined) expect(await owner.add({ conf: lentDevice })).toMatchObject({ exitCode: 0 });
+        const sandbox = await cluster.sandbox('bad-network', annotations);
+        const untouched = asLines(await cluster.state());
+
+        const { exitCode, body } = await sandbox.add({ conf });
+        expect(asLines(await cluster.state())).toEqual(untouched);
+        expect({ exitCode, code: body?.code, type: body?.details, msg: body?.msg }).toEqual({
+          exitCode: 1,
+          code,
+          type,
+          msg: message.replace('CONTAINER', owner?.containerID ?? ''),
+        });
+      },
+      60_000,
+    );
+  });
 
   it('an exhausted pool is told with exact numbers, and leaves nothing', async () => {
     const annotations = { [ippoolAnnotation]: '{"ipv4": ["tiny"]}' };

@@ -1,5 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { badNetworks } from '../e2e/bad-networks.ts';
 
 /** Rows of all tables of a text, as cells. */
 const rowsOf = (text: string): readonly (readonly string[])[] =>
@@ -103,6 +104,30 @@ describe('the list of Spiderpool’s defects', () => {
       }),
     );
     expect(dangling).toEqual([]);
+  });
+});
+
+describe('the list of bad input', () => {
+  const text = readFileSync('docs/reference/bad-input.md', 'utf8');
+
+  it('has every network that is tried, in the words that are expected', () => {
+    const listed = rowsOf(text).map(([name, type, message = '']) => [
+      name,
+      type,
+      message.replaceAll(/^`+ ?| ?`+$/g, ''),
+    ]);
+    const tried = badNetworks.map(({ name, type, code, message }) => [
+      name,
+      `${type}, ${code}`,
+      message.replace('CONTAINER', '5b1e…'),
+    ]);
+    expect(listed).toEqual(expect.arrayContaining(tried));
+  });
+
+  it('names files that are there', () => {
+    const files = [...text.matchAll(/`([a-z][\w./-]+\.ts)`/g)].map(([, file = '']) => file);
+    expect(files.length).toBeGreaterThan(10);
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
 });
 
