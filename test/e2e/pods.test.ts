@@ -7,7 +7,9 @@ import { underlay } from '../../deploy/dev/layout.ts';
 import type { StackNode } from '../../deploy/dev/node.ts';
 import { runCommand } from '../../deploy/dev/run-command.ts';
 import { repositoryRoot, toolPath } from '../../deploy/toolchain/parts.ts';
+import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
+import { loadSeed, SeededRandom } from '../load/seeded-random.ts';
 import { expectGolden } from '../testing/golden-file.ts';
 import { violationsOf } from './invariants.ts';
 import { TestCluster } from './test-cluster.ts';
@@ -19,6 +21,7 @@ beforeAll(async () => {
     underlayPool('web-v4', 4, ['10.70.8.1-10.70.8.250']),
     underlayPool('web-v6', 6, ['fd00:70::8:1-fd00:70::8:ff']),
     underlayPool('second', 4, ['10.70.9.1-10.70.9.20'], { default: false }),
+    underlayPool('exact', 4, ['10.70.10.1-10.70.10.12'], { default: false }),
     chainedNetwork,
   );
   await cluster.remember();
@@ -319,6 +322,42 @@ describe('a Deployment of 6 pods', () => {
       expect((await cluster.temporal.workflow.getHandle(id).describe()).status.name).toBe('COMPLETED');
     }
   }, 90_000);
+});
+
+describe('a Deployment of exactly as many pods as its pool has addresses', () => {
+  const rounds = process.env['ORBWEAVER_LONG'] === '1' ? 20 : 3;
+  const everyAddress = Array.from({ length: 12 }, (_, at) => `10.70.10.${at + 1}`);
+  const random = new SeededRandom(loadSeed);
+
+  it(
+    `has all of them Running again, each time that all are deleted at once, ${rounds} times (seed ${loadSeed})`,
+    async () => {
+      await cluster.stack.apply(deployment('exact', 12, { [ippoolAnnotation]: '{"ipv4": ["exact"]}' }));
+      let before = await untilRunning('exact', 12, 240);
+      const seconds: string[] = [];
+      for (let round = 1; round <= rounds; round += 1) {
+        const startedAt = performance.now();
+        // 0: the objects are gone at once, and their sandboxes end later.
+        const gracePeriodSeconds = Math.floor(random.between(0, 3));
+        await cluster.api.request({
+          method: 'DELETE',
+          path: '/api/v1/namespaces/default/pods',
+          query: { labelSelector: 'app=exact' },
+          body: { gracePeriodSeconds },
+          timeoutMs: 10_000,
+        });
+        const after = await untilRunning('exact', 12, 240);
+        expect(after.filter(({ name }) => before.some((pod) => pod.name === name))).toEqual([]);
+        expect(new Set(after.flatMap(({ addresses }) => addresses))).toEqual(new Set(everyAddress));
+        before = after;
+        seconds.push(`${((performance.now() - startedAt) / 1000).toFixed(0)} (grace ${gracePeriodSeconds})`);
+      }
+      process.stderr.write(`12 pods of 12 addresses again after, in seconds: ${seconds.join(', ')}\n`);
+      await cluster.stack.kubectl('delete', 'deployment', 'exact', '--wait=true');
+      await cluster.untilAsRemembered(60);
+    },
+    rounds * 250_000 + 400_000,
+  );
 });
 
 describe('a pod with a second interface by another plugin, which asks us for its address', () => {
