@@ -21,7 +21,7 @@ beforeEach(() => cluster.remember());
 afterEach(async () => {
   await everythingIsBack();
   await cluster.removeSandboxes();
-  await cluster.untilAsRemembered(20);
+  await cluster.untilAsRemembered();
 }, 90_000);
 
 async function attached(podName: string): Promise<HandMadeSandbox> {
@@ -214,7 +214,7 @@ describe('while the node worker is away', () => {
     worker().start();
     expect(await adding).toMatchObject({ exitCode: 0 });
     expect(violationsOf(await cluster.state())).toEqual([]);
-  }, 30_000);
+  });
 
   it.each([0, 20, 60])(
     'ADDs that are open when it is ended with SIGTERM succeed, after %d ms',
@@ -245,7 +245,7 @@ describe('while the node worker is away', () => {
     await untilReleased(sandbox, 10);
     expect(await sandbox.look()).not.toContain('eth0');
     await cluster.untilStatus(sandbox, 'COMPLETED');
-  }, 30_000);
+  });
 
   it('an ADD after a DEL that waits on disk does not pass it', async () => {
     const sandbox = await attached('re-add');
@@ -260,7 +260,7 @@ describe('while the node worker is away', () => {
     });
     expect(await cluster.claimsOf(successor)).toHaveLength(2);
     expect(violationsOf(await cluster.state())).toEqual([]);
-  }, 30_000);
+  });
 
   it('STATUS is fine for a while, and error 50 once it was silent for 30 s', async () => {
     const sandbox = await cluster.sandbox('status');

@@ -145,7 +145,7 @@ describe('a pool that says what is asked about its addresses', () => {
     await expect(cluster.stack.apply(wrong)).rejects.toThrow(
       `metadata.annotations["${detectionAnnotation}"] "{"detectOptions":{"retries":99}}" has detectOptions.retries 99: allowed is 1 to 10 tries`,
     );
-  }, 30_000);
+  });
 });
 
 describe('a Suspect address', () => {

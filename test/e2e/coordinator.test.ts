@@ -210,7 +210,7 @@ describe('a pod that kubelet runs', () => {
 
 describe('a sandbox', () => {
   beforeEach(() => cluster.remember());
-  afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered(20)), 60_000);
+  afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 60_000);
 
   const ip = async (sandbox: HandMadeSandbox, words: string): Promise<readonly Shown[]> =>
     JSON.parse((await sandbox.exec(['sh', '-c', `ip -j -N ${words} 2>/dev/null || echo '[]'`])) || '[]') as Shown[];

@@ -21,7 +21,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => cluster?.stop(), 60_000);
 beforeEach(() => cluster.remember());
-afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 30_000);
+afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()));
 
 const done: CniAnswer = { exitCode: 0, body: undefined };
 const v4Only = { [ippoolAnnotation]: '{"ipv4": ["v4"]}' };
@@ -106,7 +106,7 @@ describe('a DEL needs nobody', () => {
       return claims.length === 0 ? { value: true } : { state: claims.join() };
     });
     await cluster.untilStatus(sandbox, 'COMPLETED');
-  }, 30_000);
+  });
 
   it('not the worker that answered it, which is killed before Temporal has recorded it', async () => {
     const sandboxes = await Promise.all(Array.from({ length: 20 }, (_, index) => attached(`answered-${index}`)));
@@ -121,7 +121,7 @@ describe('a DEL needs nobody', () => {
     await enough.promise;
     await cluster.restartWorker();
     await Promise.all(deleting);
-    for (const sandbox of sandboxes) await cluster.untilStatus(sandbox, 'COMPLETED', 20); // the sweep would take a minute
+    for (const sandbox of sandboxes) await cluster.untilStatus(sandbox, 'COMPLETED'); // the sweep would take a minute
   }, 60_000);
 
   it('not its record', async () => {
@@ -296,7 +296,7 @@ describe('an ADD that is repeated', () => {
     expect(await sandbox.add()).toEqual(first);
     await cluster.restartWorker();
     expect(await sandbox.add()).toEqual(first);
-  }, 30_000);
+  });
 
   it('gets the same answer when it comes several times at once', async () => {
     const sandbox = await cluster.sandbox('several');

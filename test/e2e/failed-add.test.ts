@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.stop(), 60_000);
 
 beforeEach(() => cluster.remember());
-afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 30_000);
+afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()));
 
 const injected = (moment: string): object => ({
   cniVersion: '1.1.0',
@@ -104,7 +104,6 @@ describe('an ADD', () => {
       expect(asLines(await cluster.state())).toEqual(untouched);
       await cluster.untilStatus(sandbox, 'COMPLETED');
     },
-    30_000,
   );
 
   it('whose worker is killed right after the answer is recorded by its run', async () => {
@@ -121,7 +120,7 @@ describe('an ADD', () => {
       addressesIn(added),
     );
     expect(violationsOf(await cluster.state())).toEqual([]);
-  }, 30_000);
+  });
 
   it('whose caller hangs up leaves nothing, or what its DEL finds', async () => {
     for (const killAfterSeconds of [0.001, 0.004, 0.008, 0.016, 0.032, 0.1]) {
@@ -150,28 +149,24 @@ describe('a DEL', () => {
     expect(asLines(await cluster.state())).toEqual(untouched);
   });
 
-  it.each(undoMoments)(
-    'during which the worker is killed %s is finished by the next worker',
-    async (moment) => {
-      const sandbox = await cluster.sandbox('del-killed');
-      const untouched = asLines(await cluster.state());
-      expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
-      await cluster.deletePod(sandbox);
-      await cluster.inject(`kill ${moment}`);
+  it.each(undoMoments)('during which the worker is killed %s is finished by the next worker', async (moment) => {
+    const sandbox = await cluster.sandbox('del-killed');
+    const untouched = asLines(await cluster.state());
+    expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+    await cluster.deletePod(sandbox);
+    await cluster.inject(`kill ${moment}`);
 
-      const { ended } = cluster.node.worker;
-      const deleting = sandbox.del();
-      expect(await ended).toBe('signal SIGKILL');
-      cluster.node.worker.start();
-      expect(await deleting).toMatchObject({ exitCode: 0 });
-      await eventually('Nothing is left', 10, async () => {
-        const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
-        return left.length === 0 ? { value: true } : { state: left.join('\n') };
-      });
-      await cluster.untilStatus(sandbox, 'COMPLETED');
-    },
-    30_000,
-  );
+    const { ended } = cluster.node.worker;
+    const deleting = sandbox.del();
+    expect(await ended).toBe('signal SIGKILL');
+    cluster.node.worker.start();
+    expect(await deleting).toMatchObject({ exitCode: 0 });
+    await eventually('Nothing is left', 10, async () => {
+      const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
+      return left.length === 0 ? { value: true } : { state: left.join('\n') };
+    });
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
 });
 
 describe('bad input', () => {

@@ -142,7 +142,7 @@ describe('moving over from Spiderpool', () => {
     const report = await orbImport('--dry-run');
     expect(report.created.map(({ name }) => name).sort()).toEqual(Object.values(addressOf).sort());
     expect(await cluster.claims()).toEqual([]);
-  }, 30_000);
+  });
 
   it('claims the addresses of all pods, and says which record does not fit', async () => {
     const report = await orbImport();
@@ -152,13 +152,13 @@ describe('moving over from Spiderpool', () => {
     ]);
     const claims = await cluster.claims();
     expect(claims.map(({ spec }) => spec.holders[0]?.pod ?? '').sort()).toEqual(Object.keys(addressOf).sort());
-  }, 30_000);
+  });
 
   it('does nothing the second time', async () => {
     const before = (await cluster.claims()).map(({ metadata }) => metadata.resourceVersion);
     expect(await orbImport()).toMatchObject({ created: [], present: 4, withdrawn: [] });
     expect((await cluster.claims()).map(({ metadata }) => metadata.resourceVersion)).toEqual(before);
-  }, 30_000);
+  });
 
   it('serves when the agent is gone, and finds the sandboxes of the imported pods', async () => {
     await new Promise((resolve) => agent.close(resolve));
@@ -184,7 +184,7 @@ describe('moving over from Spiderpool', () => {
     const old = { env: { CNI_CONTAINERID: 'f'.repeat(64), CNI_NETNS: '/run/netns/cni-of-old' } };
     expect((await sandboxOf('stays').del(old)).exitCode).toBe(0);
     expect((await claimOf('stays'))?.spec.phase).toBe('Bound');
-  }, 30_000);
+  });
 
   it('frees the address of an imported pod at its DEL, whatever its container is called', async () => {
     const ends = sandboxOf('ends');
@@ -192,7 +192,7 @@ describe('moving over from Spiderpool', () => {
     expect((await ends.del()).exitCode).toBe(0);
     expect(await claimOf('ends')).toBeUndefined();
     expect(await ends.look()).not.toContain('10.70.8.21');
-  }, 30_000);
+  });
 
   it('keeps the address of an imported pod for its next sandbox', async () => {
     const restarts = sandboxOf('restarts');
@@ -203,7 +203,7 @@ describe('moving over from Spiderpool', () => {
     const { exitCode, body } = await next.add();
     expect({ exitCode, address: body?.ips?.[0]?.address }).toEqual({ exitCode: 0, address: '10.70.8.22/16' });
     expect((await claimOf('restarts'))?.spec.holders[0]?.containerID).toBe(next.containerID);
-  }, 30_000);
+  });
 
   it('frees the address of an imported pod that went without its DEL', async () => {
     const vanishes = sandboxOf('vanishes');
@@ -213,7 +213,7 @@ describe('moving over from Spiderpool', () => {
       const claim = await claimOf('vanishes');
       return claim === undefined ? { value: true } : { state: JSON.stringify(claim.spec.holders) };
     });
-  }, 30_000);
+  });
 
   it('publishes what the claims say from then on', async () => {
     await eventually('The pool shows its claims', 30, async () => {

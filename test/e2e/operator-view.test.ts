@@ -31,7 +31,7 @@ beforeAll(async () => {
   await cluster.stack.apply(underlayPool('elsewhere', 4, ['10.70.9.9'], { default: false, nodeName: ['n9'] }));
 }, 240_000);
 afterAll(() => cluster?.stop(), 60_000);
-afterEach(() => cluster.removeSandboxes(), 30_000);
+afterEach(() => cluster.removeSandboxes());
 
 async function orb(...args: readonly string[]): Promise<{ readonly code: number; readonly text: string }> {
   const out: string[] = [];
@@ -70,7 +70,7 @@ describe('the metrics of real workers', () => {
     for (const [name, type] of controllerMetrics) expect({ name, type: control.get(name) }).toEqual({ name, type });
     expect([...node.keys()].sort()).toEqual(Object.keys(nodeMetrics).sort());
     expect([...control.keys()].sort()).toEqual(Object.keys(controlMetrics).sort());
-  }, 30_000);
+  });
 
   it('§12.3 #29: count what their names say', async () => {
     const node = cluster.node.node;
@@ -143,7 +143,7 @@ describe('orb, for who looks at pools', () => {
     expect((await orb('free', 'one')).text).toBe('one: 0 of 1 addresses are free\nWho has them: orb pools one');
     expect((await orb('pools', 'one')).text).toContain('default/one');
     expect(await orb('free', 'none')).toMatchObject({ code: 3 });
-  }, 30_000);
+  });
 
   it('orb why says beforehand what the ADD then does, and allocates nothing', async () => {
     const sandbox = await cluster.sandbox('asks', from('elsewhere', 'wide'), 'n1');
@@ -164,7 +164,7 @@ describe('orb, for who looks at pools', () => {
     expect((await orb('why', 'default/asks', ...network)).text).toMatch(
       /^Has already {2}10\.70\.8\.\d+\/16 of wide \(Bound\)$/m,
     );
-  }, 30_000);
+  });
 
   it('orb why says of a pod without an address what its event says', async () => {
     const sandbox = await cluster.sandbox('refused', from('elsewhere'), 'n1');
@@ -173,5 +173,5 @@ describe('orb, for who looks at pools', () => {
     const [said] = /Cannot choose .*?(?=\. Correct these pools)/.exec(body?.msg ?? '') ?? ['nothing'];
     expect(text).toContain(said);
     expect(await orb('why', 'default/nobody')).toMatchObject({ code: 3 });
-  }, 30_000);
+  });
 });

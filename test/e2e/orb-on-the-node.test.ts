@@ -39,7 +39,7 @@ beforeAll(async () => {
   });
 }, 240_000);
 afterAll(() => cluster?.stop(), 60_000);
-afterEach(() => cluster.removeSandboxes(), 30_000);
+afterEach(() => cluster.removeSandboxes());
 
 /** Runs on the node, as root there. A non-zero exit code is thrown. */
 const orb = (...args: readonly string[]): Promise<string> =>
@@ -82,7 +82,7 @@ describe('orb on the node', () => {
     const page = await asked<PlanPage>('plan', file, '--nic', 'net1');
     expect(page.nics.map(({ ifName, network }) => [ifName, network])).toEqual([['net1', 'underlay']]);
     expect(commandsOf(page)).toContain('ip -n <sandbox> addr add <net1:wide>/16 dev net1');
-  }, 30_000);
+  });
 
   it('explain shows links, routes, rules and tables, and what is not as it should be', async () => {
     const sandbox = await cluster.sandbox('looked-at', {}, 'n1');
