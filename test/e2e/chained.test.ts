@@ -421,7 +421,9 @@ describe('a chain whose calls come one at a time', () => {
     expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
     expect(await chain(sandbox, 'ADD', second)).toMatchObject({ exitCode: 0 });
     expect(
-      (await cluster.describe(sandbox)).interfaces.map(({ ifName, network, phase }) => `${ifName} ${network} ${phase}`),
+      (await cluster.untilAttached(sandbox, 2)).interfaces.map(
+        ({ ifName, network, phase }) => `${ifName} ${network} ${phase}`,
+      ),
     ).toEqual(['eth0 underlay Attached', 'net1 chained Attached']);
     expect(violationsOf(await cluster.state())).toEqual([]);
     await cluster.deletePod(sandbox);

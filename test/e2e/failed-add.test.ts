@@ -98,7 +98,7 @@ describe('an ADD', () => {
       // A caller that waits is given its interface: it came back under the same nonce.
       expect({ exitCode, msg: body?.msg }).toEqual({ exitCode: 0, msg: undefined });
       expect(violationsOf(await cluster.state())).toEqual([]);
-      expect((await cluster.describe(sandbox)).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
+      expect((await cluster.untilAttached(sandbox)).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
       expect(asLines(await cluster.state())).toEqual(untouched);
@@ -112,10 +112,7 @@ describe('an ADD', () => {
     await cluster.restartWorker();
     expect(added).toMatchObject({ exitCode: 0 });
 
-    const { interfaces } = await eventually('The run knows its interface', 15, async () => {
-      const found = await cluster.describe(sandbox);
-      return found.interfaces[0]?.phase === 'Attached' ? { value: found } : { state: JSON.stringify(found) };
-    });
+    const { interfaces } = await cluster.untilAttached(sandbox);
     expect(interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address.split('/', 1).join()))).toEqual(
       addressesIn(added),
     );

@@ -154,6 +154,15 @@ export class TestCluster {
     return await this.runOf(sandbox).query<PodNetworkState>(podNetworkMessages.describe);
   }
 
+  /** Waits until the run knows of so many attached interfaces: an answer may leave a moment before its run has recorded it. */
+  async untilAttached(sandbox: HandMadeSandbox, count = 1): Promise<PodNetworkState> {
+    return await eventually(`Attached interfaces of ${sandbox.podName}: ${count}`, usualWaitSeconds, async () => {
+      const found = await this.describe(sandbox);
+      const isSo = found.interfaces.filter(({ phase }) => phase === 'Attached').length === count;
+      return isSo ? { value: found } : { state: JSON.stringify(found) };
+    });
+  }
+
   async untilStatus(sandbox: HandMadeSandbox, status: string, seconds = usualWaitSeconds): Promise<void> {
     await eventually(`Run of ${sandbox.podName} ${status}`, seconds, async () => {
       const found = await this.statusOf(sandbox);
