@@ -31,6 +31,8 @@ beforeAll(async () => {
   await cluster.stack.kubectl('wait', 'spidercoordinator', 'default', '--for=create', '--timeout=60s');
   const explicit = { spec: { podCIDRType: 'none', serviceCIDR: [] } };
   await cluster.stack.kubectl('patch', 'spidercoordinator', 'default', '--type=merge', '-p', JSON.stringify(explicit));
+  const isSynced = '--for=jsonpath={.status.phase}=Synced';
+  await cluster.stack.kubectl('wait', 'spidercoordinator', 'default', isSynced, '--timeout=60s');
   // Who looks after nodes has rights of their own, and reaches the API server as the node does.
   kubeconfig = join(node.paths.root, 'operator.kubeconfig');
   const admin = await readFile(cluster.stack.kubeconfigs.admin, 'utf8');

@@ -94,7 +94,7 @@ const nodeOf = ({ node }: RunningPod): StackNode => {
 
 const crictl = (pod: RunningPod, ...args: readonly string[]): Promise<string> => {
   const endpoint = `unix://${nodeOf(pod).paths.criSocket}`;
-  return nodeOf(pod).exec([toolPath('crictl'), '--runtime-endpoint', endpoint, ...args]);
+  return nodeOf(pod).exec([toolPath('crictl'), '--runtime-endpoint', endpoint, '--timeout', '30s', ...args]);
 };
 
 const sandboxesOf = async (pod: RunningPod): Promise<readonly string[]> =>
