@@ -53,12 +53,12 @@ describe('the metrics of real workers', () => {
     expect(await getFrom(node, ports.metrics, monitoringPaths.metrics)).toMatchObject({ status: 200 });
     expect(await getFrom(node, ports.health, monitoringPaths.readiness)).toEqual({ status: 200, text: 'ok\n' });
     expect(await getFrom(node, ports.health, monitoringPaths.liveness)).toMatchObject({ status: 200 });
-    await eventually('The control worker answers', 20, async () => {
+    await eventually('The control worker answers', 60, async () => {
       const { status } = await getFrom(control, controlPorts.metrics, monitoringPaths.metrics);
       return status === 200 ? { value: true } : { state: String(status) };
     });
     expect(await getFrom(control, controlPorts.health, monitoringPaths.startup)).toMatchObject({ status: 200 });
-  }, 60_000);
+  });
 
   it('§12.3 #29: have every documented name with its documented type', async () => {
     const { text: ofNode } = await getFrom(cluster.node.node, ports.metrics, monitoringPaths.metrics);
@@ -119,12 +119,12 @@ describe('the metrics of real workers', () => {
     for (const which of ['average', 'max', 'min', 'latest']) {
       expect(after.get(`spiderpool_ipam_allocation_${which}_duration_seconds`)).toBeGreaterThan(0);
     }
-  }, 60_000);
+  });
 
   it('tell of the cluster on the leader', async () => {
     const taken = await cluster.sandbox('taken', from('wide'), 'n1');
     expect((await taken.add()).exitCode).toBe(0);
-    const seen = await eventually('The leader saw the claim', 20, async () => {
+    const seen = await eventually('The leader saw the claim', 60, async () => {
       const samples = await samplesOf(cluster.stack.control, controlPorts.metrics);
       const bound = samples.get('orbweaver_claims{phase="Bound"}');
       return bound === 1 ? { value: samples } : { state: `leader ${samples.get('orbweaver_leader')}, bound ${bound}` };
@@ -132,7 +132,7 @@ describe('the metrics of real workers', () => {
     expect(seen.get('orbweaver_leader')).toBe(1);
     expect(seen.get('spiderpool_total_ippool_counts')).toBe(3);
     expect(seen.get('spiderpool_total_subnet_counts')).toBe(0);
-  }, 60_000);
+  });
 });
 
 describe('orb, for who looks at pools', () => {

@@ -146,11 +146,11 @@ describe('a Deployment of 6 pods', () => {
   let first: RunningPod;
   beforeAll(async () => {
     await cluster.stack.apply(deployment('web', 6));
-    pods = await untilRunning('web', 6, 90);
+    pods = await untilRunning('web', 6, 120);
     const [one] = pods;
     if (one === undefined) throw new Error('There is no pod');
     first = one;
-  }, 120_000);
+  }, 180_000);
 
   it('runs on both nodes, each pod with an address of each pool', () => {
     expect(new Set(pods.map(({ node }) => node))).toEqual(new Set(['node-a', 'node-b']));
@@ -303,13 +303,13 @@ describe('a Deployment of 6 pods', () => {
       const [id] = await sandboxesOf(first);
       return id !== undefined && id !== before ? { value: id } : { state: id ?? 'none' };
     });
-    const again = await untilRunning('web', 6, 60);
+    const again = await untilRunning('web', 6, 120);
     expect(again.find(({ name }) => name === first.name)?.addresses).toEqual(first.addresses);
     await untilAtRest(20);
     const handle = cluster.temporal.workflow.getHandle(`pod/default/${first.name}/${before}`);
     expect((await handle.describe()).status.name).toBe('COMPLETED');
     expect(await cluster.openRuns()).toContain(`pod/default/${first.name}/${after}`);
-  }, 150_000);
+  }, 240_000);
 
   it('leaves nothing when it is deleted', async () => {
     const ids = await cluster.openRuns();
@@ -324,7 +324,7 @@ describe('a Deployment of 6 pods', () => {
 describe('a pod with a second interface by another plugin, which asks us for its address', () => {
   it('has one run for both, and leaves nothing', async () => {
     await cluster.stack.apply(deployment('chained', 2, { 'k8s.v1.cni.cncf.io/networks': 'default/chained' }));
-    const pods = await untilRunning('chained', 2, 60);
+    const pods = await untilRunning('chained', 2, 120);
     await untilAtRest(10);
     const claims = await cluster.claims();
     expect(claims.filter(({ spec }) => spec.pool === 'second').map(({ spec }) => spec.holders[0]?.interface)).toEqual([
@@ -340,7 +340,7 @@ describe('a pod with a second interface by another plugin, which asks us for its
 
     await cluster.stack.kubectl('delete', 'deployment', 'chained', '--wait=true');
     await cluster.untilAsRemembered(60);
-  }, 150_000);
+  }, 240_000);
 });
 
 describe('a pod that has done its work', () => {
