@@ -14,7 +14,7 @@ import { TestCluster } from './test-cluster.ts';
  * Pods that are tied to their node, by kubelet and Multus and by hand. There is no kube-proxy: what it would do with a Service's
  * address the node does by having that address itself.
  */
-jest.setTimeout(60_000); // each test is a few pods or calls, and the machine may be busy
+jest.setTimeout(120_000); // each test is a few pods or calls, and the machine may be busy
 
 let cluster: TestCluster;
 let pods: RunningPods;

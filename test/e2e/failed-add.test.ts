@@ -126,7 +126,7 @@ describe('an ADD', () => {
       await sandbox.add({ killAfterSeconds });
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
-      await untilUntouched(untouched, 5);
+      await untilUntouched(untouched, 20);
     }
   });
 });
@@ -158,7 +158,7 @@ describe('a DEL', () => {
     expect(await ended).toBe('signal SIGKILL');
     cluster.node.worker.start();
     expect(await deleting).toMatchObject({ exitCode: 0 });
-    await eventually('Nothing is left', 10, async () => {
+    await eventually('Nothing is left', 20, async () => {
       const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
       return left.length === 0 ? { value: true } : { state: left.join('\n') };
     });

@@ -67,7 +67,7 @@ describe(`pods that come and go, ${callsAtOnce} calls at once on two nodes, from
         } finally {
           await kills.stop();
         }
-        await untilConsistent(fleet(), 30);
+        await untilConsistent(fleet(), 15);
         await churn.end();
         await untilNothingIsLeft(fleet());
         process.stderr.write(`${figures(observer, churn)}; ${kills.count()} kills\n`);
