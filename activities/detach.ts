@@ -88,7 +88,7 @@ async function untieByMarks(
 ) {
   const { containerID, ifName, kind } = attachment;
   // An ADD that failed without a record has done nothing.
-  if (netns === '' || kind === 'prepare' || reason === 'failed-add') return nothing;
+  if (netns === '' || ['prepare', 'rdma'].includes(kind) || reason === 'failed-add') return nothing;
   const tied = (await records.list(containerID)).filter(({ coordination }) => coordination !== undefined);
   // Another plugin of the chain made it, and its own DEL takes it away.
   if (tied.some((other) => other.attachment.ifName === ifName)) return nothing;

@@ -28,14 +28,14 @@ export function planLease(observed: ObservedDevice, host: ObservedHost, conf: De
     lease: {
       ...(pci === undefined ? {} : { pciAddress: pci.address }),
       ...(pci?.driver === undefined ? {} : { driver: pci.driver }),
-      ...(link === undefined ? {} : { link: originalOf(link) }),
+      ...(link === undefined || conf.kind === 'rdma' ? {} : { link: originalOf(link) }),
       ...(conf.kind !== 'sriov' || vf === undefined ? {} : { settings: vf.settings }),
       ...(movesRdma(conf) ? { rdmaDevices: rdma.inNode } : {}),
     },
   };
 }
 
-const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'sriov' && conf.movesRdma;
+const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'rdma' || (conf.kind === 'sriov' && conf.movesRdma);
 
 const originalOf = ({ ifName, mac, mtuBytes, isUp, alias }: ObservedLink): NonNullable<DeviceLease['link']> => ({
   ifName,
@@ -48,6 +48,7 @@ const originalOf = ({ ifName, mac, mtuBytes, isUp, alias }: ObservedLink): NonNu
 /** As a message names it: "VF 0000:3b:02.1", "device eth5". */
 export function nameOfDevice(conf: DeviceConf): string {
   if (conf.kind === 'sriov') return `VF ${conf.pciAddress}`;
+  if (conf.kind === 'rdma') return `the RDMA device of ${conf.pciAddress}`;
   const { select } = conf;
   switch (select.by) {
     case 'name':
@@ -71,7 +72,7 @@ function unfit(conf: DeviceConf, found: string, remedy: string): Failure {
 
 function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   const address =
-    conf.kind === 'sriov' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
+    conf.kind !== 'host-device' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
   if (address === undefined) {
     if (link !== undefined) return undefined;
     return unfit(conf, 'the node has no such link', 'Correct the network configuration: ip link show on the node');
@@ -79,7 +80,7 @@ function missing({ link, pci }: ObservedDevice, conf: DeviceConf): Failure | und
   if (pci === undefined) {
     return unfit(conf, 'the node has no such PCI function', `Look at the node: ls /sys/bus/pci/devices/${address}`);
   }
-  if (link !== undefined || isUserspaceDriver(pci.driver)) return undefined;
+  if (conf.kind === 'rdma' || link !== undefined || isUserspaceDriver(pci.driver)) return undefined;
   return pci.driver === undefined
     ? unfit(
         conf,
@@ -118,7 +119,7 @@ function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure |
 
 /** The node must not lose what it needs itself. */
 function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceConf): Failure | undefined {
-  if (link === undefined) return undefined;
+  if (link === undefined || conf.kind === 'rdma') return undefined;
   const { ifName, ifIndex, isLoopback, controllerIndex } = link;
   const own = host.addresses.find((address) => address.ifIndex === ifIndex && !address.isLinkLocal);
   // A veth names its peer, and mostly one in another namespace, whose index may be any.
@@ -139,8 +140,8 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
 }
 
 function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+  if (conf.kind === 'rdma' || conf.mtuBytes === undefined) return undefined;
   const { mtuBytes } = conf;
-  if (mtuBytes === undefined) return undefined;
   if (link === undefined) {
     return unfit(
       conf,
@@ -167,6 +168,10 @@ function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | und
 
 function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   if (!movesRdma(conf)) return undefined;
+  const [asked, way] =
+    conf.kind === 'rdma'
+      ? ['', 'take type rdma out of the chain']
+      : ['`rdmaIsolation` is asked for, and ', 'leave `rdmaIsolation` out'];
   if (rdma.mode === undefined) {
     return unfit(
       conf,
@@ -177,14 +182,14 @@ function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | u
   if (rdma.mode === 'shared') {
     return unfit(
       conf,
-      '`rdmaIsolation` is asked for, and the RDMA of the node is in shared mode, in which every pod sees every device',
-      'Set the node to exclusive mode before it has pods: options ib_core netns_mode=0 in /etc/modprobe.d, or rdma system set netns exclusive. Or leave `rdmaIsolation` out',
+      `${asked}the RDMA of the node is in shared mode, in which every pod sees every device`,
+      `Set the node to exclusive mode before it has pods: options ib_core netns_mode=0 in /etc/modprobe.d, or rdma system set netns exclusive. Or ${way}`,
     );
   }
   if (rdma.inNode.length > 0) return undefined;
   return unfit(
     conf,
-    '`rdmaIsolation` is asked for, and it has no RDMA device in the namespace of the node',
+    `${asked}it has no RDMA device in the namespace of the node`,
     `Look at the node: ls /sys/bus/pci/devices/${pci?.address ?? ''}/infiniband, rdma link show`,
   );
 }

@@ -160,6 +160,7 @@ describe('DEL', () => {
 
   it.each([
     ['ifacer', 'prepare'],
+    ['rdma', 'rdma'],
     ['coordinator', 'coordinate'],
   ])('of %s undoes what that made and nothing of the other plugins of its chain', async (plugin, kind) => {
     const { serve, detached } = open();
@@ -452,7 +453,7 @@ describe('a call that cannot be served', () => {
       {
         code: 4,
         details: 'InvalidEnvironment',
-        msg: 'the name of the executable is "bash". Allowed: orbweaver, spiderpool, coordinator, ifacer',
+        msg: 'the name of the executable is "bash". Allowed: orbweaver, spiderpool, rdma, coordinator, ifacer',
       },
     ],
     [

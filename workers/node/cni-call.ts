@@ -35,11 +35,12 @@ export interface ValidAttachment {
   readonly ifName: string;
 }
 
-const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'coordinator', 'ifacer'];
+const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer'];
 const kinds = {
   orbweaver: 'attach',
   spiderpool: 'attach',
   ifacer: 'prepare',
+  rdma: 'rdma',
   coordinator: 'coordinate',
 } as const satisfies Record<PluginName, AttachmentKind>;
 const commands: readonly CniCommand[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];

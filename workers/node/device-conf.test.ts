@@ -89,6 +89,36 @@ describe('a VF', () => {
   });
 });
 
+describe('an RDMA device behind another plugin', () => {
+  const rdma = (conf: object) =>
+    parseNetworkConf(
+      'rdma',
+      parseConf(
+        new TextEncoder().encode(
+          JSON.stringify({ cniVersion: '1.1.0', name: 'rail0', type: 'rdma', prevResult: {}, ...conf }),
+        ),
+      ),
+    );
+
+  it('is the one of the VF that Multus names', () => {
+    expect(rdma({ deviceID: '0000:3b:02.1', pciBusID: '0000:3b:02.1' })).toEqual({
+      provides: 'rdma',
+      device: { kind: 'rdma', pciAddress: '0000:3b:02.1' },
+      defaultIPv4Pools: [],
+      defaultIPv6Pools: [],
+      cleanGateway: false,
+    });
+  });
+
+  it.each<[object, string]>([
+    [{}, 'type rdma got no device: "deviceID" is missing'],
+    [{ deviceID: '0000:3b:02.1', prevResult: undefined }, 'type rdma got no prevResult'],
+    [{ deviceID: '0000:3b:02.1', kind: 'sriov' }, 'Key "kind" is unknown to type rdma'],
+  ])('with %j is refused', (conf, message) => {
+    expect(refusal(() => rdma(conf))).toMatchObject({ type: 'InvalidConfig', message });
+  });
+});
+
 describe('a device of the node', () => {
   it.each<[object, object]>([
     [{ device: 'eno2' }, { select: { by: 'name', ifName: 'eno2' } }],

@@ -42,20 +42,27 @@ export function parseDevice(kind: DeviceKind, json: Json): DeviceConf {
   const mtu = parseMtu(json['mtu']);
   const pciAddress = parseDeviceID(json);
   if (kind === 'host-device') return { kind, select: parseSelector(json, pciAddress), ...mtu };
-  if (pciAddress === undefined) {
-    throw refused(
-      'InvalidConfig',
-      'kind sriov got no device: "deviceID" is missing',
-      'Annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and request that resource in the pod: Multus then passes the VF that the device plugin chose',
-    );
-  }
   return {
     kind,
-    pciAddress,
+    pciAddress: pciAddress ?? noDevice('kind sriov'),
     settings: parseSettings(json),
     movesRdma: parseFlag('rdmaIsolation', json['rdmaIsolation']) ?? false,
     ...mtu,
   };
+}
+
+/** Reads whose RDMA device goes into the pod. */
+export const parseRdmaDevice = (json: Json): DeviceConf => ({
+  kind: 'rdma',
+  pciAddress: parseDeviceID(json) ?? noDevice('type rdma'),
+});
+
+function noDevice(asker: string): never {
+  throw refused(
+    'InvalidConfig',
+    `${asker} got no device: "deviceID" is missing`,
+    'Annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and request that resource in the pod: Multus then passes the VF that the device plugin chose',
+  );
 }
 
 /** What the runtime says comes first (capability deviceID), as with the community plugins. */

@@ -5,7 +5,7 @@ import { ProvisionError } from '../../contracts/failures.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
 import { parseCoordinationConf } from '../../network/coordination/parse-coordination.ts';
 import { invalid, refused, shown } from './conf-refusal.ts';
-import { deviceKeys, deviceKindOf, parseDevice } from './device-conf.ts';
+import { deviceKeys, deviceKindOf, parseDevice, parseRdmaDevice } from './device-conf.ts';
 import { parseIfacer, parseLink } from './link-conf.ts';
 import { parseProbes } from './probe-conf.ts';
 
@@ -102,14 +102,19 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       cleanGateway: false,
     };
   }
+  if (plugin === 'rdma') {
+    knowEveryKey('rdma', json, []);
+    needsInterface('rdma', json);
+    return {
+      provides: 'rdma',
+      device: parseRdmaDevice(json),
+      defaultIPv4Pools: [],
+      defaultIPv6Pools: [],
+      cleanGateway: false,
+    };
+  }
   if (plugin === 'coordinator') {
-    if (typeof json['prevResult'] !== 'object' || json['prevResult'] === null) {
-      throw refused(
-        'InvalidConfig',
-        'type coordinator got no prevResult',
-        'Put it after the plugin that makes the interface in the plugin list',
-      );
-    }
+    needsInterface('coordinator', json);
     return {
       provides: 'coordination',
       coordination: parseCoordination(json, isCniKey),
@@ -136,6 +141,15 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
     ...(coordinator === undefined ? {} : { coordination: parseCoordination(asObject('coordinator', coordinator)) }),
     ...parsePools(json, '', json['kind']),
   };
+}
+
+function needsInterface(plugin: PluginName, { prevResult }: Json): void {
+  if (typeof prevResult === 'object' && prevResult !== null) return;
+  throw refused(
+    'InvalidConfig',
+    `type ${plugin} got no prevResult`,
+    'Put it after the plugin that makes the interface in the plugin list',
+  );
 }
 
 /** `spiderCoordinator` names the object that says what these keys do not. */
