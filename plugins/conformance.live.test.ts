@@ -212,12 +212,15 @@ describe('a call that the worker answers', () => {
     expect(worker.requests[0]?.environment).toEqual(new Map(Object.entries(sent)));
   });
 
-  it.each(['orbweaver', 'spiderpool', 'coordinator', 'ifacer'])('says that it was called as %s', async (name) => {
-    const cni = installed(patient, name);
-    const worker = await serving(cni.runDirectory, reply(0, '{}'));
-    await run(cni.executable, add);
-    expect(worker.requests[0]?.environment.get('ORBWEAVER_PLUGIN')).toBe(name);
-  });
+  it.each(['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer'])(
+    'says that it was called as %s',
+    async (name) => {
+      const cni = installed(patient, name);
+      const worker = await serving(cni.runDirectory, reply(0, '{}'));
+      await run(cni.executable, add);
+      expect(worker.requests[0]?.environment.get('ORBWEAVER_PLUGIN')).toBe(name);
+    },
+  );
 
   it.each([0, 1, 65_536, frameLimits.stdinBytes])('carries a stdin of %d bytes', async (size) => {
     const cni = installed(patient);
