@@ -359,9 +359,16 @@ describe('a pool that is edited', () => {
 
 describe('a pool that is deleted', () => {
   it('stays until its last claim is gone, and gives no address meanwhile', async () => {
+    const reader = asPoolPort(new PoolReader({ api: stack.api, deadlineMs: 10_000 }), nodeLog);
+    const givesAddress = async (): Promise<boolean> => {
+      const [known, address] = [await reader.fresh('a'), parseAddress('10.70.8.30')];
+      return known !== undefined && address !== undefined && offers(known, address);
+    };
     await stack.create('SpiderIPPool', 'a', v4);
     await claim('10.70.8.25', 'a', 'Suspect');
+    expect(await givesAddress()).toBe(true);
     expect(await stack.verdict('DELETE', `${pools}/a`)).toBe('admitted');
+    expect(await givesAddress()).toBe(false);
     await sleep(1000);
     expect((await pool('a')).metadata.deletionTimestamp).toBeDefined();
     expect(await stack.edit('SpiderIPPool', 'a', { gateway: '10.70.8.1' })).toMatch(/being deleted/);
