@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { kubeconfigText } from './certificates.ts';
 import { type ControlPlane, insideApiServer, startControlPlane } from './control-plane.ts';
+import { eventually, GivenUp } from './eventually.ts';
 import { buildFabric } from './fabric.ts';
 import { openHostPorts } from './host-ports.ts';
 import { layoutOf, management, ports, type StackLayout, stackDirectory } from './layout.ts';
@@ -62,7 +63,7 @@ export interface Stack {
   readonly uiUrl: string;
   /** Runs kubectl as administrator and gives its output. */
   kubectl(...args: string[]): Promise<string>;
-  /** Creates or changes objects, as `kubectl apply` does. */
+  /** Creates or changes objects, as `kubectl apply` does; again while the API server or a webhook says that it cannot tell. */
   apply(...objects: object[]): Promise<void>;
   /** A part by the name of its log: `etcd`, `kube-apiserver`, `temporal`, `node-a/kubelet`, … To stop, freeze and start it again. */
   part(name: string): StackProcess;
@@ -162,10 +163,10 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     uiUrl,
     kubectl: (...args) => kubectl(args),
     apply: async (...items) => {
-      await kubectl(
-        ['apply', '--server-side', '--filename', '-'],
-        JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
-      );
+      const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+      await eventually('Objects applied', 60, async () => ({
+        value: await kubectl(['apply', '--server-side', '--filename', '-'], list).catch(giveUpUnlessInternal),
+      }));
     },
     part(name) {
       const found = parts.find((part) => part.name === name);
@@ -174,6 +175,12 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     },
     stop: () => teardown(layout.id, layout.directory),
   };
+}
+
+/** Admission asks the API server in its turn, which may be too busy to answer in time. */
+function giveUpUnlessInternal(error: Error): never {
+  if (error.message.includes('(InternalError)')) throw error;
+  throw new GivenUp(error.message, { cause: error });
 }
 
 async function startBareNodes(layout: StackLayout, controlPlane: ControlPlane): Promise<StackNode[]> {
