@@ -441,6 +441,11 @@ describe('every setting of a VF', { skip: lacks('netdevsim') }, () => {
     const found = closing(openNodeNamespace(systemCalls, undefined), (namespace) =>
       closing(namespace.netlink(), (socket) => {
         socket.change('RTM_NEWLINK', setVf(pfIndex, 2, settings));
+        // Understood, and refused: its link is no InfiniBand.
+        for (const key of ['nodeGuid', 'portGuid']) {
+          const guid = setVf(pfIndex, 2, { [key]: '02:00:00:00:00:00:00:2a' });
+          assert.throws(() => socket.change('RTM_NEWLINK', guid), /NOTSUP/);
+        }
         const answer = socket.get('RTM_GETLINK', getPf(pfIndex));
         return [0, 2, 3].map((index) => readVf(answer, index));
       }),
