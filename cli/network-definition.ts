@@ -93,7 +93,7 @@ const networkOf = (plugin: PluginName, json: Json): NetworkConf =>
 
 /** Which VF it is the device plugin says when the pod is placed, and Multus passes it on. */
 const chosenLater = ({ type, kind }: Json): Json =>
-  type === 'rdma' || kind === 'sriov' ? { deviceID: '0000:00:00.0' } : {};
+  type === 'rdma' || kind === 'sriov' || kind === 'ib-sriov' ? { deviceID: '0000:00:00.0' } : {};
 
 type Json = Readonly<Record<string, unknown>>;
 

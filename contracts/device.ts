@@ -27,6 +27,8 @@ export interface VirtualFunctionConf {
   readonly settings: VfSettings;
   /** Absent: as it is. */
   readonly mtuBytes?: number;
+  /** Its link is InfiniBand (IPoIB) and its address a GUID. Absent: Ethernet. */
+  readonly isInfiniBand?: true;
   /** Its RDMA device goes with it. Only while the node's RDMA is in exclusive mode. */
   readonly movesRdma: boolean;
 }
@@ -42,6 +44,9 @@ export interface RdmaDeviceConf {
 export interface VfSettings {
   /** The address that the VF's driver finds; all zeros: it makes one up. */
   readonly mac?: string;
+  /** GUIDs of an InfiniBand VF as a node and as a port, for example "02:00:00:00:00:00:00:2a"; all ones: none (`noGuid`). */
+  readonly nodeGuid?: string;
+  readonly portGuid?: string;
   readonly vlan?: VfVlan;
   readonly rate?: VfRate;
   readonly spoofCheck?: boolean;
@@ -49,6 +54,9 @@ export interface VfSettings {
   readonly trust?: boolean;
   readonly linkState?: VfLinkState;
 }
+
+/** Firmware takes no zeros, which it shows of a VF that was never told one; with ones the VF has none either. */
+export const noGuid = 'ff:ff:ff:ff:ff:ff:ff:ff';
 
 /** The tag that the PF puts on and takes off; id 0 and priority 0: none. */
 export interface VfVlan {

@@ -272,6 +272,7 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     closing(openPodNamespace(systemCalls, netns), (namespace) => {
       const link = closing(namespace.netlink(), (pod) => observeLink(pod, ifName));
       if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${ifName} in ${netns}`, ENODEV);
+      if (!link.isEthernet) return; // ARP and NDP frames of other links look otherwise
       announceAddresses(systemCalls, namespace, { ifIndex: link.ifIndex, mac: mac ?? link.mac, addresses });
     }),
 });

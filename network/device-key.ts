@@ -1,4 +1,5 @@
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
+import { identityOf } from './link-identity.ts';
 import type { Place } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 
@@ -50,7 +51,8 @@ export function keyOf(lease: DeviceLease, alias: string): DeviceKey {
     alias,
     isOriginal:
       original &&
-      ((link) => link.ifName === original.ifName && link.mac === original.mac && link.alias === original.alias),
+      ((link) =>
+        link.ifName === original.ifName && identityOf(link) === identityOf(original) && link.alias === original.alias),
     rdma: rdmaDevices && { lent: rdmaDevices },
   };
 }

@@ -1,5 +1,12 @@
-import type { DeviceConf, DeviceLease, LentLink } from '../contracts/device.ts';
+import {
+  type DeviceConf,
+  type DeviceLease,
+  type LentLink,
+  noGuid,
+  type VirtualFunctionConf,
+} from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
+import { identityOf } from './link-identity.ts';
 import { loanOf } from './loan-mark.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
@@ -107,7 +114,9 @@ type MovedDeviceConf = Exclude<DeviceConf, { kind: 'rdma' }>;
 
 /** Where the link itself goes into the pod. */
 const unfitToMove = (observed: ObservedDevice, host: ObservedHost, conf: MovedDeviceConf): Failure | undefined =>
-  (conf.kind === 'sriov' ? unfitFunction(observed, conf) : neededByVfs(observed, conf)) ??
+  (conf.kind === 'sriov'
+    ? (unfitFunction(observed, conf) ?? unfitFabric(observed, conf))
+    : neededByVfs(observed, conf)) ??
   lentAlready(observed, conf) ??
   unfitLink(observed, host, conf) ??
   unfitMtu(observed, conf);
@@ -132,6 +141,29 @@ function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure |
     conf,
     `its PF ${pci.pf} has no link in the node's namespace that tells of it`,
     `Look at the PF on the node: ls /sys/bus/pci/devices/${pci.pf}/net, and ip link show`,
+  );
+}
+
+/** What an InfiniBand VF is told and shows is a GUID, and an Ethernet VF's a MAC. */
+function unfitFabric({ link, vf }: ObservedDevice, conf: VirtualFunctionConf): Failure | undefined {
+  if (link !== undefined && link.isInfiniBand !== conf.isInfiniBand) {
+    return link.isInfiniBand === true
+      ? unfit(conf, `"${link.ifName}" is InfiniBand`, 'Use kind "ib-sriov" for it')
+      : unfit(conf, `"${link.ifName}" is no InfiniBand`, 'Use kind "sriov" for it');
+  }
+  if (conf.settings.portGuid !== undefined) {
+    if (vf?.settings.portGuid !== undefined) return undefined;
+    return unfit(
+      conf,
+      'a GUID is asked for, and the driver of its PF tells none, so its own could not be given back',
+      'Leave `guid` out',
+    );
+  }
+  if (link?.isInfiniBand !== true || identityOf(link) !== noGuid) return undefined;
+  return unfit(
+    conf,
+    `no GUID is asked for, and "${link.ifName}" has none`,
+    `Ask for one by \`guid\`, or give it one on the node before it is bound to its driver: ip link set dev ${vf?.pf.ifName ?? 'PF'} vf ${vf?.index ?? 'INDEX'} port_guid GUID`,
   );
 }
 
@@ -213,7 +245,7 @@ function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | u
   const [asked, way] =
     conf.kind === 'rdma'
       ? ['', 'take type rdma out of the chain']
-      : ['`rdmaIsolation` is asked for, and ', 'leave `rdmaIsolation` out'];
+      : ['`rdmaIsolation` is asked for, and ', 'set `rdmaIsolation` to false'];
   if (rdma.mode === undefined) {
     return unfit(
       conf,

@@ -1,6 +1,7 @@
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { DeviceOperation, Rebind } from './device-operation.ts';
+import { identityOf } from './link-identity.ts';
 import { loanAliasOf } from './loan-mark.ts';
 import type { ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
@@ -63,11 +64,17 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
   if (rdma.inNode.length + rdma.inPod.length < (lease.rdmaDevices ?? []).length) {
     return { outcome: 'wait', why: 'its RDMA device is not back' };
   }
-  if (link.place === 'node' && settings.mac !== undefined && link.mac !== settings.mac) {
+  const address = settings.mac ?? settings.portGuid;
+  if (link.place === 'node' && address !== undefined && identityOf(link) !== address) {
     if (isRebound || pci?.driver === undefined)
-      return { outcome: 'refused', failure: macNotTaken(desired, settings.mac) };
+      return { outcome: 'refused', failure: addressNotTaken(desired, address) };
     operations.push({ op: 'rebind', pciAddress: pci.address, driver: pci.driver });
     return { outcome: 'plan', operations, isWhole: false };
+  }
+  const stranger = rdma.inNode.find((name) => lease.rdmaDevices?.includes(name) === false);
+  if (link.isInfiniBand === true && stranger !== undefined) {
+    // In the pod nothing but its name would tell whose it is: an InfiniBand port names no link.
+    return { outcome: 'wait', why: `its RDMA device has come back as "${stranger}"` };
   }
   if (link.place === 'node') {
     const alias = loanAliasOf(desired);
@@ -121,8 +128,8 @@ const linkElsewhere = ({ device }: DesiredLoan, link: ObservedLink | undefined):
   remedy: 'Put type rdma behind the plugin that moves the link of the same device into the pod',
 });
 
-const macNotTaken = ({ device }: DesiredLoan, mac: string): Failure => ({
+const addressNotTaken = ({ device }: DesiredLoan, address: string): Failure => ({
   type: 'KernelRefused',
-  message: `Cannot give ${nameOfDevice(device)} the MAC ${mac}: its PF has it, and the driver of the VF does not take it over`,
-  remedy: 'Leave `mac` out, or look at the driver of the VF: dmesg on the node',
+  message: `Cannot give ${nameOfDevice(device)} the address ${address}: its PF has it, and the driver of the VF does not take it over`,
+  remedy: 'Leave `mac` or `guid` out, or look at the driver of the VF: dmesg on the node',
 });

@@ -147,7 +147,7 @@ describe('a configuration of type orbweaver', () => {
   it.each([
     [{ kind: undefined }, 'InvalidConfig', 'Key "kind" of the network configuration is missing'],
     [{ kind: 7 }, 'InvalidConfig', 'Key "kind" of the network configuration is 7'],
-    [{ kind: 'ib-sriov' }, 'NotImplemented', 'kind "ib-sriov" is not supported yet by this version of Orbweaver'],
+    [{ kind: 'ipoib' }, 'NotImplemented', 'kind "ipoib" is not supported yet by this version of Orbweaver'],
     [{ coordinator: [] }, 'InvalidConfig', 'Key "coordinator" of the network configuration is []'],
     [{ coordinator: { mode: 'both' } }, 'InvalidConfig', 'Key "mode" of the coordinator\'s configuration is "both"'],
     [{ coordinator: { type: 'coordinator' } }, 'InvalidConfig', 'Key "type" is unknown to the coordinator'],

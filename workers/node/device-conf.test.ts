@@ -88,6 +88,53 @@ describe('a VF', () => {
   });
 });
 
+describe('an InfiniBand VF', () => {
+  const ib = (conf: object) => deviceOf({ kind: 'ib-sriov', deviceID: '0000:3b:02.1', ...conf });
+  const plainIbVf = { ...plainVf, isInfiniBand: true, movesRdma: true };
+  const [one, two, three] = [1, 2, 3].map((last) => `02:00:00:00:00:00:00:0${last}`);
+  const told = (guid: string | undefined) => ({ nodeGuid: guid, portGuid: guid });
+  const [runtimeConfig, args] = [{ infinibandGUID: three }, { cni: { guid: two } }];
+
+  it.each<[object, object]>([
+    [{}, {}],
+    [{ pkey: '', ibKubernetesEnabled: false, guid: '', link_state: '' }, {}],
+    [
+      { guid: '02:00:00:00:00:00:00:0A', link_state: 'enable' },
+      { ...told('02:00:00:00:00:00:00:0a'), linkState: 'enable' },
+    ],
+    [{ guid: one, args }, told(two)],
+    [{ guid: one, args, runtimeConfig }, told(three)],
+    [{ guid: one, args: { cni: null } }, told(one)],
+  ])('with %j is told %j', (conf, settings) => {
+    expect(ib(conf)).toEqual({ ...plainIbVf, settings });
+  });
+
+  it('leaves its RDMA device on the node where that is asked for, and has an MTU', () => {
+    expect(ib({ rdmaIsolation: false, mtu: 2044 })).toEqual({
+      ...plainIbVf,
+      settings: {},
+      movesRdma: false,
+      mtuBytes: 2044,
+    });
+  });
+
+  it.each<[object, string]>([
+    [{ deviceID: '' }, 'kind ib-sriov got no device'],
+    [{ guid: '02:00:00:00:00:0a' }, 'Key "guid" of the network configuration is "02:00:00:00:00:0a"'],
+    [{ guid: '00:00:00:00:00:00:00:00' }, 'Key "guid"'],
+    [{ args: { cni: { guid: 'FF:FF:FF:FF:FF:FF:FF:FF' } } }, 'Key "args.cni.guid"'],
+    [{ runtimeConfig: { infinibandGUID: 7 } }, 'Key "runtimeConfig.infinibandGUID"'],
+    [{ pkey: '0x2' }, 'Key "pkey" of the network configuration is for ib-kubernetes'],
+    [{ ibKubernetesEnabled: true }, 'Key "ibKubernetesEnabled" of the network configuration is for ib-kubernetes'],
+    [{ mac: '02:00:00:00:00:01' }, 'Key "mac" is unknown to type orbweaver'],
+    [{ vlanID: 7 }, 'Key "vlanID" is unknown to type orbweaver'],
+  ])('with %j is refused', (conf, message) => {
+    const refused = refusal(() => ib(conf));
+    expect(refused).toMatchObject({ type: 'InvalidConfig', message: expect.stringContaining(message) });
+    expect(refused.remedy).toBeTruthy();
+  });
+});
+
 describe('a VF of a device plugin that has IDs of its own', () => {
   const runtimeConfig = { CNIDeviceInfoFile: infoFile };
   const vf = info({ type: 'pci', pci: { 'pci-address': '0000:3B:02.1', 'pf-pci-address': '0000:3b:00.0' } });
