@@ -366,7 +366,7 @@ describe('a whole NIC that is lent to a pod', () => {
     const addresses = (link?.['addr_info'] as { scope: string; local: string }[] | undefined) ?? [];
     return {
       name: link?.['ifname'],
-      isUp: (link?.['flags'] as string[]).includes('UP'),
+      isUp: (link?.['flags'] as string[] | undefined)?.includes('UP'),
       mtu: link?.['mtu'],
       mac: link?.['address'],
       alias: link?.['ifalias'],
