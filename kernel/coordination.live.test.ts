@@ -309,6 +309,23 @@ describe('a single underlay interface', () => {
     ]);
   });
 
+  it('does so, too, when the node sends to the pod from another of its addresses than before', async () => {
+    const more = ['10.96.0.77/32 dev lo', 'fd00:96::77/128 dev lo', '172.17.0.1/16 dev docker0'];
+    network.ip(network.node, 'link add docker0 type veth');
+    for (const address of more) network.ip(network.node, `addr add ${address}`);
+    try {
+      const spec = await specFor('eth0');
+      const { operations } = await coordinate(spec);
+      const source = network.json(network.node, 'route get 10.70.8.20')[0]?.['prefsrc'];
+      expect(source).toBe('10.96.0.77');
+      expect(await kernel.checkCoordination(spec)).toEqual([]);
+      await kernel.uncoordinate({ ...spec, operations });
+    } finally {
+      network.ip(network.node, 'link del docker0');
+      for (const address of more.slice(0, 2)) network.ip(network.node, `addr del ${address}`);
+    }
+  });
+
   it('leaves pod and node as they were when it is taken back', async () => {
     const before = { pod: everything(pod), node: everything(network.node) };
     const spec = await specFor('eth0', { podMACPrefix: '0a:1b', txQueueLen: 2000, podRPFilter: 2 });
@@ -385,6 +402,21 @@ describe('an overlay pod', () => {
     try {
       expect(connect(network.node, '10.70.8.21', 7004)).toMatch(/10\.70\.8\.2$/);
       expect(connect(network.outside, '10.70.8.21', 7004)).toMatch(/10\.70\.8\.1$/);
+    } finally {
+      server.stop();
+    }
+  });
+
+  it('answers the node that asks from its end of the overlay’s pair', async () => {
+    addOverlay();
+    network.ip(network.node, 'addr add 10.244.1.1/32 dev cali5b1e'); // as ptp leaves it
+    addMacvlan('net1', 21, '02:00:00:00:08:21');
+    const spec = await specFor('net1');
+    await coordinate(spec);
+    expect(await kernel.checkCoordination(spec)).toEqual([]);
+    const server = await listen(pod, '10.70.8.21', 7005);
+    try {
+      expect(connect(network.node, '10.70.8.21', 7005)).toMatch(/10\.244\.1\.1$/);
     } finally {
       server.stop();
     }

@@ -27,10 +27,10 @@ class CoordinatorServer implements ApiClient {
   async close(): Promise<void> {}
 }
 
-const open = () => {
+const open = (deadlineMs = 10_000) => {
   const api = new CoordinatorServer();
   const clock = { nowMs: 10_000 };
-  return { api, clock, reader: new CoordinatorReader({ api, now: () => clock.nowMs, deadlineMs: 100 }) };
+  return { api, clock, reader: new CoordinatorReader({ api, now: () => clock.nowMs, deadlineMs }) };
 };
 
 describe('a SpiderCoordinator', () => {
@@ -58,7 +58,7 @@ describe('a SpiderCoordinator', () => {
   });
 
   it('that cannot be read is no answer: the pod waits', async () => {
-    const { api, reader } = open();
+    const { api, reader } = open(100);
     api.isAway = true;
     await expect(reader.recent('default')).rejects.toMatchObject({ type: 'ApiServerUnavailable' });
     api.isAway = false;

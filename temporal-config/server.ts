@@ -47,10 +47,11 @@ export const productionServer = {
   retentionHours: 72,
   dynamicConfig: {
     ...everywhere.dynamicConfig,
-    // A node polls with one or two pollers: a second partition of its queue would have none. Only `control` is busy enough for four.
+    // A node that is not busy polls with one poller: a second partition of its queue would have none. Only `control` is busy enough for four.
     'matching.numTaskqueueReadPartitions': { queues: { [controlQueue]: 4 }, others: 1 },
     'matching.numTaskqueueWritePartitions': { queues: { [controlQueue]: 4 }, others: 1 },
-    // Long polls that one frontend holds per API and namespace, 1,200 by default: 5,000 nodes × 2 polls, and room for a restart of all.
-    'frontend.namespaceCount': 12_000,
+    // Long polls that one frontend holds per API and namespace, 1,200 by default: 5,000 nodes × 2 polls,
+    // more for those that are busy, and room for a restart of all.
+    'frontend.namespaceCount': 16_000,
   },
 } as const satisfies ServerSettings;

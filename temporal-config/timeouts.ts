@@ -1,10 +1,11 @@
 /**
- * Timeouts and retries of the node's runs. The reasons are measured (docs/decisions/): the workflow task timeout is the
- * recovery time after a crash, the sticky timeout is what the first call to an idle sandbox waits after one.
+ * Timeouts and retries of the node's runs, measured (docs/decisions/032): the workflow task timeout is the recovery time after a
+ * crash in the middle of a step, the sticky timeout what the first call to an idle sandbox waits after one. Both are longer than
+ * a workflow task takes on a node that is overloaded: a task that times out is done again, which makes the overload worse.
  */
 export const podNetworkTimeouts = {
-  workflowTaskTimeout: '2 seconds',
-  stickyQueueScheduleToStartTimeout: '300 milliseconds',
+  workflowTaskTimeout: '5 seconds',
+  stickyQueueScheduleToStartTimeout: '2 seconds',
 } as const;
 
 /** A step of an ADD runs once: kubelet repeats the whole ADD, and an error said early is worth more than a late success. */

@@ -70,6 +70,7 @@ export function planCoordination(observed: ObservedCoordination, request: Coordi
   const path = mode === 'underlay' ? vethPath(request.containerID, veth) : overlayPath(observed, firstNic);
   if (path === undefined) return { outcome: 'refused', failure: noOverlayPath(firstNic) };
   const own = new Set(observed.pod.addresses.map(({ address }) => withoutLength(address)));
+  const addresses = addressesOf(observed, nic);
   const site: CoordinationSite = {
     request,
     observed,
@@ -77,9 +78,9 @@ export function planCoordination(observed: ObservedCoordination, request: Coordi
     mode,
     nic,
     table: policyTable(mode, nic, firstNic),
-    addresses: addressesOf(observed, nic),
+    addresses,
     path,
-    hosts: hostAddresses(observed.node).filter((host) => !own.has(host)),
+    hosts: hostAddresses(observed.node, path.nodeIfName, addresses).filter((host) => !own.has(host)),
     source: firstIPv4(observed, firstNic),
   };
   if (!nic.isUp) site.draft.change({ op: 'set-up', at: 'pod', ifName });
@@ -96,7 +97,7 @@ export function planCoordination(observed: ObservedCoordination, request: Coordi
   const refusal = settings.tunePodRoutes ? tuneRoutes(site) : undefined;
   if (refusal !== undefined) return { outcome: 'refused', failure: refusal };
   routeAsAsked(site);
-  const { table, addresses, draft } = site;
+  const { table, draft } = site;
   return { outcome: 'plan', mode, table, addresses, operations: draft.operations, notes: draft.notes };
 }
 

@@ -53,7 +53,7 @@ export async function readNodeState(node: StackNode): Promise<NodeState> {
 
 /** Separators of ASCII: unit (0x1f) between answers, record (0x1e) between namespaces, group (0x1d) between parts. */
 const script = String.raw`
-routes='ip route show table all; ip -6 route show table all; ip neigh show nud permanent'
+routes='ip route show table all; ip neigh show nud permanent'
 look="ip -j addr; printf '\037'; { $routes; } | grep -v ' table local '; printf '\037'; ip rule; ip -6 rule"
 printf 'node\037'; sh -c "$look"; printf '\036'
 for netns in $(awk '$4 ~ /^net:/ { print $5 }' /proc/self/mountinfo | sort -u); do

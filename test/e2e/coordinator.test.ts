@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { underlayPool } from '../../deploy/dev/cluster.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import type { HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
@@ -14,6 +14,8 @@ import { TestCluster } from './test-cluster.ts';
  * Pods that are tied to their node, by kubelet and Multus and by hand, and a Service that kube-proxy gives them. It speaks IPv4:
  * what it would do with an IPv6 Service's address the node does by having that address itself.
  */
+jest.setTimeout(60_000); // each test is a few pods or calls, and the machine may be busy
+
 let cluster: TestCluster;
 let pods: RunningPods;
 let node: StackNode;
@@ -329,6 +331,7 @@ describe('a sandbox', () => {
     expect(await ip(sandbox, 'route get 198.51.100.1')).toMatchObject([{ dev: 'eth0' }]); // until it comes
     expect(await sandbox.add(nic('data-7'))).toEqual(added);
     expect(await ip(sandbox, 'route get 198.51.100.1')).toMatchObject([{ dev: 'data-7' }]);
+    await cluster.deletePod(sandbox); // so that the addresses are free at once
     expect(await sandbox.del(nic('data-7'))).toMatchObject({ exitCode: 0 });
     expect(await ip(sandbox, 'route get 198.51.100.1')).toMatchObject([{ dev: 'eth0' }]);
   });
@@ -355,6 +358,7 @@ describe('a sandbox', () => {
     expect(await sandbox.add(clean)).toEqual(added);
     const rules = await sandbox.exec(['sh', '-c', 'ip rule; ip -6 rule']);
     expect(rules).not.toMatch(/from 10\.70|from fd00/);
+    await cluster.deletePod(sandbox);
     expect(await sandbox.del(clean)).toMatchObject({ exitCode: 0 });
   });
 
@@ -371,6 +375,7 @@ describe('a sandbox', () => {
     expect(await node.exec(ping(own))).toBe('');
     expect(await cluster.stack.outside.exec(ping(own))).toBe('');
     expect(await sandbox.exec(ping(reachable))).toBe('');
+    await cluster.deletePod(sandbox);
     for (const ifName of ['net1', 'net2']) expect(await sandbox.del(nic(ifName))).toMatchObject({ exitCode: 0 });
   });
 
@@ -398,6 +403,7 @@ describe('a sandbox', () => {
     expect(await sandbox.add(nic('net1', { policyRoutes }))).toEqual(added);
     expect(await ip(sandbox, 'route show table 101 10.9.0.0/16')).toMatchObject([{ dev: 'net1' }]);
     expect(await ip(sandbox, 'route show table main 10.9.0.0/16')).toEqual([]);
+    await cluster.deletePod(sandbox);
     expect(await sandbox.del(nic('net1'))).toMatchObject({ exitCode: 0 });
     await node.exec(['ip', 'link', 'del', 'over0']);
   });
@@ -426,7 +432,7 @@ describe('a sandbox', () => {
     const sandbox = await cluster.sandbox('checked');
     const asked = { conf: tied() };
     expect(await sandbox.add(asked)).toEqual(added);
-    expect(await sandbox.call('CHECK', asked)).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.call('CHECK', asked)).toEqual({ exitCode: 0, body: undefined });
     await sandbox.exec(['ip', 'rule', 'del', 'fwmark', '0x1', 'lookup', '100']);
     expect(await sandbox.call('CHECK', asked)).toMatchObject({
       exitCode: 1,
@@ -457,12 +463,11 @@ describe('a sandbox', () => {
       expect(await ended).toBe('signal SIGKILL');
       cluster.node.worker.start();
       expect(await adding).toEqual(added);
-      expect(await sandbox.call('CHECK', { conf: tied() })).toMatchObject({ exitCode: 0 });
+      expect(await sandbox.call('CHECK', { conf: tied() })).toEqual({ exitCode: 0, body: undefined });
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
       expect(asLines(await cluster.state())).toEqual(untouched);
     },
-    30_000,
   );
 
   it.each(['before kernel.uncoordinate', 'after kernel.uncoordinate'])(
@@ -474,6 +479,5 @@ describe('a sandbox', () => {
       await cluster.inject(moment);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 }); // and `afterEach` waits for the rest
     },
-    30_000,
   );
 });

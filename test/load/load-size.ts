@@ -3,8 +3,5 @@ export const loadFactor = Number(process.env['LOAD_FACTOR'] ?? (process.env['ORB
 
 export const loadSize = (usual: number): number => Math.ceil(usual * loadFactor);
 
-/**
- * Calls that are open at the same time: 32 with ORBWEAVER_LONG=1. Two cores do about 20 calls a second beside the watching, so 32
- * wait two seconds each, and DELs then go by records. LOAD_AT_ONCE=4 where others use the machine.
- */
-export const callsAtOnce = Number(process.env['LOAD_AT_ONCE'] ?? (process.env['ORBWEAVER_LONG'] === '1' ? 32 : 16));
+/** Calls that are open at the same time. LOAD_AT_ONCE=4 where others use the machine. */
+export const callsAtOnce = Number(process.env['LOAD_AT_ONCE'] ?? 32);

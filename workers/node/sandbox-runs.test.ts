@@ -6,6 +6,7 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
+import { NamespaceNotFoundError } from '@temporalio/common';
 import type { CniResult } from '../../contracts/cni.ts';
 import { toApplicationFailure } from '../../temporal-config/failure-conversion.ts';
 import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
@@ -73,7 +74,7 @@ describe('an ADD', () => {
           taskQueue: 'node/r7-n1',
           args: [request],
           requestEagerStart: true,
-          workflowTaskTimeout: '2 seconds',
+          workflowTaskTimeout: '5 seconds',
           staticSummary: 'pay/api-0 on r7-n1',
         }),
       },
@@ -125,6 +126,11 @@ describe('an ADD', () => {
       type: 'TemporalUnavailable',
       message: 'Cannot record the request durably: Temporal failed the call: transport error',
     });
+  });
+
+  it('meets a server that cannot read its namespace now, and may be repeated', async () => {
+    const { add } = open({ [start]: [new NamespaceNotFoundError('orbweaver')] });
+    await expect(add()).rejects.toMatchObject({ type: 'TemporalUnavailable' });
   });
 
   it('counts a start that was not eager', async () => {

@@ -5,7 +5,7 @@ import {
   type WorkflowHandle,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
+import { defineSearchAttributeKey, NamespaceNotFoundError, TypedSearchAttributes } from '@temporalio/common';
 import { type PodIdentity, podNetworkId, updateId } from '../../contracts/attachment.ts';
 import type { CniResult } from '../../contracts/cni.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
@@ -166,7 +166,9 @@ const temporalAway = (cause?: Error): ProvisionError =>
 
 function asProvisionError(error: unknown): ProvisionError {
   if (error instanceof ProvisionError) return error;
-  if (error instanceof ServiceError) return temporalAway(error); // the call itself failed, not the run that it was for
+  // The call itself failed, not the run that it was for. The namespace was there when this worker began: a server whose database
+  // does not answer in time says that it is not.
+  if (error instanceof ServiceError || error instanceof NamespaceNotFoundError) return temporalAway(error);
   return new ProvisionError(fromTemporal(error), { cause: error });
 }
 

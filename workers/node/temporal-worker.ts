@@ -124,7 +124,9 @@ export class TemporalWorker {
       maxConcurrentWorkflowTaskExecutions: 150,
       maxConcurrentLocalActivityExecutions: 100,
       maxConcurrentActivityTaskExecutions: 8,
-      workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 }, // one for the sticky queue, one for the node's
+      // One for the sticky queue and one for the node's while little happens. A poll is answered after a write to the server's
+      // database, so one alone would hand out DELs one after the other.
+      workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 1, maximum: 8 },
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
       stickyQueueScheduleToStartTimeout: podNetworkTimeouts.stickyQueueScheduleToStartTimeout,
       shutdownGraceTime: '10 seconds',
