@@ -341,7 +341,7 @@ describe('a sandbox', () => {
     expect(await sandbox.add({ conf: tied({ spiderCoordinator: 'rack7' }) })).toEqual(added);
     const address = await addressOf(sandbox);
     expect(await onNode('route show table 200')).toMatchObject([{ dst: address, dev: expect.stringMatching(/^veth/) }]);
-    expect(await onNode('route show table 500')).toEqual([]);
+    expect((await onNode('route show table 500')).map(({ dst }) => dst)).not.toContain(address);
     expect(await node.exec(ping([address]))).toBe('');
     for (const family of ['-4', '-6']) await node.exec(['ip', family, 'rule', 'del', 'lookup', '200']);
   });
