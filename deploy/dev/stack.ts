@@ -27,6 +27,8 @@ export interface StackOptions {
    * play the runtime; and no controller makes or ends pods. A dozen such nodes start in seconds.
    */
   readonly kubelets?: boolean;
+  /** Default false. With it Services have addresses and NodePorts, by kube-proxy in nftables mode; it needs kubelets. */
+  readonly kubeProxy?: boolean;
   /** Default false. With it etcd acknowledges a write only once it is on disk, as a cluster's does: for measurements. */
   readonly durable?: boolean;
   /** Where the stack's directory `orbweaver-<id>` is made; default /tmp, or $TMPDIR. */
@@ -96,6 +98,7 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   const {
     kubernetes = true,
     kubelets = true,
+    kubeProxy = false,
     temporal = true,
     durable = false,
     onProgress = () => undefined,
@@ -127,7 +130,7 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     await applyDefinitions(controlPlane);
     onProgress('API server is ready and knows our resources');
     const nodes = kubelets
-      ? await startNodes(layout, controlPlane, options.defaultNetwork ?? orbweaverNetwork)
+      ? await startNodes(layout, controlPlane, { network: options.defaultNetwork ?? orbweaverNetwork, kubeProxy })
       : await startBareNodes(layout, controlPlane);
     for (const node of nodes) onProgress(`${node.name} is registered`);
     return { controlPlane, nodes };
@@ -186,7 +189,7 @@ async function startBareNodes(layout: StackLayout, controlPlane: ControlPlane): 
 async function startNodes(
   layout: StackLayout,
   controlPlane: ControlPlane,
-  network: NetworkConfiguration,
+  { network, kubeProxy }: { readonly network: NetworkConfiguration; readonly kubeProxy: boolean },
 ): Promise<StackNode[]> {
   if (layout.nodes.length === 0) return [];
   const [token] = await together([
@@ -194,5 +197,5 @@ async function startNodes(
     applyClusterNetwork(controlPlane, network),
   ]);
   const multusKubeconfig = await kubeconfigText(insideApiServer, controlPlane.authority, { token: token.trim() });
-  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig }, node)));
+  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig, kubeProxy }, node)));
 }

@@ -7,12 +7,12 @@ import { orbweaverNetwork } from '../../deploy/dev/multus.ts';
 import type { StackNode } from '../../deploy/dev/node.ts';
 import { defaultRouteAnnotation } from '../../network/coordination/settings-for-pod.ts';
 import { asLines } from './cluster-state.ts';
-import { RunningPods, sleepingPod } from './running-pods.ts';
+import { RunningPods, sleepingContainer, sleepingPod } from './running-pods.ts';
 import { TestCluster } from './test-cluster.ts';
 
 /**
- * Pods that are tied to their node, by kubelet and Multus and by hand. There is no kube-proxy: what it would do with a Service's
- * address the node does by having that address itself.
+ * Pods that are tied to their node, by kubelet and Multus and by hand, and a Service that kube-proxy gives them. It speaks IPv4:
+ * what it would do with an IPv6 Service's address the node does by having that address itself.
  */
 jest.setTimeout(60_000); // each test is a few pods or calls, and the machine may be busy
 
@@ -21,7 +21,10 @@ let pods: RunningPods;
 let node: StackNode;
 
 const services = ['10.96.0.77', 'fd00:96::77'] as const;
+const nodePort = 30_080;
 const nodeIPv6 = 'fd00:222::1';
+/** Of the node on the network of its pods, as a machine has it that is not the stack's. */
+const nodeOnUnderlay = '10.70.255.10';
 const [gateways, outside] = [
   [underlay.v4.gateway, underlay.v6.gateway],
   [underlay.v4.outside, underlay.v6.outside],
@@ -46,7 +49,7 @@ const coordinator = (name: string, spec: object): object => ({
 });
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ nodes: ['node-a'] });
+  cluster = await TestCluster.start({ nodes: ['node-a'], kubeProxy: true });
   pods = new RunningPods(cluster);
   node = cluster.node.node;
   await cluster.stack.apply(
@@ -62,13 +65,22 @@ beforeAll(async () => {
   await cluster.stack.kubectl('patch', 'spidercoordinator', 'default', '--type=merge', '-p', more);
   const isSynced = '--for=jsonpath={.status.phase}=Synced';
   await cluster.stack.kubectl('wait', 'spidercoordinator', 'default', 'rack7', isSynced, '--timeout=60s');
-  const own = [`addr add ${nodeIPv6}/64 dev eth0 nodad`, ...services.map((address) => `addr add ${address} dev lo`)];
-  for (const words of own) await node.exec(['ip', ...words.split(' ')]);
+  for (const words of [
+    `addr add ${nodeIPv6}/64 dev eth0 nodad`,
+    `addr add ${services[1]} dev lo`,
+    `addr add ${nodeOnUnderlay}/16 dev underlay0`,
+  ])
+    await node.exec(['ip', ...words.split(' ')]);
   // The node's rules serve all its pods and stay: they are there before anything is compared.
   const first = await cluster.sandbox('first');
   const { exitCode, body } = await first.add({ conf: tied() });
   if (exitCode !== 0) throw new Error(JSON.stringify(body));
   await cluster.removeSandboxes();
+  await cluster.stack.apply(server, ...portsOf('10.96.0.77'));
+  await eventually('The Service answers', 60, async () => {
+    const answer = await cluster.stack.outside.exec(asks(`${nodeOnUnderlay}:${nodePort}`)).catch(String);
+    return answer.includes(underlay.v4.outside) ? { value: true } : { state: answer };
+  });
 }, 300_000);
 afterAll(() => cluster?.stop(), 60_000);
 
@@ -79,6 +91,47 @@ const tied = (settings: object = {}, more: object = {}): Record<string, unknown>
   coordinator: settings,
 });
 
+/** A pod that tells who asks it. */
+const server = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    name: 'server',
+    namespace: 'default',
+    labels: { app: 'server' },
+    annotations: { 'v1.multus-cni.io/default-network': 'default/whole' },
+  },
+  spec: {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      {
+        ...sleepingContainer('main'),
+        command: [
+          'sh',
+          '-c',
+          String.raw`mkdir -p /tmp/www/cgi-bin && printf '#!/bin/sh\necho; echo $REMOTE_ADDR\n' >/tmp/www/cgi-bin/who && chmod +x /tmp/www/cgi-bin/who && exec httpd -f -p 8080 -h /tmp/www`,
+        ],
+      },
+    ],
+  },
+};
+/** One Service for all of the cluster, one whose clients the server sees as they are. */
+const portsOf = (clusterIP: string): object[] => {
+  const service = (name: string, spec: object): object => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'default' },
+    spec: { selector: { app: 'server' }, ...spec },
+  });
+  const port = { port: 80, targetPort: 8080 };
+  return [
+    service('server', { clusterIP, ports: [port] }),
+    service('server-local', { type: 'NodePort', externalTrafficPolicy: 'Local', ports: [{ ...port, nodePort }] }),
+  ];
+};
+/** Whom the server sees. */
+const asks = (host: string): string[] => ['busybox', 'wget', '-T', '3', '-q', '-O', '-', `http://${host}/cgi-bin/who`];
+
 /** What does not answer. */
 const ping = (targets: readonly string[]): string[] => [
   'sh',
@@ -87,10 +140,14 @@ const ping = (targets: readonly string[]): string[] => [
   'sh',
   ...targets,
 ];
-const reachable = [management.node(0), nodeIPv6, ...services, ...gateways, ...outside];
+const reachable = [management.node(0), nodeIPv6, services[1], ...gateways, ...outside];
 const isIPv6 = (address: string): boolean => address.includes(':');
 
 describe('a pod that kubelet runs', () => {
+  it('C00013: sees who asks it through a NodePort of policy Local, and its answer comes by the node that was asked', async () => {
+    expect(await cluster.stack.outside.exec(asks(`${nodeOnUnderlay}:${nodePort}`))).toBe(`${underlay.v4.outside}\n`);
+  });
+
   /** The interface through which the pod would send to each address. */
   const ways = async (pod: string, ...to: readonly string[]): Promise<readonly string[]> =>
     await Promise.all(
@@ -134,6 +191,9 @@ describe('a pod that kubelet runs', () => {
       fromNode: await node.exec(ping(own)),
       fromOutside: await cluster.stack.outside.exec(ping(own)),
     }).toEqual({ fromPod: '', fromNode: '', fromOutside: '' });
+    for (const host of [services[0], `${management.node(0)}:${nodePort}`]) {
+      expect(await pods.exec(target, ...asks(host))).toMatch(/^\d+\.\d+\.\d+\.\d+\n$/);
+    }
   }
 
   it.each(['whole', 'chained'])(
@@ -174,7 +234,7 @@ describe('a pod that kubelet runs', () => {
     async (network) => {
       const name = `overlay-${network}`;
       await run(name, networks('overlay', network), async () => {
-        await isInReach(name, [management.node(0), services[0], ...gateways, ...outside]);
+        await isInReach(name, [management.node(0), ...gateways, ...outside]);
         expect(await ways(name, abroad[0], services[0], management.node(0))).toEqual(['eth0', 'eth0', 'eth0']);
       });
     },
@@ -183,14 +243,14 @@ describe('a pod that kubelet runs', () => {
 
   it('C00004: with an overlay and two macvlans is in reach by both', async () => {
     await run('overlay-two', networks('overlay', 'whole', 'chained'), () =>
-      isInReach('overlay-two', [management.node(0), services[0], ...gateways, ...outside]),
+      isInReach('overlay-two', [management.node(0), ...gateways, ...outside]),
     );
   }, 120_000);
 
   it('C00005, A00012: with an overlay leaves by the macvlan that it names, also one that comes last', async () => {
     const annotations = { ...networks('overlay', 'whole', 'chained'), [defaultRouteAnnotation]: 'net2' };
     await run('overlay-default', annotations, async () => {
-      await isInReach('overlay-default', [management.node(0), services[0], ...gateways, ...outside]);
+      await isInReach('overlay-default', [management.node(0), ...gateways, ...outside]);
       expect(await ways('overlay-default', ...abroad)).toEqual(['net2', 'net2']);
       expect(await ways('overlay-default', services[0])).toEqual(['eth0']);
     });
@@ -281,7 +341,7 @@ describe('a sandbox', () => {
     expect(await sandbox.add({ conf: tied({ spiderCoordinator: 'rack7' }) })).toEqual(added);
     const address = await addressOf(sandbox);
     expect(await onNode('route show table 200')).toMatchObject([{ dst: address, dev: expect.stringMatching(/^veth/) }]);
-    expect(await onNode('route show table 500')).toEqual([]);
+    expect((await onNode('route show table 500')).map(({ dst }) => dst)).not.toContain(address);
     expect(await node.exec(ping([address]))).toBe('');
     for (const family of ['-4', '-6']) await node.exec(['ip', family, 'rule', 'del', 'lookup', '200']);
   });
