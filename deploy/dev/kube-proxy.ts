@@ -25,8 +25,8 @@ const configuration = (hostnameOverride: string, kubeconfig: string): object => 
   hostnameOverride,
   clientConnection: { kubeconfig },
   // No pod of the underlay is in it: what they ask of a Service leaves with the node's address, so the answer comes back to it.
-  clusterCIDR: '10.244.0.0/16',
-  nodePortAddresses: ['0.0.0.0/0'],
+  clusterCIDR: '10.244.0.0/16,fd00:244::/48',
+  nodePortAddresses: ['0.0.0.0/0', '::/0'],
   conntrack: { maxPerCore: 0, min: 0 }, // the machine's, and no node's to set
   healthzBindAddress: '127.0.0.1:10256',
   metricsBindAddress: '127.0.0.1:10249',

@@ -4,7 +4,7 @@ import { kubeconfigText } from './certificates.ts';
 import { type ControlPlane, insideApiServer, startControlPlane } from './control-plane.ts';
 import { buildFabric } from './fabric.ts';
 import { openHostPorts } from './host-ports.ts';
-import { layoutOf, management, ports, type StackLayout, stackDirectory } from './layout.ts';
+import { layoutOf, management, ports, type StackLayout, serviceRanges, stackDirectory } from './layout.ts';
 import { applyClusterNetwork, applyDefinitions, type NetworkConfiguration, orbweaverNetwork } from './multus.ts';
 import { type StackNode, startNode } from './node.ts';
 import { Place } from './place.ts';
@@ -27,7 +27,7 @@ export interface StackOptions {
    * play the runtime; and no controller makes or ends pods. A dozen such nodes start in seconds.
    */
   readonly kubelets?: boolean;
-  /** Default false. With it Services have addresses and NodePorts, by kube-proxy in nftables mode; it needs kubelets. */
+  /** Default false. With it addresses and NodePorts of Services answer, of both families, by kube-proxy in nftables mode; it needs kubelets. */
   readonly kubeProxy?: boolean;
   /** Default false. With it etcd acknowledges a write only once it is on disk, as a cluster's does: for measurements. */
   readonly durable?: boolean;
@@ -125,7 +125,12 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   };
   const bringKubernetes = async (): Promise<{ controlPlane: ControlPlane; nodes: StackNode[] }> => {
     const controllers = kubelets && layout.nodes.length > 0;
-    const controlPlane = await startControlPlane(layout, control, apiPort, { controllers, durable });
+    const controlPlane = await startControlPlane(layout, control, apiPort, {
+      controllers,
+      // Without kube-proxy nodes have no IPv6 of their own either, and every ADD would warn that it cannot hand those Services to its node.
+      serviceRanges: kubeProxy ? Object.values(serviceRanges) : [serviceRanges.v4],
+      durable,
+    });
     parts.push(...controlPlane.parts);
     await applyDefinitions(controlPlane);
     onProgress('API server is ready and knows our resources');
