@@ -5,7 +5,7 @@ import { type ControlPlane, insideApiServer, startControlPlane } from './control
 import { eventually, GivenUp } from './eventually.ts';
 import { buildFabric } from './fabric.ts';
 import { openHostPorts } from './host-ports.ts';
-import { layoutOf, management, ports, type StackLayout, stackDirectory } from './layout.ts';
+import { layoutOf, management, ports, type StackLayout, serviceRanges, stackDirectory } from './layout.ts';
 import { applyClusterNetwork, applyDefinitions, type NetworkConfiguration, orbweaverNetwork } from './multus.ts';
 import { type StackNode, startNode } from './node.ts';
 import { Place } from './place.ts';
@@ -28,6 +28,8 @@ export interface StackOptions {
    * play the runtime; and no controller makes or ends pods. A dozen such nodes start in seconds.
    */
   readonly kubelets?: boolean;
+  /** Default false. With it addresses and NodePorts of Services answer, of both families, by kube-proxy in nftables mode; it needs kubelets. */
+  readonly kubeProxy?: boolean;
   /** Default false. With it etcd acknowledges a write only once it is on disk, as a cluster's does: for measurements. */
   readonly durable?: boolean;
   /** Where the stack's directory `orbweaver-<id>` is made; default /tmp, or $TMPDIR. */
@@ -97,6 +99,7 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   const {
     kubernetes = true,
     kubelets = true,
+    kubeProxy = false,
     temporal = true,
     durable = false,
     onProgress = () => undefined,
@@ -123,12 +126,17 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   };
   const bringKubernetes = async (): Promise<{ controlPlane: ControlPlane; nodes: StackNode[] }> => {
     const controllers = kubelets && layout.nodes.length > 0;
-    const controlPlane = await startControlPlane(layout, control, apiPort, { controllers, durable });
+    const controlPlane = await startControlPlane(layout, control, apiPort, {
+      controllers,
+      // Without kube-proxy nodes have no IPv6 of their own either, and every ADD would warn that it cannot hand those Services to its node.
+      serviceRanges: kubeProxy ? Object.values(serviceRanges) : [serviceRanges.v4],
+      durable,
+    });
     parts.push(...controlPlane.parts);
     await applyDefinitions(controlPlane);
     onProgress('API server is ready and knows our resources');
     const nodes = kubelets
-      ? await startNodes(layout, controlPlane, options.defaultNetwork ?? orbweaverNetwork)
+      ? await startNodes(layout, controlPlane, { network: options.defaultNetwork ?? orbweaverNetwork, kubeProxy })
       : await startBareNodes(layout, controlPlane);
     for (const node of nodes) onProgress(`${node.name} is registered`);
     return { controlPlane, nodes };
@@ -193,7 +201,7 @@ async function startBareNodes(layout: StackLayout, controlPlane: ControlPlane): 
 async function startNodes(
   layout: StackLayout,
   controlPlane: ControlPlane,
-  network: NetworkConfiguration,
+  { network, kubeProxy }: { readonly network: NetworkConfiguration; readonly kubeProxy: boolean },
 ): Promise<StackNode[]> {
   if (layout.nodes.length === 0) return [];
   const [token] = await together([
@@ -201,5 +209,5 @@ async function startNodes(
     applyClusterNetwork(controlPlane, network),
   ]);
   const multusKubeconfig = await kubeconfigText(insideApiServer, controlPlane.authority, { token: token.trim() });
-  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig }, node)));
+  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig, kubeProxy }, node)));
 }
