@@ -57,8 +57,9 @@ export function keyOf(lease: DeviceLease, alias: string): DeviceKey {
 
 /** How a device that is asked for is found. */
 export function keyOfConf(conf: DeviceConf): DeviceKey {
-  if (conf.kind === 'sriov') {
-    return { pciAddress: conf.pciAddress, rdma: conf.movesRdma ? { lent: [] } : undefined };
+  if (conf.kind !== 'host-device') {
+    const movesRdma = conf.kind === 'rdma' || conf.movesRdma;
+    return { pciAddress: conf.pciAddress, rdma: movesRdma ? { lent: [] } : undefined };
   }
   const { select } = conf;
   switch (select.by) {

@@ -280,6 +280,23 @@ describe('the way of a VF into a pod and back', () => {
   });
 });
 
+describe('the way of an RDMA device whose link another plugin moves', () => {
+  const conf: DeviceConf = { kind: 'rdma', pciAddress };
+
+  it('is one command, and one back, and the link stays where it is', () => {
+    const model = new DeviceModel({ place: 'pod', ifName: 'net1' });
+    const lease = leaseOf(model, conf);
+    expect(lease).toEqual({ pciAddress, driver: 'igbvf', rdmaDevices: ['rdma0'] });
+    expect(asDeviceCommands(lend(model, conf, lease), netns)).toEqual(['rdma dev set rdma0 netns cni-1']);
+    expect(lend(model, conf, lease)).toEqual([]);
+    expect(asDeviceCommands(giveBack(model, lease), netns)).toEqual([
+      'nsenter --net=/run/netns/cni-1 rdma dev set rdma0 netns /proc/1/ns/net',
+    ]);
+    expect(giveBack(model, lease)).toEqual([]);
+    expect(model.state).toEqual(new DeviceModel({ place: 'pod', ifName: 'net1' }).state);
+  });
+});
+
 describe('a device that cannot be lent', () => {
   const base = new DeviceModel().observe().device;
   const { link, vf: __, ...alone } = base;
@@ -422,6 +439,36 @@ describe('a device that cannot be lent', () => {
       ),
     ],
     [
+      'is an RDMA device that all share',
+      { ...alone, rdma: { ...base.rdma, mode: 'shared' } },
+      { kind: 'rdma', pciAddress },
+      unfit(
+        'the RDMA device of 0000:01:10.0',
+        'the RDMA of the node is in shared mode, in which every pod sees every device',
+        `${shared}, or rdma system set netns exclusive. Or take type rdma out of the chain`,
+      ),
+    ],
+    [
+      'is an RDMA device of a function that is not there',
+      { rdma: base.rdma },
+      { kind: 'rdma', pciAddress },
+      unfit(
+        'the RDMA device of 0000:01:10.0',
+        'the node has no such PCI function',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0',
+      ),
+    ],
+    [
+      'is an RDMA device that the node does not have',
+      { ...alone, rdma: { mode: 'exclusive', inNode: [], inPod: [] } },
+      { kind: 'rdma', pciAddress },
+      unfit(
+        'the RDMA device of 0000:01:10.0',
+        'it has no RDMA device in the namespace of the node',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show',
+      ),
+    ],
+    [
       'is not there under that name',
       { rdma: base.rdma },
       { kind: 'host-device', select: { by: 'name', ifName: 'eth7' } },
@@ -467,6 +514,22 @@ describe('a device that cannot be lent', () => {
         "If that sandbox is gone, put back by hand what the pod changed (name, MTU, MAC, VF settings), then: ip link set dev net1 alias ''",
       ),
     );
+  });
+
+  it.each<[string, Partial<ObservedDevice>, string]>([
+    ['on the node', base, 'its link is not in the pod, it is "enp1s0v0" on the node'],
+    ['in another pod', alone, 'its link is not in the pod'],
+  ])('is an RDMA device whose link is %s', (_, device, found) => {
+    const conf = { kind: 'rdma', pciAddress } as const;
+    const observed = { device: { ...device, rdma: base.rdma }, podLinks: [], isRebound: false };
+    expect(planLoan(observed, { ...mark, device: conf, lease: { pciAddress } })).toEqual({
+      outcome: 'refused',
+      failure: unfit(
+        'the RDMA device of 0000:01:10.0',
+        found,
+        'Put type rdma behind the plugin that moves the link of the same device into the pod',
+      ),
+    });
   });
 
   it('meets another interface of that name in the pod', () => {

@@ -33,6 +33,11 @@ export type LoanPlan =
 export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired: DesiredLoan): LoanPlan {
   const { ifName, lease, device: conf } = desired;
   const { link, vf, pci, rdma } = device;
+  const moveRdma = rdma.inNode.map((name) => ({ op: 'move-rdma-in', device: name }) as const);
+  if (conf.kind === 'rdma') {
+    if (link?.place !== 'pod') return { outcome: 'refused', failure: linkElsewhere(desired, link) };
+    return { outcome: 'plan', operations: moveRdma, isWhole: true };
+  }
   const failure = occupied(podLinks, device, desired);
   if (failure !== undefined) return { outcome: 'refused', failure };
   const unbound = rebindLost(device, lease);
@@ -76,9 +81,7 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
   if (mtuBytes !== undefined && mtuBytes !== link.mtuBytes) {
     operations.push({ op: 'set-mtu', place: 'pod', ifName, mtuBytes });
   }
-  if (conf.kind === 'sriov' && conf.movesRdma) {
-    operations.push(...rdma.inNode.map((name) => ({ op: 'move-rdma-in', device: name }) as const));
-  }
+  if (conf.kind === 'sriov' && conf.movesRdma) operations.push(...moveRdma);
   return { outcome: 'plan', operations, isWhole: true };
 }
 
@@ -110,6 +113,13 @@ function occupied(
     remedy: `Give one of the two networks another interface name, or remove the stranger in the pod's namespace: ip link del ${ifName}`,
   };
 }
+
+/** The RDMA device of a NIC that the node, or another pod, has must not leave it. */
+const linkElsewhere = ({ device }: DesiredLoan, link: ObservedLink | undefined): Failure => ({
+  type: 'DeviceUnfit',
+  message: `Cannot lend ${nameOfDevice(device)} to the pod: its link is not in the pod${link === undefined ? '' : `, it is "${link.ifName}" on the node`}. Nothing was changed`,
+  remedy: 'Put type rdma behind the plugin that moves the link of the same device into the pod',
+});
 
 const macNotTaken = ({ device }: DesiredLoan, mac: string): Failure => ({
   type: 'KernelRefused',

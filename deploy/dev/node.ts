@@ -136,7 +136,7 @@ async function installPlugins({ cniBin, run, queue }: NodePaths): Promise<void> 
   await writeFile(join(cniBin, 'orbweaver.conf'), `run = ${run}\nqueue = ${queue}\n`);
   const executable = join(repositoryRoot, '.tools/bin/orbweaver-cni');
   if (!existsSync(executable)) return; // a stack with another network runs without ours
-  for (const plugin of ['orbweaver', 'spiderpool', 'coordinator', 'ifacer']) {
+  for (const plugin of ['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer']) {
     const arriving = join(cniBin, `.${plugin}`);
     await copyFile(executable, arriving);
     await rename(arriving, join(cniBin, plugin));

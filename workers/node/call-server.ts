@@ -19,6 +19,7 @@ import { emptyReply, failureReply, passedOnReply, resultReply, versionOf } from 
 import type { DeleteQueue } from './delete-queue.ts';
 import { createDetachOrKeep } from './detach-or-keep.ts';
 import type { DetachService } from './detach-service.ts';
+import type { ReadDeviceInfo } from './device-info.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { SandboxRuns } from './sandbox-runs.ts';
 
@@ -43,6 +44,8 @@ export interface CallServerOptions {
   readonly importedAttachment?: (of: Attachment, pod: PodIdentity, netns: string) => Promise<Attachment | undefined>;
   /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
   readonly onAdd?: (pod: PodIdentity, network: NetworkConf) => void;
+  /** What device plugins wrote about the devices that they hand out. */
+  readonly readDeviceInfo?: ReadDeviceInfo;
   readonly log: Log;
   /** Knows when the steps ran, for the line about each answered call. */
   readonly times?: CallTimes;
@@ -80,6 +83,7 @@ export class CallServer {
       metrics: uncounted,
       onAdd: () => undefined,
       importedAttachment: async () => undefined,
+      readDeviceInfo: () => undefined,
       ...options,
     };
     this.detachOrKeep = createDetachOrKeep(options.detaches, options.queue, options.log);
@@ -96,7 +100,7 @@ export class CallServer {
       const report = frame.environment.get(reportKey);
       if (report === nodeReportName) return jsonReply(await this.#options.report());
       if (report === sandboxReportName) return jsonReply(await this.#options.sandboxReport(questionIn(frame)));
-      const call = parseCniCall(frame);
+      const call = parseCniCall(frame, this.#options.readDeviceInfo);
       if (call.command === 'nothing') return emptyReply;
       watched = metrics.watchCall(call.command, call.command === 'GC' ? undefined : call.attachment.containerID);
       if (call.command === 'GC') {

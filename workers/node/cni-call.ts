@@ -6,6 +6,7 @@ import type { AddressWish, NetworkConf } from '../../contracts/pod-network.ts';
 import { vethInPod } from '../../network/coordination/pod-layout.ts';
 import { addressWishes } from './address-wishes.ts';
 import { shown } from './conf-refusal.ts';
+import type { ReadDeviceInfo } from './device-info.ts';
 import { type Conf, namePattern, parseConf, parseNetworkConf } from './network-conf.ts';
 
 /** One CNI call, checked: nothing in it needs looking at twice. */
@@ -41,17 +42,18 @@ export interface ValidAttachment {
   readonly ifName: string;
 }
 
-const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'coordinator', 'ifacer'];
+const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer'];
 const kinds = {
   orbweaver: 'attach',
   spiderpool: 'attach',
   ifacer: 'prepare',
+  rdma: 'rdma',
   coordinator: 'coordinate',
 } as const satisfies Record<PluginName, AttachmentKind>;
 const commands: readonly CniCommand[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];
 
 /** Reads a call from its frame. Throws `ProvisionError` with the code that CNI spec 1.1.0 gives the mistake. */
-export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
+export function parseCniCall({ environment, stdin }: RequestFrame, readDeviceInfo?: ReadDeviceInfo): CniCall {
   const command = oneOf(commands, 'CNI_COMMAND', environment.get('CNI_COMMAND'));
   const plugin = oneOf(plugins, 'the name of the executable', environment.get('ORBWEAVER_PLUGIN'));
   const conf = parseConf(stdin);
@@ -88,7 +90,7 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
     const mac = answeredMac(conf.json['prevResult'], attachment.ifName);
     return { command, conf, attachment, pod, netns, ...(mac === undefined ? {} : { mac }) };
   }
-  const [network, wishes] = [parseNetworkConf(plugin, conf), addressWishes(conf, args)];
+  const [network, wishes] = [parseNetworkConf(plugin, conf, readDeviceInfo), addressWishes(conf, args)];
   const { prevResult } = conf.json;
   const earlier = attachment.kind !== 'attach' && typeof prevResult === 'object' && prevResult !== null;
   return { command, conf, attachment, pod, netns, network, wishes, ...(earlier ? { prevResult } : {}) };

@@ -8,8 +8,10 @@ import {
   vfVlanProtocols,
 } from '../../contracts/device.ts';
 import { invalid, notYet, refused } from './conf-refusal.ts';
+import { pciAddressIn, type ReadDeviceInfo } from './device-info.ts';
 import { parseMtu } from './link-conf.ts';
 import { isLinkName } from './link-name.ts';
+import { pciAddressExample, toPciAddress } from './pci-address.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -38,40 +40,59 @@ export const deviceKeys: Readonly<Record<DeviceKind, readonly string[]>> = {
 export const deviceKindOf = (kind: unknown): DeviceKind | undefined => deviceKinds.find((one) => one === kind);
 
 /** Reads which device of the node the pod gets, and what its PF is told about it. */
-export function parseDevice(kind: DeviceKind, json: Json): DeviceConf {
+export function parseDevice(kind: DeviceKind, json: Json, readDeviceInfo: ReadDeviceInfo): DeviceConf {
   const mtu = parseMtu(json['mtu']);
-  const pciAddress = parseDeviceID(json);
+  const pciAddress = parseDeviceID(json, readDeviceInfo);
   if (kind === 'host-device') return { kind, select: parseSelector(json, pciAddress), ...mtu };
-  if (pciAddress === undefined) {
-    throw refused(
-      'InvalidConfig',
-      'kind sriov got no device: "deviceID" is missing',
-      'Annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and request that resource in the pod: Multus then passes the VF that the device plugin chose',
-    );
-  }
   return {
     kind,
-    pciAddress,
+    pciAddress: pciAddress ?? noDevice('kind sriov'),
     settings: parseSettings(json),
     movesRdma: parseFlag('rdmaIsolation', json['rdmaIsolation']) ?? false,
     ...mtu,
   };
 }
 
-/** What the runtime says comes first (capability deviceID), as with the community plugins. */
-function parseDeviceID(json: Json): string | undefined {
-  const { deviceID: fromRuntime } = (json['runtimeConfig'] ?? {}) as { readonly deviceID?: unknown };
+/** Reads whose RDMA device goes into the pod. */
+export const parseRdmaDevice = (json: Json, readDeviceInfo: ReadDeviceInfo): DeviceConf => ({
+  kind: 'rdma',
+  pciAddress: parseDeviceID(json, readDeviceInfo) ?? noDevice('type rdma'),
+});
+
+function noDevice(asker: string): never {
+  throw refused(
+    'InvalidConfig',
+    `${asker} got no device: "deviceID" is missing`,
+    'Annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and request that resource in the pod: Multus then passes the VF that the device plugin chose',
+  );
+}
+
+/**
+ * What the runtime says comes first (capability deviceID), as with the community plugins. A device plugin may have IDs of its own:
+ * what such a one means is looked up in the file that it wrote.
+ */
+function parseDeviceID(json: Json, readDeviceInfo: ReadDeviceInfo): string | undefined {
+  const { deviceID: fromRuntime, CNIDeviceInfoFile: path = '' } = (json['runtimeConfig'] ?? {}) as {
+    readonly deviceID?: unknown;
+    readonly CNIDeviceInfoFile?: unknown;
+  };
   const [key, value] = Object.entries({
     'runtimeConfig.deviceID': fromRuntime,
     deviceID: json['deviceID'],
     pciBusID: json['pciBusID'],
   }).find(([, text]) => (text ?? '') !== '') ?? ['deviceID', undefined];
-  if (value === undefined) return undefined;
+  const pciAddress = toPciAddress(value);
+  if (pciAddress !== undefined) return pciAddress;
   if (typeof value === 'string' && /^[a-z0-9_]+\.[a-z]+\.\d+$/.test(value)) throw notYet(`Auxiliary device "${value}"`);
-  if (typeof value !== 'string' || !/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i.test(value)) {
-    throw invalid(key, value, 'a PCI address with its domain, for example "0000:3b:02.1"');
-  }
-  return value.toLowerCase();
+  if (typeof path !== 'string') throw invalid('runtimeConfig.CNIDeviceInfoFile', path, 'a path');
+  const info = path === '' ? undefined : readDeviceInfo(path);
+  if (info !== undefined) return pciAddressIn(info, path);
+  if (value === undefined) return undefined;
+  throw invalid(
+    key,
+    value,
+    `${pciAddressExample}; any other ID with the capability CNIDeviceInfoFile and a device plugin that writes such files`,
+  );
 }
 
 function parseSelector({ device, hwaddr }: Json, pciAddress: string | undefined): DeviceSelector {

@@ -27,6 +27,7 @@ import type { NodeWorkerConfig } from './config.ts';
 import { DeleteQueue } from './delete-queue.ts';
 import { toDelFrame } from './detach-or-keep.ts';
 import { DetachService } from './detach-service.ts';
+import { createDeviceInfoReader, deviceInfoDirectory } from './device-info.ts';
 import { createImportedAttachment } from './imported-attachment.ts';
 import { LostDeletes } from './lost-deletes.ts';
 import { createMountedNamespaces } from './mounted-namespaces.ts';
@@ -177,6 +178,7 @@ export async function runNodeWorker(
     report,
     sandboxReport: createSandboxReport({ node: node.name, records, kernel, differences }),
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
+    readDeviceInfo: createDeviceInfoReader(deviceInfoDirectory),
     onAdd: (pod, network) => cluster.prefetch(pod, network),
     log,
     times,
