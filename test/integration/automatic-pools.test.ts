@@ -8,9 +8,11 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { type Stack, startStack } from '../../deploy/dev/stack.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { ClaimFeed } from '../../kube/claim-feed.ts';
+import { EndpointFeed } from '../../kube/endpoint-feed.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { labelHash } from '../../kube/label-hash.ts';
 import { LeaderLease } from '../../kube/lease.ts';
+import { PodFeed } from '../../kube/pod-feed.ts';
 import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
 import { type FollowedApplications, superviseSubnets } from '../../kube/supervise-subnets.ts';
@@ -59,14 +61,16 @@ beforeAll(async () => {
   lease = new LeaderLease({ api, namespace: 'orbweaver-system', name: 'test', identity: 'a', log: silent });
   const settings = readClusterSettings({}, []);
   const claims = new ClaimFeed({ api, log: silent });
-  void claims.follow(stopped.signal);
+  const endpoints = new EndpointFeed({ api, log: silent });
+  const pods = new PodFeed({ api, log: silent });
+  for (const feed of [claims, endpoints, pods]) void feed.follow(stopped.signal);
   const onFollowed = (now: FollowedApplications | undefined): void => {
     followed = now;
   };
   leading = lease.compete(async (term) => {
     await Promise.all([
-      superviseSubnets({ api, term, settings, book, hint: temporal.hintAtPool, onFollowed, log: silent }),
-      publishViews({ api, claims, term, log: silent }), // with the finalizers of pools
+      superviseSubnets({ api, pods, term, settings, book, hint: temporal.hintAtPool, onFollowed, log: silent }),
+      publishViews({ api, claims, endpoints, term, log: silent }), // with the finalizers of pools
     ]);
   });
   await eventually('It polls', 30, () => (temporal.isConnected ? { value: true } : { state: 'not connected' }));

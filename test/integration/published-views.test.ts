@@ -6,6 +6,7 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { type ApiClient, type ApiRequest, openApiClient } from '../../kube/api-client.ts';
 import { ApiError } from '../../kube/api-error.ts';
 import { ClaimFeed } from '../../kube/claim-feed.ts';
+import { EndpointFeed } from '../../kube/endpoint-feed.ts';
 import { labelHash } from '../../kube/label-hash.ts';
 import { LeaderLease } from '../../kube/lease.ts';
 import { publishViews } from '../../kube/publish-views.ts';
@@ -62,8 +63,9 @@ class Replica {
     });
     this.#lease = lease;
     const claims = new ClaimFeed({ api, log: silent });
-    void claims.follow(this.#stopped.signal);
-    this.#ended = lease.compete((term) => publishViews({ api, claims, term, log: silent }));
+    const endpoints = new EndpointFeed({ api, log: silent });
+    for (const feed of [claims, endpoints]) void feed.follow(this.#stopped.signal);
+    this.#ended = lease.compete((term) => publishViews({ api, claims, endpoints, term, log: silent }));
   }
 
   async stop(): Promise<void> {
