@@ -453,9 +453,9 @@ describe('an announcement', () => {
   });
 });
 
-/** Repeats a look until it shows what is expected; then, or after five seconds, the expectation speaks. */
+/** Repeats a look until it shows what is expected; then, or after half a minute, the expectation speaks. */
 async function until<Seen>(look: () => Seen, expectation: (seen: Seen) => void): Promise<void> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 30_000;
   for (;;) {
     try {
       return expectation(look());

@@ -57,9 +57,9 @@ async function run(executable: string, environment: Record<string, string>, stdi
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`Waited 10 s in vain until ${what}`);
+    if (Date.now() > deadline) throw new Error(`Waited 30 s in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

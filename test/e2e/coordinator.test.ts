@@ -14,7 +14,7 @@ import { TestCluster } from './test-cluster.ts';
  * Pods that are tied to their node, by kubelet and Multus and by hand. There is no kube-proxy: what it would do with a Service's
  * address the node does by having that address itself.
  */
-jest.setTimeout(60_000); // each test is a few pods or calls, and the machine may be busy
+jest.setTimeout(120_000); // each test is a few pods or calls, and the machine may be busy
 
 let cluster: TestCluster;
 let pods: RunningPods;
@@ -210,7 +210,7 @@ describe('a pod that kubelet runs', () => {
 
 describe('a sandbox', () => {
   beforeEach(() => cluster.remember());
-  afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered(20)), 60_000);
+  afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 60_000);
 
   const ip = async (sandbox: HandMadeSandbox, words: string): Promise<readonly Shown[]> =>
     JSON.parse((await sandbox.exec(['sh', '-c', `ip -j -N ${words} 2>/dev/null || echo '[]'`])) || '[]') as Shown[];
