@@ -7,7 +7,13 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { recordOf } from '../../activities/attachment-record.ts';
 import { createDeviceLending } from '../../activities/lent-devices.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
-import type { DeviceConf, RdmaDeviceConf, VfSettings, VirtualFunctionConf } from '../../contracts/device.ts';
+import type {
+  DeviceConf,
+  DeviceSelector,
+  RdmaDeviceConf,
+  VfSettings,
+  VirtualFunctionConf,
+} from '../../contracts/device.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import type { LendSpec } from '../../kernel/device-tasks.ts';
 import { type Kernel, openKernel } from '../../kernel/kernel.ts';
@@ -328,6 +334,85 @@ describe('VFs that are lent to pods', () => {
       writeFileSync(`${path}/driver_override`, '\n');
       writeFileSync('/sys/bus/pci/drivers_probe', vf.pci);
       await hasLinkAgain(vf.pci);
+    }
+  });
+});
+
+describe('a whole NIC that is lent to a pod', () => {
+  let name: string;
+  before(() => {
+    nodes = new TwoNodes();
+    const far = nodes.namespace('far');
+    inHost(`link set ${linkOf(outside)} netns ${nameOf(far)} name wire`);
+    ip(far, 'link set wire up', 'addr add 10.70.7.1/24 dev wire', 'addr add fd00:77::1/64 dev wire nodad');
+    name = pf();
+    inHost(`link set ${name} up mtu 1400 alias rack-7`);
+    kernel = openKernel({ threads: 1 });
+  });
+  after(async () => {
+    await kernel.close();
+    inHost(`link set ${name} down mtu 1500 alias ''`);
+    nodes[Symbol.dispose]();
+  });
+
+  const nic = (select: DeviceSelector, mtuBytes?: number): DeviceConf => ({
+    kind: 'host-device',
+    select,
+    ...(mtuBytes === undefined ? {} : { mtuBytes }),
+  });
+
+  function nicState(): unknown {
+    const [link] = hostJson('addr', 'show', 'dev', linkOf(node) ?? assert.fail('the node has no such link'));
+    const addresses = (link?.['addr_info'] as { scope: string; local: string }[] | undefined) ?? [];
+    return {
+      name: link?.['ifname'],
+      isUp: (link?.['flags'] as string[]).includes('UP'),
+      mtu: link?.['mtu'],
+      mac: link?.['address'],
+      alias: link?.['ifalias'],
+      addresses: addresses.filter(({ scope }) => scope === 'global').map(({ local }) => local),
+    };
+  }
+
+  /** What a pod may do to what it has. */
+  async function used({ netns }: LendSpec): Promise<void> {
+    await reaches(netns, '10.70.7.1');
+    await reaches(netns, 'fd00:77::1');
+    ip(netns, 'link set net1 down', 'link set net1 address 02:00:00:00:00:41 mtu 1300 name eth7', 'link set eth7 up');
+  }
+
+  it('is used there, and a DEL takes it back with name, MTU, MAC, alias and state, without the addresses of the pod', async () => {
+    const untouched = nicState();
+    const spec = await lend(nic({ by: 'name', ifName: name }, 1450), 21);
+    const [[shown] = []] = ipJson(spec.netns, 'link show dev net1');
+    assert.equal(shown?.['mtu'], 1450);
+    assert.deepEqual(await kernel.checkDevice(spec), []);
+    assert.equal(linkOf(node), undefined);
+    const { message } = await refusal(kernel.examineDevice(nic({ by: 'name', ifName: name })));
+    assert.match(message, /the node has no such link/);
+    await used(spec);
+    await giveBack(spec);
+    assert.deepEqual(nicState(), untouched);
+    assert.deepEqual(await giveBack(spec), []);
+  });
+
+  it('comes back the same when its namespace ends without a DEL', async () => {
+    const untouched = nicState() as { mac: string };
+    const spec = await lend(nic({ by: 'mac', mac: untouched.mac }), 22);
+    await used(spec);
+    execFileSync('ip', ['netns', 'del', nameOf(spec.netns)]);
+    await giveBack(spec);
+    assert.deepEqual(nicState(), untouched);
+  });
+
+  it('stays with the node while that has an address on it', async () => {
+    inHost(`addr add 10.70.7.2/24 dev ${name}`);
+    try {
+      const { type, message } = await refusal(kernel.examineDevice(nic({ by: 'pci', pciAddress: node })));
+      assert.equal(type, 'DeviceUnfit');
+      assert.match(message, /carries the node's address 10\.70\.7\.2\/24/);
+    } finally {
+      inHost(`addr flush dev ${name}`);
     }
   });
 });
