@@ -54,6 +54,11 @@ export interface PlumbSpec extends OwnershipMark {
   readonly yieldsDefaultRoute?: boolean;
 }
 
+export interface CheckSpec extends PlumbSpec {
+  /** That the interface is to have; absent: nobody says. */
+  readonly mac?: string;
+}
+
 /** One attachment as it is written down: what of it is absent was not asked for. */
 export interface LookSpec extends OwnershipMark {
   readonly netns: string;
@@ -228,8 +233,10 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     });
   },
 
-  check: (spec: PlumbSpec): string[] =>
-    atSite(hostNetns, spec, (site) => attachmentDifferences(surroundings(site, spec.link.master), desired(spec))),
+  check: (spec: CheckSpec): string[] =>
+    atSite(hostNetns, spec, (site) =>
+      attachmentDifferences(surroundings(site, spec.link.master), desired(spec), spec.mac),
+    ),
 
   lookAt: (spec: LookSpec): AttachmentLook =>
     closing(openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (podNamespace) =>

@@ -362,14 +362,14 @@ describe('a whole NIC that is lent to a pod', () => {
   });
 
   function nicState(): unknown {
-    const [link = {}] = hostJson('addr', 'show', 'dev', linkOf(node) ?? assert.fail('the node has no such link'));
-    const addresses = (link['addr_info'] as { scope: string; local: string }[] | undefined) ?? [];
+    const [link] = hostJson('addr', 'show', 'dev', linkOf(node) ?? assert.fail('the node has no such link'));
+    const addresses = (link?.['addr_info'] as { scope: string; local: string }[] | undefined) ?? [];
     return {
-      name: link['ifname'],
-      isUp: (link['flags'] as string[]).includes('UP'),
-      mtu: link['mtu'],
-      mac: link['address'],
-      alias: link['ifalias'],
+      name: link?.['ifname'],
+      isUp: (link?.['flags'] as string[] | undefined)?.includes('UP'),
+      mtu: link?.['mtu'],
+      mac: link?.['address'],
+      alias: link?.['ifalias'],
       addresses: addresses.filter(({ scope }) => scope === 'global').map(({ local }) => local),
     };
   }

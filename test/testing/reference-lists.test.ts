@@ -40,8 +40,8 @@ const active = [
   'P00002',
 ];
 
-/** Of spec §10: SpiderCoordinator, ifacer, coordinator, and the annotation for the default route's interface. */
-const ofConnectivity = [...numbered('V', 1, 11), ...numbered('N', 1, 6), ...numbered('C', 1, 24), 'A00012'];
+/** Of spec §10: coordinator, SpiderCoordinator, ifacer, and the annotation for the default route's interface. */
+const ofConnectivity = [...numbered('C', 1, 24), ...numbered('V', 1, 11), ...numbered('N', 1, 6), 'A00012'];
 
 function numbered(letter: string, first: number, last: number): readonly string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => `${letter}${String(first + at).padStart(5, '0')}`);

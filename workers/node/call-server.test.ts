@@ -194,6 +194,15 @@ describe('CHECK', () => {
     expect(await serve(cniCall('CHECK'))).toEqual({ exitCode: 0, json: undefined });
   });
 
+  it('compares with the MAC that the chain answered', async () => {
+    const seen: unknown[] = [];
+    const { serve, remember } = open({ differences: async (_, mac) => (seen.push(mac), []) });
+    remember(doneRecord);
+    const interfaces = [{ name: 'eth0', mac: '02:00:00:00:00:0a', sandbox: netns }];
+    await serve(cniCall('CHECK', { stdin: { ...wholeConf, prevResult: { interfaces } } }));
+    expect(seen).toEqual(['02:00:00:00:00:0a']);
+  });
+
   it.each([
     ['never added', undefined, 'it was never attached, or was detached'],
     [

@@ -34,8 +34,8 @@ export interface CallServerOptions {
     identifyNamespace(path: string): Promise<{ readonly cookie: string }>;
     namespaceState(path: string, cookie: string): Promise<'alive' | 'gone' | 'unproven'>;
   };
-  /** Sentences that name what of the attachment is missing or changed, in the kernel and among the claims. */
-  readonly differences: (record: AttachmentRecord) => Promise<readonly string[]>;
+  /** Sentences that name what of the attachment is missing or changed, in the kernel and among the claims; `mac` is what it had. */
+  readonly differences: (record: AttachmentRecord, mac?: string) => Promise<readonly string[]>;
   /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
   readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
@@ -141,7 +141,7 @@ export class CallServer {
         await this.#del(call, frame, watched);
         return emptyReply;
       case 'CHECK':
-        await this.#check(call.attachment);
+        await this.#check(call.attachment, call.mac);
         return emptyReply;
     }
   }
@@ -186,11 +186,11 @@ export class CallServer {
     return { attachment: imported ?? call.attachment, pod, nonce, netns, reason: 'detach' };
   }
 
-  async #check(attachment: Attachment): Promise<void> {
+  async #check(attachment: Attachment, mac: string | undefined): Promise<void> {
     const { records, differences } = this.#options;
     const record = await records.read(attachment);
     const found =
-      record?.doneResult === undefined ? ['it was never attached, or was detached'] : await differences(record);
+      record?.doneResult === undefined ? ['it was never attached, or was detached'] : await differences(record, mac);
     if (found.length === 0) return;
     throw new ProvisionError({
       type: 'NotAsAdded',

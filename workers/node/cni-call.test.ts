@@ -43,6 +43,17 @@ describe('a call', () => {
     });
   });
 
+  it.each<[unknown, string | undefined]>([
+    [[{ name: 'eth0', mac: '02:00:00:00:00:0A', sandbox: '/run/netns/cni-1' }], '02:00:00:00:00:0a'],
+    [[{ name: 'eth0', mac: '02:00:00:00:00:0a' }], undefined], // the node's
+    [[null, { name: 'net1', mac: '02:00:00:00:00:0a', sandbox: '/run/netns/cni-1' }], undefined],
+    [[{ name: 'eth0', mac: 'unknown', sandbox: '/run/netns/cni-1' }], undefined],
+    ['eth0', undefined],
+  ])('of CHECK with interfaces %j knows MAC %j', (interfaces, mac) => {
+    const call = parseCniCall(cniCall('CHECK', { stdin: { ...wholeConf, prevResult: { interfaces } } }));
+    expect('mac' in call ? call.mac : undefined).toBe(mac);
+  });
+
   it('of DEL may name no pod and no namespace', () => {
     expect(parseCniCall(cniCall('DEL', { environment: { CNI_ARGS: undefined, CNI_NETNS: undefined } }))).toMatchObject({
       pod: { namespace: '', name: '', uid: '' },

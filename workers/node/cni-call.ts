@@ -20,7 +20,12 @@ export type CniCall =
       readonly prevResult?: object;
     } & OfAttachment)
   /** About what was added, whatever the configuration asks for by now. */
-  | ({ readonly command: 'CHECK'; readonly netns: string } & OfAttachment)
+  | ({
+      readonly command: 'CHECK';
+      readonly netns: string;
+      /** MAC that the interface had when all plugins of the chain were through. */
+      readonly mac?: string;
+    } & OfAttachment)
   | ({ readonly command: 'DEL'; readonly netns: string } & OfAttachment)
   | { readonly command: 'GC'; readonly conf: Conf; readonly valid: readonly ValidAttachment[] }
   /** STATUS and VERSION: that this worker answers is all that is asked. */
@@ -80,7 +85,11 @@ export function parseCniCall({ environment, stdin }: RequestFrame, readDeviceInf
   const netns = environment.get('CNI_NETNS') ?? '';
   const args = parseArgs(environment.get('CNI_ARGS') ?? '');
   const pod = parsePod(args, command);
-  if (command !== 'ADD') return { command, conf, attachment, pod, netns };
+  if (command === 'DEL') return { command, conf, attachment, pod, netns };
+  if (command === 'CHECK') {
+    const mac = answeredMac(conf.json['prevResult'], attachment.ifName);
+    return { command, conf, attachment, pod, netns, ...(mac === undefined ? {} : { mac }) };
+  }
   const [network, wishes] = [parseNetworkConf(plugin, conf, readDeviceInfo), addressWishes(conf, args)];
   const { prevResult } = conf.json;
   const earlier = attachment.kind !== 'attach' && typeof prevResult === 'object' && prevResult !== null;
@@ -127,6 +136,14 @@ function missingAttachments(value: unknown): never {
     remedy:
       'GC needs the list of attachments that stay: [{"containerID": "…", "ifname": "…"}]. Without it nothing is removed',
   });
+}
+
+/** Of the interface in the pod: the node's may have the same name, and no sandbox. */
+function answeredMac(prevResult: unknown, ifName: string): string | undefined {
+  const { interfaces } = (prevResult ?? {}) as { readonly interfaces?: unknown };
+  const links = (Array.isArray(interfaces) ? interfaces : []) as readonly ({ [key: string]: unknown } | null)[];
+  const mac = links.find((link) => link?.['name'] === ifName && (link['sandbox'] ?? '') !== '')?.['mac'];
+  return typeof mac === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) ? mac.toLowerCase() : undefined;
 }
 
 /** Multus passes some keys twice; the last one is the runtime's. */

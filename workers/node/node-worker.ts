@@ -148,7 +148,7 @@ export async function runNodeWorker(
     log,
   });
   const report = createNodeReport({ config, node, startedAtMs, kernel, temporal, queue, records, cluster });
-  const differences = async (record: AttachmentRecord): Promise<readonly string[]> => {
+  const differences = async (record: AttachmentRecord, mac?: string): Promise<readonly string[]> => {
     const { attachment, netns, netnsCookie, link, device, lease, shared = [], coordination, addresses } = record;
     const wanted = {
       ...attachment,
@@ -160,7 +160,7 @@ export async function runNodeWorker(
     return [
       ...(await cluster.claimDifferences(attachment, addresses)),
       ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
-      ...(link === undefined ? [] : await kernel.check({ ...wanted, link })),
+      ...(link === undefined ? [] : await kernel.check({ ...wanted, link, ...(mac === undefined ? {} : { mac }) })),
       ...(device === undefined || lease === undefined ? [] : await kernel.checkDevice({ ...wanted, device, lease })),
       ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
     ];
