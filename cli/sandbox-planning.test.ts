@@ -157,6 +157,17 @@ describe('the plan of a pod', () => {
     expect(printed).toBe(await golden('plan-vf.txt', printed));
   });
 
+  it("of a VF that another plugin moves says whose RDMA device goes with it, and plans on the VF's interface", async () => {
+    const ipam = { type: 'spiderpool', default_ipv4_ippool: ['storage'] };
+    const plugins = [{ type: 'sriov', ipam }, { type: 'rdma' }, { type: 'coordinator', mode: 'underlay' }];
+    const { nics } = await planNetworks(evidence([network('eth0', { name: 'rail0', plugins })]), ports());
+    expect(nics[0]?.steps.map(({ plugin, does, failure }) => [plugin, does, failure])).toEqual([
+      ['sriov', 'makes eth0 with <eth0:storage>/16', undefined],
+      ['rdma', 'lends the RDMA device of eth0 to the pod', undefined],
+      ['coordinator', 'the way between pod and node, and routes among its interfaces', undefined],
+    ]);
+  });
+
   it('has the address that the pod holds, and asks for no other', async () => {
     const { nics } = await planNetworks(
       evidence([network('eth0', whole({}))], { claims: [held('10.70.8.33/22', 'rack7-v4', 'u-1')] }),

@@ -283,11 +283,13 @@ function lentDevice(
   addresses: readonly ExpectedAddress[],
   yieldsDefaultRoute: boolean,
 ): readonly DraftStep[] {
+  const note = 'its commands are planned when the device can be looked at';
+  if (device.kind === 'rdma') return [{ plugin, does: `lends the RDMA device of ${ifName} to the pod`, note }];
   const does = `lends ${device.kind === 'sriov' ? 'a VF' : nameOfDevice(device)} to the pod as ${ifName}`;
   const gateways = yieldsDefaultRoute ? [] : defaultRoutesOf(addresses).map(({ gw }) => gw);
   const own = addresses.map(({ address }) => address);
   return [
-    { plugin, does, note: 'its commands are planned when the device can be looked at' },
+    { plugin, does, note },
     {
       plugin,
       does: `${ifName} with ${own.join(' and ')}`,

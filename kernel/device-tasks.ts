@@ -153,11 +153,14 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
       const plan = planLoan({ device, podLinks, isRebound: true }, spec);
       if (plan.outcome === 'refused') return [plan.failure.message];
       if (plan.outcome === 'wait') return [plan.why];
-      const changed = plan.operations.map(
-        (operation) => `Interface "${ifName}" would need: ${asDeviceCommand(operation, netns)}`,
-      );
+      const { inNode, inPod } = device.rdma;
+      const lost = lease.rdmaDevices?.filter((name) => ![...inNode, ...inPod].includes(name)) ?? [];
+      const changed = [
+        ...lost.map((name) => `RDMA device "${name}" of "${ifName}" is gone`),
+        ...plan.operations.map((operation) => `Interface "${ifName}" would need: ${asDeviceCommand(operation, netns)}`),
+      ];
       const { link } = device;
-      if (link === undefined || changed.length > 0) return changed;
+      if (link === undefined || lease.link === undefined || changed.length > 0) return changed;
       const addressing = planAddressing(observeNamespace(pod.socket), link, spec);
       return addressing.outcome === 'refused' ? [addressing.failure.message] : addressing.operations.map(difference);
     }),

@@ -194,6 +194,13 @@ describe('a check of a pair', () => {
     expect(attachmentDifferences(pod.observe(), desired)).toEqual([sentence]);
   });
 
+  it('names a MAC that is not the one which was answered', () => {
+    expect(attachmentDifferences(made().observe(), desired, '02:00:00:00:00:01')).toEqual([]);
+    expect(attachmentDifferences(made().observe(), desired, '02:00:00:00:00:99')).toEqual([
+      'Interface "eth0" has MAC 02:00:00:00:00:01 instead of 02:00:00:00:00:99',
+    ]);
+  });
+
   it('says once that the pair is gone', () => {
     expect(attachmentDifferences(newPod().observe(), desired)).toEqual(['Interface "eth0" is gone']);
   });

@@ -181,7 +181,7 @@ const workloads = [
   sleepingPod('d00016', ippool(['d00016']), { namespace: 'l00003' }),
 ];
 
-const seconds = 150_000;
+const seconds = 300_000;
 
 describe('the level that decides', () => {
   it(

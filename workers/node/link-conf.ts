@@ -13,7 +13,7 @@ import { isLinkName, longestLinkName, mayNameLink } from './link-name.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const laterKinds = ['ib-sriov', 'ipoib'];
+const laterKinds = ['ipoib'];
 const kinds = ['macvlan', 'ipvlan', 'vlan', 'veth'] as const;
 type Kind = LinkConf['kind'];
 
@@ -98,7 +98,7 @@ function parseKind(kind: unknown): Kind {
   if (typeof kind === 'string' && laterKinds.includes(kind)) throw notYet(`kind "${kind}"`);
   const known = kinds.find((one) => one === kind);
   if (known === undefined) {
-    throw invalid('kind', kind, `${kinds.join(', ')}, host-device, sriov, or later ${laterKinds.join(', ')}`);
+    throw invalid('kind', kind, `${kinds.join(', ')}, host-device, sriov, ib-sriov, or later ${laterKinds.join(', ')}`);
   }
   return known;
 }
