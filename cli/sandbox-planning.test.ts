@@ -123,6 +123,14 @@ describe('the plan of a pod', () => {
     expect(printed).toBe(await golden('plan-whole.txt', printed));
   });
 
+  it('on a bridge has both ends of the pair, with names for what the sandbox will decide', async () => {
+    const links = [...node.links, link(5, 'br0', { kind: 'bridge' })];
+    const onBridge = whole({ kind: 'veth', master: ['br0'], coordinator: {} });
+    const inspectNode: PlanPorts['inspectNode'] = async () => ({ ...node, links });
+    const printed = await show(evidence([network('eth0', onBridge)]), ports({ inspectNode }));
+    expect(printed).toBe(await golden('plan-bridge.txt', printed));
+  });
+
   it('of plugins in a chain says what others do, and plans on it', async () => {
     const ipam = { type: 'spiderpool', default_ipv4_ippool: ['storage'] };
     const plugins = [

@@ -12,9 +12,27 @@ import { prefixedMac } from '../network/coordination/pod-layout.ts';
 import { settingsForPod } from '../network/coordination/settings-for-pod.ts';
 import { parsePrefix } from '../network/ip-prefix.ts';
 import { nameOfDevice } from '../network/plan-lease.ts';
+
+<<<<<<< HEAD
+
 import { foreseenMacs, type PlanNode, planSandbox, type SandboxStep } from '../network/plan-sandbox.ts';
 import { type ExpectationEvidence, type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
 import { type DefinedPlugin, deviceChosenLater, type PluginsReading } from './network-definition.ts';
+
+=======
+
+import {
+  foreseenMacs,
+  foreseenNodeEnd,
+  type PlanNode,
+  planSandbox,
+  type SandboxStep,
+} from '../network/plan-sandbox.ts';
+import { type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
+import type { DefinedPlugin, PluginsReading } from './network-definition.ts';
+
+>>>>>>> 6a98f0b3cdd551d26bb6b3d8999df149af0b1263
+
 import type { PlannedNic, PlanPage, PlanPageStep } from './plan-page.ts';
 import type { PodStanding } from './pod-standing.ts';
 import { StandIns } from './stand-ins.ts';
@@ -207,6 +225,7 @@ class Drafts {
     const settings = reading?.outcome === 'settings' ? reading.settings : undefined;
     const yieldsDefaultRoute = this.#ports.yieldsDefaultRoute(settings);
     if (device !== undefined) steps.push(...lentDevice(ifName, type, device, addresses, yieldsDefaultRoute));
+    if (link?.kind === 'veth') for (const [value, name] of foreseenNodeEnd(ifName)) this.#names.add(value, name);
     if (link !== undefined) {
       steps.push({
         plugin: type,

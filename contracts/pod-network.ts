@@ -69,14 +69,19 @@ export interface NetworkConf {
 }
 
 /** The interface that we make in the pod, on a link of the node. */
-export type LinkConf = LinkShape & {
-  /** Name of the parent on the node. */
+export type LinkConf = (LinkShape | VethShape) & {
+  /** Name of the parent on the node; of a veth: of the bridge that its other end is a port of. */
   readonly master: string;
   /** Absent: the parent's. */
   readonly mtuBytes?: number;
 };
 
-/** What kind of interface, by the kernel's name, with what only that kind has. */
+/** A pair of links: the pod's interface, and a port of a bridge of the node. */
+export interface VethShape {
+  readonly kind: 'veth';
+}
+
+/** What kind of interface upon a parent, by the kernel's name, with what only that kind has. */
 export type LinkShape =
   | { readonly kind: 'macvlan'; readonly mode: MacvlanMode }
   | { readonly kind: 'ipvlan'; readonly mode: IpvlanMode }

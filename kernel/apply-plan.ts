@@ -1,6 +1,7 @@
 import { parseAddress, parsePrefix } from '../network/ip-prefix.ts';
 import {
   type CreateBond,
+  type CreatePair,
   inversesOf,
   type LinkOperation,
   type PlannedRoute,
@@ -11,8 +12,10 @@ import { kernelRefused } from './kernel-refused.ts';
 import {
   createBond,
   createLink,
+  createVeth,
   deleteLink,
   getLink,
+  parseMac,
   readLink,
   setActivePort,
   setLinkAlias,
@@ -31,7 +34,7 @@ export interface PlanSite {
   readonly links: NetlinkSocket;
   /** The pod's namespace to hand over, and its path for messages; absent for links of the node. */
   readonly pod?: { readonly fd: number; readonly netns: string };
-  /** Indexes of the links, each asked for once. */
+  /** Indexes of the links where the plan's links are, each asked for once. */
   readonly indexes: Map<string, number>;
 }
 
@@ -76,15 +79,18 @@ function takeBack(site: PlanSite, done: readonly ReversibleOperation[]): void {
 
 /** One operation, one request. */
 function execute(site: PlanSite, operation: LinkOperation): void {
-  const { node, links, pod } = site;
-  const ifIndex = (): number => linkIndex(site, operation.ifName);
+  const { node, pod } = site;
+  const isAtNode = 'at' in operation;
+  const links = isAtNode ? node : site.links;
+  const ifIndex = (): number => (isAtNode ? nodeIndex(site, operation.ifName) : linkIndex(site, operation.ifName));
   switch (operation.op) {
     case 'create-link': {
       const { ifName, master, link, group } = operation;
-      const parentIndex = readLink(node.get('RTM_GETLINK', getLink({ ifName: master }))).ifIndex;
-      const spec = { ifName, parentIndex, shape: link, group, netnsFd: pod?.fd };
+      const spec = { ifName, parentIndex: nodeIndex(site, master), shape: link, group, netnsFd: pod?.fd };
       return node.change('RTM_NEWLINK', createLink(spec));
     }
+    case 'create-pair':
+      return node.change('RTM_NEWLINK', createVeth(pairSpec(site, operation)));
     case 'create-bond':
       return node.change('RTM_NEWLINK', createBond({ ...operation, portIndexes: namedPorts(site, operation) }));
     case 'set-alias':
@@ -95,7 +101,7 @@ function execute(site: PlanSite, operation: LinkOperation): void {
     case 'set-down':
       return links.change('RTM_NEWLINK', setLinkUp(ifIndex(), operation.op === 'set-up'));
     case 'add-port':
-      return links.change('RTM_NEWLINK', setLinkController(ifIndex(), linkIndex(site, operation.bond)));
+      return links.change('RTM_NEWLINK', setLinkController(ifIndex(), nodeIndex(site, operation.controller)));
     case 'remove-port':
       return links.change('RTM_NEWLINK', setLinkController(ifIndex(), 0));
     case 'set-active-port':
@@ -119,6 +125,16 @@ function linkIndex({ links, indexes }: PlanSite, ifName: string): number {
   const ifIndex = indexes.get(ifName) ?? readLink(links.get('RTM_GETLINK', getLink({ ifName }))).ifIndex;
   indexes.set(ifName, ifIndex);
   return ifIndex;
+}
+
+/** Of bonds, bridges and parents, and of ends on the node: all where the parents are. */
+const nodeIndex = ({ node }: PlanSite, ifName: string): number =>
+  readLink(node.get('RTM_GETLINK', getLink({ ifName }))).ifIndex;
+
+function pairSpec(site: PlanSite, { ifName, mtuBytes, nodeEnd, master, group }: CreatePair) {
+  if (site.pod === undefined) throw new Error(`A pair for "${ifName}" without a pod`);
+  const peer = { ifName, group, mtuBytes, netnsFd: site.pod.fd };
+  return { ...nodeEnd, mac: parseMac(nodeEnd.mac), group, controllerIndex: nodeIndex(site, master), peer };
 }
 
 const namedPorts = (site: PlanSite, { options }: CreateBond): ReadonlyMap<string, number> =>

@@ -21,8 +21,8 @@ export const commandRefused = (command: string, error: NetlinkError, remedy?: st
 
 /** Where the operation says more than the errno does. */
 function remedyFor(operation: LinkOperation, code: string): string | undefined {
-  if (operation.op !== 'create-link' && operation.op !== 'create-bond') return undefined;
-  const kind = operation.op === 'create-bond' ? 'bond' : operation.link.kind;
+  const kind = kindMade(operation);
+  if (kind === undefined) return undefined;
   switch (code) {
     case 'ENOTSUP':
     case 'EOPNOTSUPP':
@@ -36,7 +36,13 @@ function remedyFor(operation: LinkOperation, code: string): string | undefined {
   }
 }
 
-const modules = { macvlan: 'macvlan', ipvlan: 'ipvlan', vlan: '8021q', bond: 'bonding' } as const;
+function kindMade(operation: LinkOperation): keyof typeof modules | undefined {
+  if (operation.op === 'create-link') return operation.link.kind;
+  if (operation.op === 'create-pair') return 'veth';
+  return operation.op === 'create-bond' ? 'bond' : undefined;
+}
+
+const modules = { macvlan: 'macvlan', ipvlan: 'ipvlan', vlan: '8021q', veth: 'veth', bond: 'bonding' } as const;
 
 /** The same for what is no step of a plan: looking, opening, sending. Leaves every other error as it is. */
 export const kernelRefusedUnplanned = (task: string, error: unknown): unknown =>

@@ -8,11 +8,12 @@ import type { ObservedCoordination } from '../network/coordination/observed-coor
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
 import { asNamespace, foresee } from '../network/foresee.ts';
 import { formatAddress, parseAddress, parsePrefix } from '../network/ip-prefix.ts';
-import { asIpCommands, type LinkOperation } from '../network/link-operation.ts';
+import { asIpCommand, asIpCommands, type LinkOperation } from '../network/link-operation.ts';
 import { type NodeSysctl, sysctlsToSet } from '../network/node-sysctls.ts';
-import type { ObservedNamespace } from '../network/observed-namespace.ts';
+import { type ObservedNamespace, parentAmong } from '../network/observed-namespace.ts';
 import { markOf, type OwnershipMark } from '../network/ownership-mark.ts';
 import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from '../network/plan-attachment.ts';
+import { isNodeEnd, nodeEndOf } from '../network/plan-pair.ts';
 import { planRemoval } from '../network/plan-removal.ts';
 import { type ObservedNode, planSharedLinks } from '../network/plan-shared-links.ts';
 import { planSharedRemoval } from '../network/plan-shared-removal.ts';
@@ -152,7 +153,7 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
 
   plumb: (spec: PlumbSpec): PlumbedLink =>
     atSite(hostNetns, spec, (site) => {
-      const plan = planAttachment(surroundings(site, spec.link.master), desired(spec));
+      const plan = planAttachment(surroundings(site, spec), desired(spec));
       if (plan.outcome === 'refused') throw new ProvisionError(plan.failure);
       applyPlan(site, plan.operations);
       const link = observeLink(site.links, spec.ifName);
@@ -169,7 +170,10 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
         return removeUnlessGone(operation, spec.netns, () => pod.change('RTM_DELLINK', deleteLink(ifIndex)));
       });
     });
-    const commands = asIpCommands(removed ?? [], spec.netns);
+    const commands = [
+      ...asIpCommands(removed ?? [], spec.netns),
+      ...((removed ?? []).length === 0 ? removeNodeEnd(hostNetns, spec) : []),
+    ];
     return { removed: commands.length > 0, commands };
   },
 
@@ -234,9 +238,7 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
   },
 
   check: (spec: CheckSpec): string[] =>
-    atSite(hostNetns, spec, (site) =>
-      attachmentDifferences(surroundings(site, spec.link.master), desired(spec), spec.mac),
-    ),
+    atSite(hostNetns, spec, (site) => attachmentDifferences(surroundings(site, spec), desired(spec), spec.mac)),
 
   lookAt: (spec: LookSpec): AttachmentLook =>
     closing(openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (podNamespace) =>
@@ -246,7 +248,9 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
           const hostRuleTable = coordination?.settings.hostRuleTable ?? coordinationDefaults.hostRuleTable;
           const found = observeCoordination({ podNamespace, pod, node }, { ifName, hostRuleTable });
           const { wanted, obstacles } = wantedOf(found, spec);
-          const scope = { ifName, isTied: coordination !== undefined, shared: spec.shared.map(({ name }) => name) };
+          const ends = spec.plumb?.link.kind === 'veth' ? [nodeEndOf(spec)] : [];
+          const onNode = [...spec.shared.map(({ name }) => name), ...ends];
+          const scope = { ifName, isTied: coordination !== undefined, onNode };
           return { facts: attachmentFacts(found, wanted, scope), obstacles };
         }),
       ),
@@ -334,10 +338,27 @@ const lookInto = <Result>(
     (namespace) => closing(namespace.netlink(), work),
   );
 
-function surroundings({ node, links }: PlanSite, master: string): ObservedSurroundings {
-  const parent = observeParent(node, master);
-  return { pod: observeNamespace(links), ...(parent === undefined ? {} : { parent }) };
+function surroundings({ node, links }: PlanSite, spec: PlumbSpec): ObservedSurroundings {
+  const parent = observeParent(node, spec.link.master);
+  const nodeEnd = spec.link.kind === 'veth' ? observeParent(node, nodeEndOf(spec)) : undefined;
+  return {
+    pod: observeNamespace(links),
+    ...(parent === undefined ? {} : { parent }),
+    ...(nodeEnd === undefined ? {} : { nodeEnd }),
+  };
 }
+
+/** Of a pair whose other end is not in sight: its namespace is hidden, or going and not gone. Both ends go. */
+const removeNodeEnd = (hostNetns: string | undefined, spec: UnplumbSpec): string[] =>
+  lookInto(hostNetns, undefined, (node) => {
+    const link = observeLink(node, nodeEndOf(spec));
+    if (link === undefined || !isNodeEnd(link, spec)) return [];
+    const operation = { op: 'delete-link', ifName: link.ifName } as const;
+    const isRemoved = removeUnlessGone(operation, undefined, () =>
+      node.change('RTM_DELLINK', deleteLink(link.ifIndex)),
+    );
+    return isRemoved ? [asIpCommand(operation, undefined)] : [];
+  });
 
 const desired = ({
   containerID,
@@ -361,8 +382,12 @@ function wantedOf(found: ObservedCoordination, { shared, plumb, coordination }: 
   if (links.outcome === 'refused') obstacles.push(links.failure.message);
   else wanted = foresee(wanted, links.operations, 'node');
   if (plumb !== undefined) {
-    const link = wanted.node.links.find(({ ifName }) => ifName === plumb.link.master);
-    const observed = { pod: asNamespace(wanted.pod), ...(link === undefined ? {} : { parent: { link } }) };
+    const [parent, nodeEnd] = [plumb.link.master, nodeEndOf(plumb)].map((name) => parentAmong(wanted.node.links, name));
+    const observed = {
+      pod: asNamespace(wanted.pod),
+      ...(parent === undefined ? {} : { parent }),
+      ...(nodeEnd === undefined ? {} : { nodeEnd }),
+    };
     const plan = planAttachment(observed, desired(plumb));
     if (plan.outcome === 'refused') obstacles.push(plan.failure.message);
     else wanted = foresee(wanted, plan.operations);
@@ -376,7 +401,7 @@ function wantedOf(found: ObservedCoordination, { shared, plumb, coordination }: 
 }
 
 /** Removing what is gone already is success, and is not counted. */
-function removeUnlessGone(operation: LinkOperation, netns: string, remove: () => void): boolean {
+function removeUnlessGone(operation: LinkOperation, netns: string | undefined, remove: () => void): boolean {
   try {
     remove();
     return true;

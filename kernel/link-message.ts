@@ -118,7 +118,7 @@ export const createBond = (link: BondSpec & { readonly ifName: string; readonly 
 export const setActivePort = (ifIndex: number, portIndex: number): NetlinkRequest =>
   set(ifIndex, linkInfo('bond', u32Attribute(IFLA_BOND_ACTIVE_SLAVE, portIndex)));
 
-/** Puts a link under a bond; with 0 takes it out of whatever it is a port of. */
+/** Puts a link under a bond or bridge; with 0 takes it out of whatever it is a port of. */
 export const setLinkController = (ifIndex: number, controllerIndex: number): NetlinkRequest =>
   set(ifIndex, u32Attribute(IFLA_MASTER, controllerIndex));
 
@@ -133,10 +133,13 @@ export interface VethEnd {
   readonly mtuBytes?: number;
 }
 
-/** Makes a pair of links: one in the socket's namespace, its peer in that of `netnsFd`. */
-export const createVeth = (link: VethEnd & { readonly peer: VethEnd & { readonly netnsFd: number } }): NetlinkRequest =>
+/** Makes a pair of links: one in the socket's namespace, there perhaps a port of a bridge, its peer in that of `netnsFd`. */
+export const createVeth = (
+  link: VethEnd & { readonly controllerIndex?: number; readonly peer: VethEnd & { readonly netnsFd: number } },
+): NetlinkRequest =>
   create(
     ...endAttributes(link),
+    ...(link.controllerIndex === undefined ? [] : [u32Attribute(IFLA_MASTER, link.controllerIndex)]),
     nameAttribute(IFLA_IFNAME, link.ifName),
     linkInfo(
       'veth',

@@ -1,4 +1,4 @@
-import type { LinkShape } from '../contracts/pod-network.ts';
+import type { LinkShape, VethShape } from '../contracts/pod-network.ts';
 import type { ReversibleOperation } from './link-operation.ts';
 import { type DesiredAttachment, type ObservedSurroundings, planAttachment } from './plan-attachment.ts';
 
@@ -10,7 +10,7 @@ export function attachmentDifferences(
 ): string[] {
   const plan = planAttachment(observed, desired);
   if (plan.outcome === 'refused') return [plan.failure.message];
-  const missing = plan.operations.find(({ op }) => op === 'create-link');
+  const missing = plan.operations.find(({ op }) => op === 'create-link' || op === 'create-pair');
   if (missing !== undefined) return [`Interface "${desired.ifName}" is gone`];
   return [...macDifference(observed, desired, mac), ...plan.operations.map(difference)];
 }
@@ -22,26 +22,31 @@ function macDifference({ pod }: ObservedSurroundings, { ifName, ...link }: Desir
 }
 
 /** Every other kind follows its parent, whose MAC may change: that of a bond does with its first port. */
-const hasOwnMac = (link: LinkShape): boolean => link.kind === 'macvlan' && link.mode !== 'passthru';
+const hasOwnMac = (link: LinkShape | VethShape): boolean =>
+  link.kind === 'veth' || (link.kind === 'macvlan' && link.mode !== 'passthru');
 
 /** What CHECK says of something that would have to be done again. */
 export function difference(operation: ReversibleOperation): string {
   const { ifName } = operation;
+  const which = 'at' in operation ? `The node’s end "${ifName}"` : `Interface "${ifName}"`;
   switch (operation.op) {
     case 'set-alias':
-      return `Interface "${ifName}" carries the alias "${operation.was}" instead of "${operation.alias}"`;
+      return `${which} carries the alias "${operation.was}" instead of "${operation.alias}"`;
     case 'set-mtu':
-      return `Interface "${ifName}" has an MTU of ${operation.was} instead of ${operation.mtuBytes}`;
+      return `${which} has an MTU of ${operation.was} instead of ${operation.mtuBytes}`;
     case 'set-up':
-      return `Interface "${ifName}" is down`;
+      return `${which} is down`;
+    case 'add-port':
+      return `${which} is no port of "${operation.controller}"`;
+    case 'remove-port':
+      return `${which} is a port of "${operation.controller}"`;
     case 'add-address':
       return `Interface "${ifName}" has lost address ${operation.address}`;
     case 'add-route':
       return `The route to ${operation.dst} via ${operation.gateway} on "${ifName}" is gone`;
     case 'create-link':
+    case 'create-pair':
     case 'create-bond':
-    case 'add-port':
-    case 'remove-port':
     case 'set-active-port':
     case 'set-down':
     case 'delete-address':

@@ -5,7 +5,7 @@ import { CoordinationModel } from './coordination/testing/coordination-model.ts'
 import { join, overlayPod, request } from './coordination/testing/pod-shapes.ts';
 import { foresee } from './foresee.ts';
 
-const scope = { ifName: 'eth0', isTied: true, shared: [] };
+const scope = { ifName: 'eth0', isTied: true, onNode: [] };
 function underlayPod(): CoordinationModel {
   const model = new CoordinationModel();
   join(model, 'eth0', 'macvlan');

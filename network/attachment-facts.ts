@@ -19,8 +19,8 @@ export interface FactScope {
   readonly ifName: string;
   /** It is tied to its node: what the pod has for that is its, too. */
   readonly isTied: boolean;
-  /** Links of the node that it shares. */
-  readonly shared: readonly string[];
+  /** Links of the node that it shares, and the node's end of a veth. */
+  readonly onNode: readonly string[];
 }
 
 /** What an attachment is, compared with what it should be. */
@@ -53,7 +53,7 @@ interface Statement {
 const sectionOf = ({ at, what }: Statement): string => `${at} ${what.split(' ', 1)[0]}`;
 const has = (statements: readonly Statement[], what: string): boolean => statements.some((one) => one.what === what);
 
-function statementsOf({ pod, node }: ObservedCoordination, { ifName, isTied, shared }: FactScope): Statement[] {
+function statementsOf({ pod, node }: ObservedCoordination, { ifName, isTied, onNode: named }: FactScope): Statement[] {
   const names = isTied ? [ifName, vethInPod] : [ifName];
   const isIts = (one: { readonly ifName: string }): boolean => names.includes(one.ifName);
   const links = pod.links.filter(isIts);
@@ -73,7 +73,7 @@ function statementsOf({ pod, node }: ObservedCoordination, { ifName, isTied, sha
   const inPod = (what: string): Statement => ({ at: 'pod', what });
   const onNode = (what: string): Statement => ({ at: 'node', what });
   return [
-    ...node.links.filter((link) => shared.includes(link.ifName)).map((link) => onNode(linkText(link))),
+    ...node.links.filter((link) => named.includes(link.ifName)).map((link) => onNode(linkText(link, node.links))),
     ...links.map((link) => inPod(linkText(link))),
     ...addresses.map(({ ifIndex, address }) => {
       const dev = links.find((link) => link.ifIndex === ifIndex)?.ifName;
@@ -98,9 +98,11 @@ function statementsOf({ pod, node }: ObservedCoordination, { ifName, isTied, sha
 }
 
 /** The MAC is nobody's wish. */
-function linkText({ ifName, kind = 'device', shape, bond, mtuBytes, isUp, alias }: ObservedLink): string {
+function linkText(link: ObservedLink, beside: readonly ObservedLink[] = []): string {
+  const { ifName, kind = 'device', shape, bond, mtuBytes, isUp, alias, controllerIndex } = link;
+  const master = beside.find(({ ifIndex }) => ifIndex === controllerIndex)?.ifName;
   const type = shape === undefined ? (bond === undefined ? kind : `bond mode ${bond.mode}`) : asIpType(shape);
-  return `link ${ifName} ${type} mtu ${mtuBytes} ${isUp ? 'up' : 'down'}${alias === '' ? '' : ` alias ${alias}`}`;
+  return `link ${ifName} ${type} mtu ${mtuBytes} ${isUp ? 'up' : 'down'}${master === undefined ? '' : ` master ${master}`}${alias === '' ? '' : ` alias ${alias}`}`;
 }
 
 const family = ({ dst }: PolicyTableRoute): string => (dst.includes(':') ? '-6 ' : '');

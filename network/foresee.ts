@@ -61,7 +61,7 @@ function after(
   operation: LinkOperation | CoordinationOperation,
   elsewhere: Place,
 ): ObservedCoordination {
-  const at = 'at' in operation ? operation.at : elsewhere;
+  const { at = elsewhere } = 'at' in operation ? operation : {};
   const change = (ifName: string, changes: Partial<ObservedNic>): ObservedCoordination =>
     withLinks(state, at, (link) => (link.ifName === ifName ? { ...link, ...changes } : link));
   switch (operation.op) {
@@ -77,6 +77,13 @@ function after(
         ...(parent === undefined ? {} : { mtuBytes: parent.mtuBytes, parentIndex: parent.ifIndex }),
       };
       return at === 'pod' ? withNic(state, link) : withNodeLink(state, link);
+    }
+    case 'create-pair': {
+      const { ifName, mtuBytes, nodeEnd, master, group } = operation;
+      const there = { ...newLink(state.node.links, nodeEnd.ifName), ...nodeEnd, kind: 'veth', group };
+      const here = { ...newLink(state.pod.links, ifName), kind: 'veth', mtuBytes, group, parentIndex: there.ifIndex };
+      const port = { ...there, parentIndex: here.ifIndex, controllerIndex: indexOf(state.node.links, master) };
+      return withNic(withNodeLink(state, port), here);
     }
     case 'create-bond': {
       const { ifName, mode, options, group } = operation;
@@ -109,7 +116,10 @@ function after(
     case 'set-tx-queue':
       return change(operation.ifName, { txQueueLen: operation.packets });
     case 'add-port':
-      return change(operation.ifName, { controllerIndex: indexOf(state.node.links, operation.bond), isUp: true });
+      return change(operation.ifName, {
+        controllerIndex: indexOf(state.node.links, operation.controller),
+        isUp: true,
+      });
     case 'remove-port':
       return withLinks(state, at, (link) => {
         if (link.ifName !== operation.ifName) return link;

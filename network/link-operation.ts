@@ -10,14 +10,21 @@ export type LinkOperation = ReversibleOperation | DeleteLink;
 
 export type ReversibleOperation =
   | CreateLink
+  | CreatePair
   | CreateBond
-  | { readonly op: 'set-alias'; readonly ifName: string; readonly alias: string; readonly was: string }
-  | { readonly op: 'set-mtu'; readonly ifName: string; readonly mtuBytes: number; readonly was: number }
-  | { readonly op: 'set-up' | 'set-down'; readonly ifName: string }
-  | { readonly op: 'add-port' | 'remove-port'; readonly ifName: string; readonly bond: string }
+  | (SomeEnd & { readonly op: 'set-alias'; readonly alias: string; readonly was: string })
+  | (SomeEnd & { readonly op: 'set-mtu'; readonly mtuBytes: number; readonly was: number })
+  | (SomeEnd & { readonly op: 'set-up' | 'set-down' })
+  | (SomeEnd & { readonly op: 'add-port' | 'remove-port'; readonly controller: string })
   | SetActivePort
   | { readonly op: 'add-address' | 'delete-address'; readonly ifName: string; readonly address: string }
   | ({ readonly op: 'add-route' | 'delete-route' } & PlannedRoute);
+
+interface SomeEnd {
+  readonly ifName: string;
+  /** The node's end of a pair, in a plan for a pod. Absent: where the plan's links are. */
+  readonly at?: 'node';
+}
 
 export interface CreateLink {
   readonly op: 'create-link';
@@ -25,6 +32,18 @@ export interface CreateLink {
   /** Name of the parent, in the node's namespace. */
   readonly master: string;
   readonly link: LinkShape;
+  readonly group: number;
+}
+
+/** A link in the pod, and with it its other end: a port of a bridge of the node. */
+export interface CreatePair {
+  readonly op: 'create-pair';
+  readonly ifName: string;
+  readonly mtuBytes: number;
+  readonly nodeEnd: { readonly ifName: string; readonly mac: string; readonly mtuBytes: number };
+  /** Name of the bridge. */
+  readonly master: string;
+  /** Of both. */
   readonly group: number;
 }
 
@@ -61,6 +80,7 @@ export interface PlannedRoute {
 export function inverseOf(operation: ReversibleOperation): LinkOperation | undefined {
   switch (operation.op) {
     case 'create-link':
+    case 'create-pair':
     case 'create-bond':
       return { op: 'delete-link', ifName: operation.ifName };
     case 'set-alias':
@@ -103,11 +123,15 @@ export const asIpCommands = (operations: readonly LinkOperation[], netns: Netns)
 
 export function asIpCommand(operation: LinkOperation, netns: Netns): string {
   const dev = operation.ifName;
-  const ip = ipInNamespace(netns);
+  const ip = ipInNamespace('at' in operation ? undefined : netns);
+  const place = netns === undefined ? '' : `netns ${shortName(netns) ?? netns} `;
   switch (operation.op) {
-    case 'create-link': {
-      const place = netns === undefined ? '' : `netns ${shortName(netns) ?? netns} `;
+    case 'create-link':
       return `ip link add link ${operation.master} name ${dev} ${place}group ${operation.group} type ${asIpType(operation.link)}`;
+    case 'create-pair': {
+      const { nodeEnd, master, group, mtuBytes } = operation;
+      const there = `name ${nodeEnd.ifName} group ${group} address ${nodeEnd.mac} mtu ${nodeEnd.mtuBytes} master ${master}`;
+      return `ip link add ${there} type veth peer name ${dev} group ${group} mtu ${mtuBytes} ${place}`.trimEnd();
     }
     case 'create-bond':
       return `${ip} link add name ${dev} group ${operation.group} type bond mode ${operation.mode}${asIpBondOptions(operation.options)}`;
@@ -120,7 +144,7 @@ export function asIpCommand(operation: LinkOperation, netns: Netns): string {
     case 'set-down':
       return `${ip} link set dev ${dev} down`;
     case 'add-port':
-      return `${ip} link set dev ${dev} master ${operation.bond}`;
+      return `${ip} link set dev ${dev} master ${operation.controller}`;
     case 'remove-port':
       return `${ip} link set dev ${dev} nomaster`;
     case 'set-active-port':

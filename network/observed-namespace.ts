@@ -70,3 +70,11 @@ export interface ObservedParent {
   readonly link: ObservedLink;
   readonly controller?: Pick<ObservedLink, 'ifName' | 'kind'>;
 }
+
+/** One of the node's links by its name. */
+export function parentAmong(links: readonly ObservedLink[], name: string): ObservedParent | undefined {
+  const link = links.find(({ ifName }) => ifName === name);
+  if (link === undefined) return undefined;
+  const controller = links.find(({ ifIndex }) => ifIndex === link.controllerIndex);
+  return { link, ...(controller === undefined ? {} : { controller }) };
+}

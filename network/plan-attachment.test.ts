@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { ipvlanModes, type LinkShape, macvlanModes } from '../contracts/pod-network.ts';
+import { ipvlanModes, type LinkConf, type LinkShape, macvlanModes } from '../contracts/pod-network.ts';
 import { attachmentDifferences } from './attachment-differences.ts';
 import { asIpCommands, inversesOf, type ReversibleOperation } from './link-operation.ts';
 import type { ObservedLink } from './observed-namespace.ts';
@@ -59,6 +59,7 @@ const desired = {
 } as const satisfies DesiredAttachment;
 
 const emptyPod = (): NamespaceModel => new NamespaceModel(eth1, [lo]);
+const podOnBridge = (): NamespaceModel => new NamespaceModel({ ...eth1, kind: 'bridge' }, [lo]);
 
 function operationsFor(
   observed: ObservedSurroundings,
@@ -162,7 +163,13 @@ const v6Addresses = fc
       routes: routes.map((dst) => ({ dst, gw: 'fd00:70::0001' })),
     }),
   );
-const shapes: fc.Arbitrary<LinkShape> = fc.oneof(
+type PodLink = LinkConf extends infer Conf
+  ? Conf extends LinkConf
+    ? Omit<Conf, 'master' | 'mtuBytes'>
+    : never
+  : never;
+const shapes: fc.Arbitrary<PodLink> = fc.oneof(
+  fc.constant({ kind: 'veth' as const }),
   fc.record({ kind: fc.constant('macvlan' as const), mode: fc.constantFrom(...macvlanModes) }),
   fc.record({ kind: fc.constant('ipvlan' as const), mode: fc.constantFrom(...ipvlanModes) }),
   fc.record({ kind: fc.constant('vlan' as const), vlanID: fc.integer({ min: 1, max: 4094 }) }),
@@ -185,12 +192,13 @@ const surroundings = fc.record(
 const attachments: fc.Arbitrary<DesiredAttachment> = fc
   .tuple(surroundings, shapes)
   .map(([around, shape]) => ({ ...around, ...shape }));
+const podFor = ({ kind }: DesiredAttachment): NamespaceModel => (kind === 'veth' ? podOnBridge() : emptyPod());
 
 describe('every plan', () => {
   it('leaves the pod as it was when it is undone, wherever it stopped', () => {
     fc.assert(
       fc.property(attachments, fc.nat({ max: 12 }), (wanted, stop) => {
-        const pod = emptyPod();
+        const pod = podFor(wanted);
         const before = pod.observe();
         const done = operationsFor(before, wanted).slice(0, stop);
         pod.apply(done);
@@ -203,7 +211,7 @@ describe('every plan', () => {
   it('asks for nothing more once it was carried out', () => {
     fc.assert(
       fc.property(attachments, (wanted) => {
-        const pod = emptyPod();
+        const pod = podFor(wanted);
         pod.apply(operationsFor(pod.observe(), wanted));
         expect(operationsFor(pod.observe(), wanted)).toEqual([]);
         expect(attachmentDifferences(pod.observe(), wanted)).toEqual([]);
@@ -214,9 +222,9 @@ describe('every plan', () => {
   it('reaches the same state when it is begun again after stopping anywhere', () => {
     fc.assert(
       fc.property(attachments, fc.nat({ max: 12 }), (wanted, stop) => {
-        const whole = emptyPod();
+        const whole = podFor(wanted);
         whole.apply(operationsFor(whole.observe(), wanted));
-        const resumed = emptyPod();
+        const resumed = podFor(wanted);
         resumed.apply(operationsFor(resumed.observe(), wanted).slice(0, stop));
         resumed.apply(operationsFor(resumed.observe(), wanted));
         expect(resumed.observe()).toEqual(whole.observe());
@@ -227,7 +235,7 @@ describe('every plan', () => {
   it('is taken away by its mark alone, wherever it stopped', () => {
     fc.assert(
       fc.property(attachments, fc.nat({ max: 12 }), (wanted, stop) => {
-        const pod = emptyPod();
+        const pod = podFor(wanted);
         const before = pod.observe();
         pod.apply(operationsFor(before, wanted).slice(0, stop));
         pod.apply(planRemoval(pod.observe().pod.links, wanted));

@@ -1,9 +1,11 @@
 import type { Failure } from '../contracts/failures.ts';
 import type { ClaimedAddress, LinkConf, LinkShape } from '../contracts/pod-network.ts';
+import { describeLink } from './describe-link.ts';
 import { canonicalPrefix, formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from './ip-prefix.ts';
 import { asIpType, type PlannedRoute, type ReversibleOperation } from './link-operation.ts';
 import type { ObservedLink, ObservedNamespace, ObservedParent } from './observed-namespace.ts';
 import { aliasOf, isMarked, linkGroup, maxAliasBytes, type OwnershipMark, routeProtocol } from './ownership-mark.ts';
+import { pairOperations, unfitPair } from './plan-pair.ts';
 
 /** One interface of one pod, as it is to be. */
 export type DesiredAttachment = LinkConf & DesiredAddressing;
@@ -23,6 +25,8 @@ export interface ObservedSurroundings {
   readonly pod: ObservedNamespace;
   /** Absent when the node has no link of that name. */
   readonly parent?: ObservedParent;
+  /** The link of the node that has the name of a veth's other end (`nodeEndOf`), with what it is a port of. */
+  readonly nodeEnd?: ObservedParent;
 }
 
 export type AttachmentPlan =
@@ -42,13 +46,16 @@ export function planAttachment(observed: ObservedSurroundings, desired: DesiredA
     occupied(observed, desired) ??
     contradictoryRoute(observed.pod, ourLink(observed.pod, desired), desired);
   if (failure !== undefined || observed.parent === undefined) {
-    return { outcome: 'refused', failure: failure ?? parentMissing(desired.master) };
+    return { outcome: 'refused', failure: failure ?? parentMissing(desired) };
   }
   const existing = ourLink(observed.pod, desired);
+  const { link: parent } = observed.parent;
   return {
     outcome: 'plan',
     operations: [
-      ...linkOperations(existing, observed.parent.link, desired),
+      ...(desired.kind === 'veth'
+        ? pairOperations({ ...observed, existing, bridge: parent }, desired)
+        : linkOperations(existing, parent, desired)),
       ...addressOperations(existing, observed.pod, desired),
       ...routeOperations(existing, observed.pod, desired),
     ],
@@ -64,8 +71,11 @@ export function planAddressing(pod: ObservedNamespace, link: ObservedLink, desir
   return { outcome: 'plan', operations };
 }
 
+/** A veth hangs on no parent. */
+type UponParent<Some extends LinkConf> = Exclude<Some, { kind: 'veth' }>;
+
 /** Without what every kind has. */
-function shapeOf(desired: LinkConf): LinkShape {
+function shapeOf(desired: UponParent<LinkConf>): LinkShape {
   switch (desired.kind) {
     case 'macvlan':
       return { kind: desired.kind, mode: desired.mode };
@@ -84,7 +94,7 @@ const ourLink = (pod: ObservedNamespace, mark: OwnershipMark): ObservedLink | un
 function linkOperations(
   existing: ObservedLink | undefined,
   parent: ObservedLink,
-  desired: DesiredAttachment,
+  desired: UponParent<DesiredAttachment>,
 ): ReversibleOperation[] {
   const { ifName, master } = desired;
   // A new link takes its parent's MTU and starts down and unnamed.
@@ -144,59 +154,61 @@ function plannedRoutes({ ifName, addresses }: DesiredAddressing): PlannedRoute[]
   return [...new Map(routes.map((route) => [`${route.dst} ${route.gateway}`, route])).values()];
 }
 
-function occupied({ pod, parent }: ObservedSurroundings, desired: DesiredAttachment): Failure | undefined {
-  const { ifName, master } = desired;
-  const wanted = asIpType(shapeOf(desired));
-  const there = pod.links.find((link) => link.ifName === ifName);
-  if (there === undefined) return undefined;
-  if (!isMarked(there, desired)) {
+function occupied(observed: ObservedSurroundings, desired: DesiredAttachment): Failure | undefined {
+  const { ifName, master, kind } = desired;
+  const there = observed.pod.links.find((link) => link.ifName === ifName);
+  if (there !== undefined && !isMarked(there, desired)) {
     return {
       type: 'InterfaceExists',
       message: `Cannot make interface "${ifName}": the pod already has one of that name (${describeLink(there)}), which is not ours. Nothing was changed`,
       remedy: `Give one of the two networks another interface name, or remove the stranger in the pod's namespace: ip link del ${ifName}`,
     };
   }
-  const isSame = there.shape !== undefined && asIpType(there.shape) === wanted;
-  if (!isSame || there.parentIndex !== parent?.link.ifIndex) {
+  const wanted = kind === 'veth' ? kind : asIpType(shapeOf(desired));
+  const isOnParent = kind === 'veth' || there?.parentIndex === observed.parent?.link.ifIndex;
+  if (there !== undefined && (typeOf(there) !== wanted || !isOnParent)) {
     return {
       type: 'InterfaceExists',
       message: `Cannot complete interface "${ifName}": an earlier attempt made it as ${describeLink(there)}, now ${wanted} on "${master}" is asked. Nothing was changed`,
       remedy: 'Recreate the pod: its new sandbox gets the interface as the network configuration now says',
     };
   }
-  return undefined;
+  return kind === 'veth' ? unfitPair(there, observed.nodeEnd?.link, desired) : undefined;
 }
 
-export function describeLink({ kind, shape, mac, alias, parentIndex }: ObservedLink): string {
-  const facts = [
-    shape === undefined ? (kind ?? 'device') : asIpType(shape),
-    ...(mac === '' ? [] : [`MAC ${mac}`]),
-    ...(parentIndex === undefined ? [] : [`on link ${parentIndex}`]),
-    ...(alias === '' ? [] : [`alias "${alias}"`]),
-  ];
-  return facts.join(', ');
-}
+const typeOf = ({ shape, kind }: ObservedLink): string | undefined => (shape === undefined ? kind : asIpType(shape));
 
-const parentMissing = (master: string): Failure => ({
+const parentMissing = ({ master, kind }: LinkConf): Failure => ({
   type: 'ParentLinkMissing',
   message: `Cannot make an interface on "${master}": the node has no such link`,
-  remedy: 'Correct `master` in the network configuration, or make that link on the node: ip link show',
+  remedy:
+    kind === 'veth'
+      ? `Correct \`master\` in the network configuration, or make that bridge on the node: ip link add ${master} up type bridge`
+      : 'Correct `master` in the network configuration, or make that link on the node: ip link show',
 });
 
-function unfitParent(
-  parent: ObservedParent | undefined,
-  { kind, master, mtuBytes }: DesiredAttachment,
-): Failure | undefined {
-  if (parent === undefined) return parentMissing(master);
+function unfitParent(parent: ObservedParent | undefined, desired: DesiredAttachment): Failure | undefined {
+  if (parent === undefined) return parentMissing(desired);
+  const { kind, master, mtuBytes } = desired;
   const { link, controller } = parent;
+  if (kind === 'veth' && link.kind !== 'bridge') {
+    return unfit(
+      `it is no Linux bridge (${describeLink(link)})`,
+      `Name a bridge of the node as \`master\`: ip link show type bridge. With kind macvlan an interface hangs on "${master}" itself`,
+    );
+  }
   if (link.isLoopback || !link.isEthernet) {
     return unfit(`"${master}" carries no Ethernet`, 'Name an Ethernet link as `master`');
   }
   // The kernel would quietly use the real link underneath: macvlan_common_newlink(), ipvlan_link_new()
-  if (kind !== 'vlan' && (link.kind === kind || link.kind === `${kind.slice(0, -'lan'.length)}tap`)) {
+  if (
+    kind !== 'vlan' &&
+    kind !== 'veth' &&
+    (link.kind === kind || link.kind === `${kind.slice(0, -'lan'.length)}tap`)
+  ) {
     return unfit(`"${master}" is itself one (${link.kind})`, 'Name the link underneath as `master`');
   }
-  if (controller !== undefined && isTakenBy(controller, kind)) {
+  if (controller !== undefined && kind !== 'veth' && isTakenBy(controller, kind)) {
     return unfit(
       `"${master}" is a port of ${controller.kind ?? 'link'} "${controller.ifName}", which receives its frames`,
       `Name "${controller.ifName}" as \`master\`, or take "${master}" out of it`,

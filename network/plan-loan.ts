@@ -1,12 +1,12 @@
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
+import { describeLink } from './describe-link.ts';
 import type { DeviceOperation, Rebind } from './device-operation.ts';
 import { identityOf } from './link-identity.ts';
 import { loanAliasOf } from './loan-mark.ts';
 import type { ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 import type { OwnershipMark } from './ownership-mark.ts';
-import { describeLink } from './plan-attachment.ts';
 import { nameOfDevice } from './plan-lease.ts';
 import { missingSettings } from './vf-settings.ts';
 

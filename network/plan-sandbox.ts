@@ -8,8 +8,9 @@ import { planCoordination } from './coordination/plan-coordination.ts';
 import { vethMacs, vethOnNode } from './coordination/pod-layout.ts';
 import { asNamespace, foresee, foreseeNic } from './foresee.ts';
 import { asIpCommands } from './link-operation.ts';
-import type { ObservedLink } from './observed-namespace.ts';
+import { parentAmong } from './observed-namespace.ts';
 import { type DesiredAddress, planAttachment } from './plan-attachment.ts';
+import { nodeEndMac, nodeEndOf } from './plan-pair.ts';
 import { planSharedLinks } from './plan-shared-links.ts';
 
 /** One thing that is done for a sandbox, in the order in which it is done. */
@@ -65,6 +66,15 @@ export const foreseenMacs: ReadonlyMap<string, string> = new Map([
   [vethMacs(foreseenSandbox).node, `<mac:${vethOnNode(foreseenSandbox)}>`],
 ]);
 
+/** What the node's end of an interface of kind veth will be called, and its MAC. */
+export const foreseenNodeEnd = (ifName: string): ReadonlyMap<string, string> => {
+  const mark = { containerID: foreseenSandbox, ifName };
+  return new Map([
+    [nodeEndOf(mark), `<veth:${ifName}>`],
+    [nodeEndMac(mark), `<mac:veth:${ifName}>`],
+  ]);
+};
+
 /** Plans all steps of a new sandbox, each on what those before it leave; ends with the first that would be refused. */
 export function planSandbox(node: PlanNode, steps: readonly SandboxStep[]): readonly PlannedStep[] {
   let state: ObservedCoordination = {
@@ -103,7 +113,7 @@ function plan(state: ObservedCoordination, step: SandboxStep): Outcome {
       };
     }
     case 'interface': {
-      const parent = parentIn(state.node.links, step.link.master);
+      const parent = parentAmong(state.node.links, step.link.master);
       const observed = { pod: asNamespace(state.pod), ...(parent === undefined ? {} : { parent }) };
       const { link, addresses, yieldsDefaultRoute } = step;
       const desired = { ...link, containerID: foreseenSandbox, ifName, addresses, yieldsDefaultRoute };
@@ -129,13 +139,6 @@ function plan(state: ObservedCoordination, step: SandboxStep): Outcome {
     default:
       return step satisfies never;
   }
-}
-
-function parentIn(links: readonly ObservedLink[], master: string) {
-  const link = links.find((one) => one.ifName === master);
-  if (link === undefined) return undefined;
-  const controller = links.find(({ ifIndex }) => ifIndex === link.controllerIndex);
-  return { link, ...(controller === undefined ? {} : { controller }) };
 }
 
 /** The two ends of a veth name each other. */

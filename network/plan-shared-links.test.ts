@@ -116,7 +116,7 @@ describe('the plan for links that pods share', () => {
   });
 
   it('takes a port back that left a bond of ours', () => {
-    const node = nodeWith([bond], [{ op: 'remove-port', ifName: 'eno2', bond: 'bond0' }]);
+    const node = nodeWith([bond], [{ op: 'remove-port', ifName: 'eno2', controller: 'bond0' }]);
     expect(commandsFor(node.observe(), [bond])).toEqual(['ip link set dev eno2 master bond0']);
     expect(sharedLinkDifferences(node.observe(), [bond])).toEqual(['"eno2" is no longer a port of "bond0"']);
   });

@@ -103,7 +103,7 @@ const noticingFailures = ({ miimon, arp_interval }: BondOptions): BondOptions =>
 /** A bond takes no port that is up, and brings it up itself: bond_enslave(), drivers/net/bonding/bond_main.c. */
 const joining = ({ ifName, isUp }: ObservedLink, bond: string): ReversibleOperation[] => [
   ...(isUp ? [{ op: 'set-down' as const, ifName }] : []),
-  { op: 'add-port', ifName, bond },
+  { op: 'add-port', ifName, controller: bond },
 ];
 
 const aliasFor = ({ name }: BondConf, ports: readonly ObservedLink[]): string =>

@@ -24,7 +24,7 @@ export function planSharedRemoval(node: ObservedNode, name: string): SharedRemov
     const found = node.links.find(({ ifName }) => ifName === port);
     if (found?.controllerIndex === link.ifIndex)
       return [
-        { op: 'remove-port', ifName: port, bond: name },
+        { op: 'remove-port', ifName: port, controller: name },
         { op: 'set-up', ifName: port },
       ];
     return found?.controllerIndex === undefined && found?.isUp === false ? [{ op: 'set-up', ifName: port }] : [];

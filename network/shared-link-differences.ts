@@ -11,7 +11,7 @@ export function sharedLinkDifferences(observed: ObservedNode, wanted: readonly S
     const { op, ifName } = operation;
     if (isCreation(operation)) return [`Link "${ifName}" of the node is gone`];
     if (op === 'add-port') {
-      return made.has(operation.bond) ? [] : [`"${ifName}" is no longer a port of "${operation.bond}"`];
+      return made.has(operation.controller) ? [] : [`"${ifName}" is no longer a port of "${operation.controller}"`];
     }
     return op === 'set-up' && !made.has(ifName) ? [`Link "${ifName}" of the node is down`] : [];
   });

@@ -8,11 +8,12 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { coordinationSpec } from '../../activities/coordinate.ts';
 import type { AttachmentRecord } from '../../activities/node-ports.ts';
 import { coordinationDefaults } from '../../contracts/coordination.ts';
-import type { ClaimedAddress } from '../../contracts/pod-network.ts';
+import type { ClaimedAddress, LinkConf } from '../../contracts/pod-network.ts';
 import { createAttachmentRecords } from '../../kernel/attachment-records.ts';
 import { acquireFileLock } from '../../kernel/file-lock.ts';
 import { type Kernel, openKernel } from '../../kernel/kernel.ts';
 import { nameOf, TestNetwork } from '../../kernel/testing/test-network.ts';
+import { nodeEndOf } from '../../network/plan-pair.ts';
 import { cleanNode } from './node-clean.ts';
 
 jest.setTimeout(120_000); // programs are started in namespaces, and the machine may be busy
@@ -46,10 +47,10 @@ const clean = (options: { dryRun?: boolean; force?: boolean } = {}) =>
 const outcomes = async (...of: Parameters<typeof clean>): Promise<string[]> =>
   (await clean(...of)).items.map(({ outcome, what }) => `${outcome}: ${what}`);
 
-const link = { kind: 'macvlan', master: 'eth1', mode: 'bridge' } as const;
+const macvlan = { kind: 'macvlan', master: 'eth1', mode: 'bridge' } as const;
 
 /** A whole attachment with what ties it to the node, as the node worker makes and records it. */
-async function attach(host: number): Promise<{ netns: string; record: AttachmentRecord }> {
+async function attach(host: number, link: LinkConf = macvlan): Promise<{ netns: string; record: AttachmentRecord }> {
   const netns = network.pod(`pod${host}`);
   const containerID = `${host}b1e00112233445566`;
   const { cookie: netnsCookie } = await kernel.identifyNamespace(netns);
@@ -101,6 +102,23 @@ describe('orb node clean', () => {
     expect(network.dump(network.node)).toEqual(before);
     expect(network.dump(netns)).toEqual(network.dump(pod));
     expect(existsSync(join(runDir, 'attachments', '20b1e00112233445566'))).toBe(false);
+    expect(await outcomes()).toEqual([]);
+  });
+
+  it('keeps a pair on a bridge while a process is in its pod, and takes it away after', async () => {
+    network.bridge('br0');
+    const withBridge = network.dump(network.node);
+    const onBridge = { kind: 'veth', master: 'br0' } as const;
+    const { netns, record } = await attach(20, onBridge);
+    const nodeEnd = nodeEndOf(record.attachment);
+    const child = await live(netns);
+    expect(await outcomes()).toContain(`kept: link ${nodeEnd} (veth)`);
+    expect(network.json(netns, 'link show').map(({ ifname }) => ifname)).toEqual(['lo', 'eth0', 'veth0']);
+    await end(child);
+    const told = await outcomes();
+    expect(told).toContain(`removed: link ${nodeEnd} (veth)`);
+    expect(told.filter((line) => !line.startsWith('removed: '))).toEqual([]);
+    expect(network.dump(network.node)).toEqual(withBridge);
     expect(await outcomes()).toEqual([]);
   });
 

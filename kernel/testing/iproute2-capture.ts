@@ -7,6 +7,7 @@ import {
   createLink,
   createVeth,
   deleteLink,
+  parseMac,
   setActivePort,
   setLinkAlias,
   setLinkController,
@@ -21,6 +22,8 @@ import { type CapturedCommands, onCaptureStage, type Question } from './netlink-
 export interface CaptureFacts {
   /** Index of eth1, the parent, in the node's namespace. */
   readonly parentIndex: number;
+  /** Index of br0, in the node's. */
+  readonly bridgeIndex: number;
   /** Index of eth0, the macvlan, in the pod's. */
   readonly linkIndex: number;
   /** Descriptor under which ip held the pod's namespace. */
@@ -68,6 +71,16 @@ const roundRobinOptions: BondOptions = { lp_interval: '2', miimon: '0', packets_
 const bondCommand = (ifName: string, mode: BondMode, options: BondOptions): string =>
   asIpCommand({ op: 'create-bond', ifName, group: 28530, mode, options }, undefined).replace('ip ', 'ip -n NODE ');
 
+const pair = {
+  op: 'create-pair',
+  ifName: 'eth5',
+  mtuBytes: 1400,
+  nodeEnd: { ifName: 'veth-5b1e001122', mac: 'fe:00:00:00:00:05', mtuBytes: 1500 },
+  master: 'br0',
+  group: 28530,
+} as const;
+const pairCommand = asIpCommand(pair, '/run/netns/POD').replace('ip ', 'ip -n NODE ');
+
 /** What the kernel lacks it refuses, after ip has sent the message. */
 export const commands: CapturedCommands<CaptureFacts> = {
   'ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge': (facts) =>
@@ -99,6 +112,16 @@ export const commands: CapturedCommands<CaptureFacts> = {
   'ip -n NODE link set dev eth1 nomaster': ({ parentIndex }) => setLinkController(parentIndex, 0),
   'ip -n NODE link add veth9 group 28530 type veth peer name peer9 netns POD': ({ netnsFd }) =>
     createVeth({ ifName: 'veth9', group: 28530, peer: { ifName: 'peer9', netnsFd } }),
+  [pairCommand]: ({ netnsFd, bridgeIndex }) =>
+    createVeth({
+      ...pair.nodeEnd,
+      mac: parseMac(pair.nodeEnd.mac),
+      group: pair.group,
+      controllerIndex: bridgeIndex,
+      peer: { ifName: pair.ifName, group: pair.group, mtuBytes: pair.mtuBytes, netnsFd },
+    }),
+  'ip -n NODE link set dev eth1 master br0': ({ parentIndex, bridgeIndex }) =>
+    setLinkController(parentIndex, bridgeIndex),
   'ip -n POD link set dev eth0 alias orbweaver:5b1e/eth0': ({ linkIndex }) =>
     setLinkAlias(linkIndex, 'orbweaver:5b1e/eth0'),
   'ip -n POD link set dev eth0 mtu 1400': ({ linkIndex }) => setLinkMtu(linkIndex, 1400),
@@ -150,7 +173,7 @@ const route = ({ linkIndex }: CaptureFacts, dst: string, gateway: string) => ({
   protocol: 79,
 });
 
-const noFacts: CaptureFacts = { parentIndex: 0, linkIndex: 0, netnsFd: 0 };
+const noFacts: CaptureFacts = { parentIndex: 0, bridgeIndex: 0, linkIndex: 0, netnsFd: 0 };
 
 /** Keeps what went over the netlink socket of ip(8). Needs root. */
 export const captureIproute2 = (): Capture =>
@@ -158,10 +181,12 @@ export const captureIproute2 = (): Capture =>
     ip('ip -n NODE link add eth1 type veth peer name wire');
     ip('ip -n NODE link set dev eth1 up');
     ip('ip -n NODE link set dev wire up');
+    ip('ip -n NODE link add br0 up type bridge');
     const requests = requestsOf(commands, noFacts);
     ip('ip -n POD link set dev eth0 address 02:00:00:00:00:05');
     const facts = {
       parentIndex: indexOf('NODE eth1'),
+      bridgeIndex: indexOf('NODE br0'),
       linkIndex: indexOf('POD eth0'),
       netnsFd: descriptorIn(
         requests['ip -n NODE link add link eth1 name eth0 netns POD group 28530 type macvlan mode bridge'],

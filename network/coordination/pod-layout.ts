@@ -1,3 +1,5 @@
+import { formatMac, localMac } from '../local-mac.ts';
+
 /** Names and numbers that users' scripts know (spec/connectivity.md §1.4, §1.5). */
 
 /** The pod's end of the pair that ties an underlay pod to its node. */
@@ -50,18 +52,5 @@ export const vethMacs = (containerID: string): { readonly pod: string; readonly 
   node: localMac(`${containerID}/node`),
 });
 
-/** FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
-function localMac(text: string): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(text))
-    hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
-  const bytes = Array.from({ length: 6 }, (_, index) => Number((hash >> BigInt(16 + index * 8)) & 0xffn));
-  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02; // locally administered, one station (IEEE 802)
-  return formatMac(bytes);
-}
-
 /** Two given bytes, then the last four of the address. */
 export const prefixedMac = (prefix: string, address: Uint8Array): string => `${prefix}:${formatMac(address.slice(-4))}`;
-
-const formatMac = (bytes: Iterable<number>): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');

@@ -1,15 +1,17 @@
 import { formatAddress, networkOf, parseAddress, parsePrefix, prefixContains } from '../ip-prefix.ts';
-import { inversesOf, type LinkOperation, type ReversibleOperation } from '../link-operation.ts';
+import { type CreatePair, inversesOf, type LinkOperation, type ReversibleOperation } from '../link-operation.ts';
 import type { ObservedAddress, ObservedLink, ObservedRoute } from '../observed-namespace.ts';
 import type { ObservedSurroundings } from '../plan-attachment.ts';
 
 /**
  * A pod's namespace and one parent, with the kernel's rules as far as plans depend on them: names are taken once, a route
- * needs its gateway in reach of an address, going down loses routes, a link takes its addresses and routes away.
+ * needs its gateway in reach of an address, going down loses routes, a link takes its addresses and routes away, and one end of
+ * a pair the other one.
  */
 export class NamespaceModel {
   readonly parent: ObservedLink;
   #links: ObservedLink[];
+  #nodeEnd: ObservedLink | undefined;
   #addresses: ObservedAddress[] = [];
   #routes: ObservedRoute[] = [];
 
@@ -20,7 +22,11 @@ export class NamespaceModel {
 
   observe(): ObservedSurroundings {
     const pod = { links: [...this.#links], addresses: [...this.#addresses], routes: [...this.#routes] };
-    return structuredClone({ pod, parent: { link: this.parent } });
+    const nodeEnd = this.#nodeEnd && {
+      link: this.#nodeEnd,
+      ...(this.#nodeEnd.controllerIndex === undefined ? {} : { controller: this.parent }),
+    };
+    return structuredClone({ pod, parent: { link: this.parent }, ...(nodeEnd === undefined ? {} : { nodeEnd }) });
   }
 
   apply(operations: readonly LinkOperation[]): void {
@@ -32,6 +38,7 @@ export class NamespaceModel {
   }
 
   #apply(operation: LinkOperation): void {
+    if ('at' in operation) return this.#applyToNodeEnd(operation);
     switch (operation.op) {
       case 'create-link':
         this.#refuse(
@@ -53,12 +60,14 @@ export class NamespaceModel {
           shape: operation.link,
         });
         return;
+      case 'create-pair':
+        return this.#addPair(operation);
       case 'delete-link':
         return this.#deleteLink(this.#link(operation.ifName).ifIndex);
       case 'set-alias':
         return this.#change(operation.ifName, { alias: operation.alias });
       case 'set-mtu':
-        this.#refuse('EINVAL', operation.mtuBytes > this.parent.mtuBytes);
+        this.#refuse('EINVAL', operation.mtuBytes > this.parent.mtuBytes && this.#nodeEnd === undefined);
         return this.#change(operation.ifName, { mtuBytes: operation.mtuBytes });
       case 'set-up':
         return this.#change(operation.ifName, { isUp: true });
@@ -85,6 +94,46 @@ export class NamespaceModel {
       case 'remove-port':
       case 'set-active-port':
         throw new Error(`${operation.op} in a pod`);
+    }
+  }
+
+  #addPair({ ifName, mtuBytes, nodeEnd, master, group }: CreatePair): void {
+    this.#refuse(
+      'EEXIST',
+      this.#links.some((link) => link.ifName === ifName),
+    );
+    this.#refuse('ENODEV', master !== this.parent.ifName);
+    this.#refuse('EEXIST', this.#nodeEnd !== undefined);
+    const ifIndex = 1 + Math.max(0, ...this.#links.map((link) => link.ifIndex));
+    const nodeIndex = this.parent.ifIndex + 1;
+    const end = { kind: 'veth', isUp: false, isLoopback: false, isEthernet: true, group, alias: '' };
+    this.#links.push({ ...end, ifIndex, ifName, mac: '02:00:00:00:00:01', mtuBytes, parentIndex: nodeIndex });
+    const controllerIndex = this.parent.ifIndex;
+    this.#nodeEnd = { ...end, ...nodeEnd, ifIndex: nodeIndex, parentIndex: ifIndex, controllerIndex };
+  }
+
+  #applyToNodeEnd(operation: Extract<LinkOperation, { at?: 'node' }>): void {
+    const end = this.#nodeEnd;
+    if (end?.ifName !== operation.ifName) throw new Error('ENODEV');
+    const { controllerIndex: _, ...free } = end;
+    switch (operation.op) {
+      case 'set-alias':
+        this.#nodeEnd = { ...end, alias: operation.alias };
+        return;
+      case 'set-mtu':
+        this.#nodeEnd = { ...end, mtuBytes: operation.mtuBytes };
+        return;
+      case 'set-up':
+      case 'set-down':
+        this.#nodeEnd = { ...end, isUp: operation.op === 'set-up' };
+        return;
+      case 'add-port':
+        this.#refuse('ENODEV', operation.controller !== this.parent.ifName);
+        this.#nodeEnd = { ...end, controllerIndex: this.parent.ifIndex };
+        return;
+      case 'remove-port':
+        this.#nodeEnd = free;
+        return;
     }
   }
 
@@ -131,6 +180,7 @@ export class NamespaceModel {
   }
 
   #deleteLink(index: number): void {
+    if (this.#nodeEnd?.parentIndex === index) this.#nodeEnd = undefined;
     const isElsewhere = ({ ifIndex }: { ifIndex?: number }): boolean => ifIndex !== index;
     this.#links = this.#links.filter(isElsewhere);
     this.#addresses = this.#addresses.filter(isElsewhere);

@@ -73,7 +73,7 @@ export class NodeLinksModel {
       case 'set-down':
         return this.#change(ifName, { isUp: false });
       case 'add-port': {
-        const [port, bond] = [this.#link(ifName), this.#link(operation.bond)];
+        const [port, bond] = [this.#link(ifName), this.#link(operation.controller)];
         this.#refuse('EINVAL', port.isUp || port.controllerIndex !== undefined);
         const { mtuBytes, ifIndex } = bond;
         return this.#change(ifName, { controllerIndex: ifIndex, isUp: true, mtuBytes, ownMtuBytes: port.mtuBytes });
@@ -82,6 +82,7 @@ export class NodeLinksModel {
         return this.#letGo(this.#link(ifName));
       case 'set-active-port':
         return this.#refuse('EINVAL', this.#link(operation.port).controllerIndex !== this.#link(ifName).ifIndex);
+      case 'create-pair':
       case 'add-address':
       case 'delete-address':
       case 'add-route':

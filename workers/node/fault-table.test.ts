@@ -49,6 +49,7 @@ const scenarios: readonly Scenario[] = [
       await gatewaysAnswer(world);
     },
   },
+  { title: 'an interface on a bridge that is tied to its node', request: tied(onBridge(onlyV4)) },
   { title: 'a whole interface that is tied to its node', request: tied(onlyV4) },
   { title: 'what ties the interface of another plugin to the node', request: onlyTied(whole) },
   {
@@ -405,6 +406,10 @@ function onlyTied(request: AddRequest): AddRequest {
   const { link: _, ...network } = tied(request).network;
   const attachment = { ...request.attachment, kind: 'coordinate' } as const;
   return { ...request, attachment, network: { ...network, provides: 'coordination' } };
+}
+
+function onBridge(request: AddRequest): AddRequest {
+  return { ...request, network: { ...request.network, link: { kind: 'veth', master: 'br0' } } };
 }
 
 function onlyRdma(request: AddRequest): AddRequest {

@@ -25,6 +25,14 @@ describe('the kind of an interface', () => {
       { kind: 'macvlan', mode: 'passthru' },
       { kind: 'macvlan', mode: 'passthru', master: 'bond0' },
     ],
+    [
+      { kind: 'veth', master: ['br0'], vlanID: 0, bond: null },
+      { kind: 'veth', master: 'br0' },
+    ],
+    [
+      { kind: 'veth', master: 'br0', mtu: 1400 },
+      { kind: 'veth', master: 'br0', mtuBytes: 1400 },
+    ],
   ])('%j is read as %j, and nothing is shared', (conf, link) => {
     const network = whole(conf);
     expect(network.link).toEqual(link);
@@ -38,6 +46,29 @@ describe('the kind of an interface', () => {
     [{ kind: 'vlan' }, 'Key "vlanID" of the network configuration is missing', 'Allowed: 1 to 4094'],
     [{ kind: 'vlan', vlanID: 0 }, 'Key "vlanID" of the network configuration is 0', 'Allowed: 1 to 4094'],
     [{ kind: 'vlan', vlanID: 4095 }, 'Key "vlanID" of the network configuration is 4095', '1 to 4094'],
+    [{ kind: 'veth', mode: 'bridge' }, 'Key "mode" of the network configuration is "bridge"', 'kind veth has no mode'],
+    [
+      { kind: 'veth', vlanID: 120 },
+      'Key "vlanID" of the network configuration is 120, and an interface of kind veth has no VLAN of its own',
+      'ip link set dev eno1.120 master br120',
+    ],
+    [
+      { kind: 'veth', vlanID: '7' },
+      'Key "vlanID" of the network configuration is "7", and an interface of kind veth has no VLAN of its own',
+      'Leave it out',
+    ],
+    [
+      { kind: 'veth', bond: { name: 'bond0' } },
+      'Key "bond" of the network configuration is {"name":"bond0"}, and with kind veth nothing is joined: the bridge is the node’s',
+      'ip link set dev bond0 master br0',
+    ],
+    [
+      { kind: 'veth', master: ['br0', 'br1'] },
+      'Key "master" of the network configuration is ["br0","br1"]',
+      'with kind veth one bridge',
+    ],
+    [{ kind: 'veth', master: 7 }, 'Key "master" of the network configuration is 7', 'one interface of the node'],
+    [{ kind: 'veth', mtu: 67 }, 'Key "mtu" of the network configuration is 67', '68 to 65535'],
     [{ kind: 'bridge' }, 'Key "kind" of the network configuration is "bridge"', 'macvlan, ipvlan, vlan'],
   ])('%j is refused', (conf, message, remedy) => {
     const refused = refusal(() => whole(conf));

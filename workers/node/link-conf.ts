@@ -2,29 +2,54 @@ import {
   type IpvlanMode,
   ipvlanModes,
   type LinkConf,
+  type LinkShape,
   type MacvlanMode,
   macvlanModes,
 } from '../../contracts/pod-network.ts';
 import type { SharedLinkConf, SharedVlanConf } from '../../contracts/shared-link.ts';
 import { parseBond } from './bond-conf.ts';
-import { invalid, notYet, refused } from './conf-refusal.ts';
+import { invalid, notYet, refused, shown } from './conf-refusal.ts';
 import { isLinkName, longestLinkName, mayNameLink } from './link-name.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const laterKinds = ['ipoib', 'veth'];
-const kinds = ['macvlan', 'ipvlan', 'vlan'] as const;
+const laterKinds = ['ipoib'];
+const kinds = ['macvlan', 'ipvlan', 'vlan', 'veth'] as const;
 type Kind = LinkConf['kind'];
 
 /** Reads which interface the pod gets in whole mode, and on which links that the node may have to make first. */
 export function parseLink(json: Json): { link: LinkConf; shared?: readonly SharedLinkConf[] } {
   const kind = parseKind(json['kind']);
+  if (kind === 'veth') return { link: parseVeth(json) };
   const mtu = parseMtu(json['mtu']);
   const masters = parseNames('master', json['master']);
   const vlanID = parseVlanID(json['vlanID'], kind);
   const { shared, top } = parseShared('master', masters, json['bond'], kind === 'vlan' ? 0 : vlanID, mtu);
   const link = { ...parseShape(kind, json['mode'], vlanID), master: top, ...mtu };
   return shared.length === 0 ? { link } : { link, shared };
+}
+
+/** The bridge is the node's: what lies beneath it, and which VLANs it passes, is set up with it. */
+function parseVeth(json: Json): LinkConf {
+  const { master, mode, vlanID = 0, bond = null } = json;
+  const [bridge = '', ...rest] = parseNames('master', master);
+  if (rest.length > 0) throw invalid('master', master, 'with kind veth one bridge of the node');
+  if (mode !== undefined) throw invalid('mode', mode, 'nothing: an interface of kind veth has no mode');
+  if (vlanID !== 0) {
+    throw refused(
+      'InvalidConfig',
+      `Key "vlanID" of the network configuration is ${shown(vlanID)}, and an interface of kind veth has no VLAN of its own`,
+      'Leave it out and name in `master` a bridge whose port is that VLAN, for example: ip link add link eno1 name eno1.120 up type vlan id 120; ip link set dev eno1.120 master br120. VLAN filtering of a bridge is not set by Orbweaver',
+    );
+  }
+  if (bond !== null) {
+    throw refused(
+      'InvalidConfig',
+      `Key "bond" of the network configuration is ${shown(bond)}, and with kind veth nothing is joined: the bridge is the node’s`,
+      'Leave it out and make the bond a port of the bridge on the node: ip link set dev bond0 master br0',
+    );
+  }
+  return { kind: 'veth', master: bridge, ...parseMtu(json['mtu']) };
 }
 
 /** Reads what plugin `ifacer` makes: links of the node, for the plugins after it. */
@@ -78,7 +103,7 @@ function parseKind(kind: unknown): Kind {
   return known;
 }
 
-function parseShape(kind: Kind, mode: unknown, vlanID: number) {
+function parseShape(kind: LinkShape['kind'], mode: unknown, vlanID: number) {
   switch (kind) {
     case 'macvlan':
       return { kind, mode: oneOf<MacvlanMode>('mode', mode ?? 'bridge', macvlanModes) };
