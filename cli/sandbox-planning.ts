@@ -12,15 +12,6 @@ import { prefixedMac } from '../network/coordination/pod-layout.ts';
 import { settingsForPod } from '../network/coordination/settings-for-pod.ts';
 import { parsePrefix } from '../network/ip-prefix.ts';
 import { nameOfDevice } from '../network/plan-lease.ts';
-
-<<<<<<< HEAD
-
-import { foreseenMacs, type PlanNode, planSandbox, type SandboxStep } from '../network/plan-sandbox.ts';
-import { type ExpectationEvidence, type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
-import { type DefinedPlugin, deviceChosenLater, type PluginsReading } from './network-definition.ts';
-
-=======
-
 import {
   foreseenMacs,
   foreseenNodeEnd,
@@ -28,11 +19,8 @@ import {
   planSandbox,
   type SandboxStep,
 } from '../network/plan-sandbox.ts';
-import { type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
-import type { DefinedPlugin, PluginsReading } from './network-definition.ts';
-
->>>>>>> 6a98f0b3cdd551d26bb6b3d8999df149af0b1263
-
+import { type ExpectationEvidence, type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
+import { type DefinedPlugin, deviceChosenLater, type PluginsReading } from './network-definition.ts';
 import type { PlannedNic, PlanPage, PlanPageStep } from './plan-page.ts';
 import type { PodStanding } from './pod-standing.ts';
 import { StandIns } from './stand-ins.ts';
