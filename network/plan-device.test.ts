@@ -348,6 +348,20 @@ describe('the way of an InfiniBand VF into a pod and back', () => {
     );
   });
 
+  it('gives a GUID back that its PF was never asked to tell, and leaves one alone that was not replaced', () => {
+    const untold = { ...infiniBandVf(own), settings: { ...infiniBandVf().settings } };
+    const model = new DeviceModel(untold);
+    const lease = leaseOf(model, ibVf(guid));
+    lend(model, ibVf(guid), lease);
+    giveBack(model, lease);
+    expect(identityOf(model.state)).toBe(own);
+    const kept = new DeviceModel(untold);
+    const keptLease = leaseOf(kept, ibVf());
+    lend(kept, ibVf(), keptLease);
+    giveBack(kept, keptLease);
+    expect(kept.state).toEqual(new DeviceModel(untold).state);
+  });
+
   it('waits while its RDMA device has another name, by which it would not be found in the pod', () => {
     const model = new DeviceModel(infiniBandVf(own));
     const lease = leaseOf(model, ibVf());
@@ -415,6 +429,24 @@ describe('the way of an RDMA device whose link another plugin moves', () => {
     ]);
     expect(giveBack(model, lease)).toEqual([]);
     expect(model.state).toEqual(new DeviceModel({ place: 'pod', ifName: 'net1' }).state);
+  });
+
+  it('waits while its driver starts, when it is in neither place', () => {
+    const observed = new DeviceModel({ place: 'pod', ifName: 'net1' }).observe();
+    const device = { ...observed.device, rdma: { ...observed.device.rdma, inNode: [], inPod: [] } };
+    const desired = { ...mark, device: conf, lease: { pciAddress, rdmaDevices: ['rdma0'] } };
+    expect(planLoan({ ...observed, device, isRebound: false }, desired)).toEqual({
+      outcome: 'wait',
+      why: 'its RDMA device is not back',
+    });
+  });
+
+  it('needs one link of its function in the pod, whichever of several', () => {
+    const model = new DeviceModel({ place: 'pod', ifName: 'net1' });
+    const { podLinks, device } = model.observe();
+    const { link: _, ...ofSeveral } = device;
+    const desired = { ...mark, device: conf, lease: { pciAddress, rdmaDevices: ['rdma0'] } };
+    expect(planLoan({ podLinks, device: ofSeveral, isRebound: false }, desired)).toMatchObject({ outcome: 'plan' });
   });
 });
 
@@ -540,7 +572,7 @@ describe('a device that cannot be lent', () => {
       { ...base, rdma: { ...base.rdma, mode: 'shared' } },
       withRdma,
       vfUnfit(
-        '`rdmaIsolation` is asked for, and the RDMA of the node is in shared mode, in which every pod sees every device',
+        '`rdmaIsolation` is on, and the RDMA of the node is in shared mode, in which every pod sees every device',
         `${shared}, or rdma system set netns exclusive. Or set \`rdmaIsolation\` to false`,
       ),
     ],
@@ -555,8 +587,8 @@ describe('a device that cannot be lent', () => {
       { ...base, rdma: { mode: 'exclusive', inNode: [], inPod: [] } },
       withRdma,
       vfUnfit(
-        '`rdmaIsolation` is asked for, and it has no RDMA device in the namespace of the node',
-        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show',
+        '`rdmaIsolation` is on, and it has no RDMA device in the namespace of the node',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show. Or set `rdmaIsolation` to false',
       ),
     ],
     [
@@ -586,7 +618,7 @@ describe('a device that cannot be lent', () => {
       unfit(
         'the RDMA device of 0000:01:10.0',
         'it has no RDMA device in the namespace of the node',
-        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show. Or take type rdma out of the chain',
       ),
     ],
     [

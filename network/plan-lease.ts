@@ -3,6 +3,7 @@ import {
   type DeviceLease,
   type LentLink,
   noGuid,
+  type VfSettings,
   type VirtualFunctionConf,
 } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
@@ -36,10 +37,21 @@ export function planLease(observed: ObservedDevice, host: ObservedHost, conf: De
       ...(pci === undefined ? {} : { pciAddress: pci.address }),
       ...(pci?.driver === undefined ? {} : { driver: pci.driver }),
       ...(link === undefined || conf.kind === 'rdma' ? {} : { link: originalOf(link) }),
-      ...(conf.kind !== 'sriov' || vf === undefined ? {} : { settings: vf.settings }),
+      ...(conf.kind !== 'sriov' || vf === undefined ? {} : { settings: settingsToReturn(vf.settings, link, conf) }),
       ...(movesRdma(conf) ? { rdmaDevices: rdma.inNode } : {}),
     },
   };
+}
+
+/** The GUID of a VF that its PF was never asked to tell, for instance set by firmware, is known by its link only. */
+function settingsToReturn(
+  settings: VfSettings,
+  link: ObservedLink | undefined,
+  { settings: asked }: VirtualFunctionConf,
+): VfSettings {
+  if (asked.portGuid === undefined || settings.portGuid !== noGuid || link?.isInfiniBand !== true) return settings;
+  const own = identityOf(link);
+  return { ...settings, nodeGuid: own, portGuid: own };
 }
 
 const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'rdma' || (conf.kind === 'sriov' && conf.movesRdma);
@@ -245,7 +257,7 @@ function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | u
   const [asked, way] =
     conf.kind === 'rdma'
       ? ['', 'take type rdma out of the chain']
-      : ['`rdmaIsolation` is asked for, and ', 'set `rdmaIsolation` to false'];
+      : ['`rdmaIsolation` is on, and ', 'set `rdmaIsolation` to false'];
   if (rdma.mode === undefined) {
     return unfit(
       conf,
@@ -264,6 +276,6 @@ function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | u
   return unfit(
     conf,
     `${asked}it has no RDMA device in the namespace of the node`,
-    `Look at the node: ls /sys/bus/pci/devices/${pci?.address ?? ''}/infiniband, rdma link show`,
+    `Look at the node: ls /sys/bus/pci/devices/${pci?.address ?? ''}/infiniband, rdma link show. Or ${way}`,
   );
 }

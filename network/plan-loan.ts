@@ -36,7 +36,12 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
   const { link, vf, pci, rdma } = device;
   const moveRdma = rdma.inNode.map((name) => ({ op: 'move-rdma-in', device: name }) as const);
   if (conf.kind === 'rdma') {
-    if (link?.place !== 'pod') return { outcome: 'refused', failure: linkElsewhere(desired, link) };
+    // Not by `link`: of a function with several (IPoIB children, two ports) nothing tells which of them is meant.
+    const isInPod = podLinks.some(({ pciAddress }) => pciAddress === conf.pciAddress);
+    if (!isInPod) return { outcome: 'refused', failure: linkElsewhere(desired, link) };
+    if (rdma.inNode.length + rdma.inPod.length < (lease.rdmaDevices ?? []).length) {
+      return { outcome: 'wait', why: 'its RDMA device is not back' };
+    }
     return { outcome: 'plan', operations: moveRdma, isWhole: true };
   }
   const failure = occupied(podLinks, device, desired);

@@ -128,6 +128,14 @@ describe('a single underlay interface', () => {
     ]);
   });
 
+  it('leaves the address of an interface that is no Ethernet', () => {
+    const model = new CoordinationModel();
+    model.addNic('eth0', { ...networks.macvlan, link: { kind: 'ipoib', isEthernet: false } });
+    const { notes, operations } = tie(model, 'eth0', { settings: settings({ podMACPrefix: '0a:1b' }) });
+    expect(notes).toEqual(['podMACPrefix: eth0 has no MAC, it is no Ethernet']);
+    expect(operations.map(({ op }) => op)).not.toContain('set-mac');
+  });
+
   it('notes what it cannot hand to the node', () => {
     const model = new CoordinationModel();
     model.node.addresses = model.node.addresses.filter(({ family }) => family === 4);

@@ -159,7 +159,8 @@ function shapeNic({ draft, request, nic, addresses }: CoordinationSite): void {
   const [first] = addresses;
   if (podMACPrefix !== undefined && first !== undefined) {
     const mac = prefixedMac(podMACPrefix, parsePrefix(first).bytes);
-    if (nic.mac !== mac) draft.change({ op: 'set-mac', ifName, mac, was: nic.mac });
+    if (!nic.isEthernet) draft.note(`podMACPrefix: ${ifName} has no MAC, it is no Ethernet`);
+    else if (nic.mac !== mac) draft.change({ op: 'set-mac', ifName, mac, was: nic.mac });
   }
   if (txQueueLen > 0 && nic.txQueueLen !== txQueueLen) {
     draft.change({ op: 'set-tx-queue', ifName, packets: txQueueLen, was: nic.txQueueLen });

@@ -199,7 +199,8 @@ describe('an RDMA device behind another plugin', () => {
     [{ deviceID: '0000:3b:02.1', prevResult: undefined }, 'type rdma got no prevResult'],
     [{ deviceID: '0000:3b:02.1', kind: 'sriov' }, 'Key "kind" is unknown to type rdma'],
   ])('with %j is refused', (conf, message) => {
-    expect(refusal(() => rdma(conf))).toMatchObject({ type: 'InvalidConfig', message });
+    const remedy = expect.stringMatching(/\w$/);
+    expect(refusal(() => rdma(conf))).toMatchObject({ type: 'InvalidConfig', message, remedy });
   });
 });
 

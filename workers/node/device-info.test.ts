@@ -50,6 +50,7 @@ describe('a device information file', () => {
   });
 
   it('has no name that the kernel cannot have', () => {
-    expect(() => createDeviceInfoReader(directory)(`${directory}/a\0b`)).toThrow('Cannot tell the device from');
+    expect(() => createDeviceInfoReader(directory)(`${directory}/a\0b`)).toThrow('"runtimeConfig.CNIDeviceInfoFile"');
+    expect(() => createDeviceInfoReader(directory)(`${directory}/${'a'.repeat(500_000)}`)).toThrow(/^.{1,300}$/);
   });
 });

@@ -17,7 +17,9 @@ const mostBytes = 65_536;
 export const createDeviceInfoReader =
   (directory: string): ReadDeviceInfo =>
   (path) => {
-    if (withRun(path) !== join(withRun(directory), basename(path))) throw invalid(key, path, `a file in ${directory}`);
+    const name = basename(path);
+    const isThere = withRun(path) === join(withRun(directory), name) && /^\P{Cc}{1,255}$/u.test(name);
+    if (!isThere) throw invalid(key, path, `a file in ${directory}`);
     let file: number | undefined;
     try {
       file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

@@ -175,7 +175,7 @@ function knowEveryKey(plugin: PluginName, json: Json, keys: readonly string[]): 
     throw refused(
       'InvalidConfig',
       `Key "${key}" is unknown to type ${plugin}`,
-      `Remove it; known are ${keys.slice(0, 9).join(', ')}`,
+      keys.length === 0 ? 'Remove it' : `Remove it; known are ${keys.slice(0, 9).join(', ')}`,
     );
   }
 }
