@@ -67,6 +67,7 @@ test-long: setup parts ## the same five times as long, a kubelet that stands sti
 	@ORBWEAVER_LONG=1 node test/run.ts load
 	@ORBWEAVER_LONG=1 NODE_OPTIONS=--experimental-vm-modules jest --selectProjects e2e -- reclaim-kubelet
 	@KILLS=all NODE_OPTIONS=--experimental-vm-modules jest --selectProjects live -- killed-worker
+	@KILLS=all node test/datapath/run-in-guest.ts --timeout 7200 --env KILLS -- test/datapath/run-tests.sh test/datapath/killed-worker.datapath.ts
 
 ##@ In numbers
 bench: setup parts ## ADD and DEL measured, about an hour on a quiet machine; QUICK=1, ROUNDS=5, ONLY=one-node
