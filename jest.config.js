@@ -37,6 +37,8 @@ const sources = [
 /** @type {import('jest').Config} */
 export default {
   watchman: false,
+  // Longer than the waits inside a test, so that a wait that fails can say what it saw last; how fast a machine is decides nothing.
+  testTimeout: 120_000,
   projects: [
     {
       ...typescript,

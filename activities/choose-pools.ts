@@ -1,6 +1,6 @@
 import type { ClusterSettings } from '../contracts/cluster-settings.ts';
 import { type Failure, ProvisionError } from '../contracts/failures.ts';
-import type { AddRequest, AddressWish } from '../contracts/pod-network.ts';
+import type { AddRequest, AddressWish, NetworkConf } from '../contracts/pod-network.ts';
 import { formatAddress } from '../ipam/address.ts';
 import { formatCidr, parseCidr } from '../ipam/cidr.ts';
 import { nicIdentities } from '../ipam/nic-identities.ts';
@@ -101,7 +101,7 @@ async function poolRequestOf(
   const [marks, nodeLabels, masterAddresses] = await Promise.all([
     surroundings.namespace(namespace),
     catalogue.asksForNodeLabels ? surroundings.nodeLabels() : undefined,
-    network.matchMasterSubnet === true ? addressesOfMaster(kernel, request) : undefined,
+    network.matchMasterSubnet === true ? addressesOfMaster(kernel, network, placeOf(request)) : undefined,
   ]);
   const asked: PoolRequest = {
     pod: { namespace, name, labels, annotations },
@@ -116,18 +116,23 @@ async function poolRequestOf(
   return { ...asked, pod: { ...asked.pod, controller: await surroundings.controllerOf(pod) } };
 }
 
-/** Those of the PF behind the VF that the pod has, or is about to get. */
-async function addressesOfMaster(
+const placeOf = ({ attachment: { ifName }, netns, netnsCookie }: AddRequest) => ({ netns, netnsCookie, ifName });
+
+/**
+ * Addresses on the node of the PF behind the VF that the network's configuration names, else the one that is in the pod at `place`;
+ * or why they are not known.
+ */
+export async function addressesOfMaster(
   kernel: ChoosePorts['kernel'],
-  { attachment, netns, netnsCookie, network }: AddRequest,
+  { madeBy = 'nobody', device }: Pick<NetworkConf, 'madeBy' | 'device'>,
+  place: { readonly netns: string; readonly netnsCookie: string; readonly ifName: string } | undefined,
 ): Promise<NonNullable<PoolRequest['masterAddresses']>> {
-  const { madeBy = 'nobody', device } = network;
   if (madeBy !== '"sriov"' && madeBy !== '"ib-sriov"') {
     return { problem: `match_master_subnet is for SR-IOV, and ${madeBy} makes this interface` };
   }
-  const pciAddress = device?.kind === 'sriov' ? device.pciAddress : undefined;
-  const place = { netns, netnsCookie, ifName: attachment.ifName };
-  const found = await kernel.masterAddresses({ ...place, ...(pciAddress === undefined ? {} : { pciAddress }) });
+  const spec = device?.kind === 'sriov' ? { pciAddress: device.pciAddress } : place;
+  if (spec === undefined) return { problem: 'the pod gets its VF when it is placed' };
+  const found = await kernel.masterAddresses(spec);
   return found.outcome === 'found' ? found.addresses.flatMap((text) => parseCidr(text) ?? []) : { problem: found.why };
 }
 

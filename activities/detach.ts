@@ -88,7 +88,7 @@ async function untieByMarks(
 ) {
   const { containerID, ifName, kind } = attachment;
   // An ADD that failed without a record has done nothing.
-  if (netns === '' || kind === 'prepare' || reason === 'failed-add') return nothing;
+  if (netns === '' || ['prepare', 'rdma'].includes(kind) || reason === 'failed-add') return nothing;
   const all = await records.list();
   const isIts = ({ attachment }: AttachmentRecord): boolean => attachment.containerID === containerID;
   const tied = all.filter((other) => isIts(other) && other.coordination !== undefined);

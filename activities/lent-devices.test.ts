@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Attachment } from '../contracts/attachment.ts';
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import { ProvisionError } from '../contracts/failures.ts';
 import type { AddRequest } from '../contracts/pod-network.ts';
@@ -40,17 +41,20 @@ beforeEach(() => {
   };
 });
 
+const nameOf = ({ containerID, kind }: Attachment): string =>
+  kind === 'attach' ? containerID : `${containerID} ${kind}`;
+
 const lending = (changes: Partial<LendingPorts['kernel']> = {}) =>
   createDeviceLending({
     calls: { isDetachWanted: ({ containerID }) => wanted.has(containerID) },
     records: {
-      read: async ({ containerID }) => stored.get(containerID),
+      read: async (attachment) => stored.get(nameOf(attachment)),
       list: async () => [...stored.values()],
       write: async (record) => {
         trace.push(`${record.attachment.containerID} ${record.lease === undefined ? 'names nothing' : 'names it'}`);
-        stored.set(record.attachment.containerID, structuredClone(record));
+        stored.set(nameOf(record.attachment), structuredClone(record));
       },
-      remove: async ({ containerID }) => void stored.delete(containerID),
+      remove: async (attachment) => void stored.delete(nameOf(attachment)),
     },
     kernel: { ...kernel, ...changes },
     log: silent,
@@ -110,6 +114,19 @@ describe('a device of the node', () => {
       ['c1', 'c2'].map((id) => devices.lend(asked(id, vf), vf, { addresses: [] })),
     );
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('goes by its link and by its RDMA device to one sandbox in two calls of a chain, and to no other', async () => {
+    const rdma: DeviceConf = { kind: 'rdma', pciAddress: '0000:01:10.0' };
+    const devices = lending();
+    const whole = asked('c1', vf, { lease: leaseOf(vf) });
+    const half = { ...whole, attachment: { ...whole.attachment, kind: 'rdma' } as const };
+    stored.set('c1 rdma', { ...recordOf(half), device: rdma });
+    await devices.lend(half, rdma, { addresses: [] });
+    expect(stored.get('c1 rdma')).toHaveProperty('lease');
+    await expect(devices.lend(asked('c2', rdma), rdma, { addresses: [] })).rejects.toMatchObject({
+      type: 'DeviceInUse',
+    });
   });
 
   it('is free for the next once it is back, and a late DEL of the first resets nothing', async () => {

@@ -37,7 +37,9 @@ export const createDeviceLending = ({ calls, records, kernel, log: workerLog }: 
       // Without its record the attachment was undone meanwhile, and the device may be someone else's by now.
       if (record === undefined || calls.isDetachWanted(attachment)) throw detachWanted(attachment);
       if (record.lease !== undefined) return record;
-      const others = (await records.list()).filter((other) => !isSameAttachment(other, record));
+      const others = (await records.list()).filter(
+        (other) => !isSameAttachment(other, record) && !isOtherHalf(other, record),
+      );
       const asked = others.find((other) => other.lease !== undefined && isAskedFor(device, other.lease));
       if (asked !== undefined) throw new ProvisionError(inUse(device, asked));
       const found = await kernel.examineDevice(device);
@@ -133,12 +135,16 @@ export interface LentDevice {
 
 const isKeptDown = (device: DeviceConf): boolean => device.kind === 'sriov' && device.settings.linkState === 'disable';
 
+/** Of a function of which two plugins of one chain lend the link and the RDMA device. */
+const isOtherHalf = (a: AttachmentRecord, b: AttachmentRecord): boolean =>
+  a.attachment.containerID === b.attachment.containerID && (a.device?.kind === 'rdma') !== (b.device?.kind === 'rdma');
+
 const isSameDevice = (a: DeviceLease, b: DeviceLease): boolean =>
   a.pciAddress === undefined ? a.link?.ifName === b.link?.ifName : a.pciAddress === b.pciAddress;
 
 /** Whether what is asked for is lent already, and so cannot be found under its name. */
 function isAskedFor(device: DeviceConf, lease: DeviceLease): boolean {
-  if (device.kind === 'sriov') return lease.pciAddress === device.pciAddress;
+  if (device.kind !== 'host-device') return lease.pciAddress === device.pciAddress;
   const { select } = device;
   switch (select.by) {
     case 'name':

@@ -16,6 +16,7 @@ function open(change: Partial<NodeActivities> = {}) {
     prepareLinks: (add) => model.prepareLinks(add),
     claimAddresses: (add) => model.claimAddresses(add),
     plumbLink: (add, addresses) => model.plumbLink(add, addresses),
+    lendRdma: (add) => model.lendRdma(add),
     coordinate: (add, made) => model.coordinate(add, made),
     removeLink: (gone) => model.removeLink(gone),
     releaseAddresses: (gone) => model.releaseAddresses(gone),

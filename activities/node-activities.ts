@@ -7,6 +7,7 @@ import { type ClaimPorts, createClaimAddresses } from './claim-addresses.ts';
 import { type CoordinatePorts, createCoordinate } from './coordinate.ts';
 import { createReleaseAddresses, createRemoveLink, type DetachPorts } from './detach.ts';
 import { superseded } from './interruptions.ts';
+import { createLendRdma } from './lend-rdma.ts';
 import { createDeviceLending, type LendingPorts } from './lent-devices.ts';
 import type { OpenCalls } from './node-ports.ts';
 import { createPlumbLink, type PlumbPorts } from './plumb-link.ts';
@@ -35,6 +36,7 @@ export function createNodeSteps(ports: NodePorts): NodeActivities {
     prepareLinks: createPrepareLinks(withLinks),
     claimAddresses: createClaimAddresses(withLinks),
     plumbLink: createPlumbLink(withLinks),
+    lendRdma: createLendRdma(withLinks),
     coordinate: createCoordinate(withLinks),
     removeLink: createRemoveLink(withLinks),
     releaseAddresses: createReleaseAddresses(withLinks),
@@ -91,6 +93,7 @@ export function createNodeActivities(steps: NodeActivities, locks: SandboxLocks,
     prepareLinks: (request) => forward('prepareLinks', request, () => steps.prepareLinks(request)),
     claimAddresses: (request) => forward('claimAddresses', request, () => steps.claimAddresses(request)),
     plumbLink: (request, addresses) => forward('plumbLink', request, () => steps.plumbLink(request, addresses)),
+    lendRdma: (request) => forward('lendRdma', request, () => steps.lendRdma(request)),
     coordinate: (request, made) => forward('coordinate', request, () => steps.coordinate(request, made)),
     removeLink: (request) => undo('removeLink', request, () => steps.removeLink(request)),
     releaseAddresses: (request) => undo('releaseAddresses', request, () => steps.releaseAddresses(request)),

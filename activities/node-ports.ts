@@ -210,13 +210,10 @@ export interface Kernel {
     readonly removed: boolean;
     readonly commands: readonly string[];
   }>;
-  /** Addresses on the node of the PF behind a VF: that of `pciAddress`, or the one that the pod has as `ifName`. */
-  masterAddresses(spec: {
-    netns: string;
-    netnsCookie: string;
-    ifName: string;
-    pciAddress?: string;
-  }): Promise<
+  /** Addresses on the node of the PF behind a VF: that of `pciAddress`, or the one that a pod has as `ifName`. */
+  masterAddresses(
+    spec: { pciAddress: string } | { netns: string; netnsCookie: string; ifName: string },
+  ): Promise<
     | { readonly outcome: 'found'; readonly addresses: readonly string[] }
     | { readonly outcome: 'unknown'; readonly why: string }
   >;

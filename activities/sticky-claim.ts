@@ -64,7 +64,7 @@ async function takeOneOf(
       throw conflictOf({ address: answered, mac: taken.mac }, `which belongs to ${identityText(want.identity)}`);
     }
     if (taken.outcome !== 'ours') continue;
-    const pool = await poolOf(taken.claim.spec.pool, address, want, ports);
+    const pool = await keptPool(taken.claim.spec.pool, address, want, ports);
     if (pool !== undefined) return { pool, address, isShared: taken.isShared };
     await ports.claims.giveBack(name, want.request.attachment.containerID);
     stepLog(ports.log, want.request).info(
@@ -77,11 +77,14 @@ async function takeOneOf(
   return undefined;
 }
 
-/** The pool of an address that is kept, as it is now: its filters do not count, its gateway and routes do. */
-async function poolOf(
+/**
+ * The pool of an address that an identity keeps, as it is now: its filters do not count, its gateway and routes do. Undefined when
+ * the address is given up. Throws `NoPool` when the pool is malformed.
+ */
+export async function keptPool(
   name: string,
   address: Address,
-  { candidates, identity }: StickyWant,
+  { candidates, identity }: Pick<StickyWant, 'candidates' | 'identity'>,
   { pools }: Pick<StickyPorts, 'pools'>,
 ): Promise<PoolSnapshot | undefined> {
   const { wanted } = candidates;

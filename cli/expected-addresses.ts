@@ -1,16 +1,24 @@
+import type { Candidates } from '../activities/choose-pools.ts';
+import { keptPool } from '../activities/sticky-claim.ts';
+import { wayIn } from '../activities/take-over.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
-import { type Failure, toFailure } from '../contracts/failures.ts';
+import { type Failure, ProvisionError, toFailure } from '../contracts/failures.ts';
 import type { AddressWish, ClaimedAddress } from '../contracts/pod-network.ts';
-import { type Address, formatAddress, fromClaimName, parseAddress, toClaimName } from '../ipam/address.ts';
+import { formatAddress, fromClaimName, parseAddress, toClaimName } from '../ipam/address.ts';
 import { formatCidr } from '../ipam/cidr.ts';
 import { poolExhausted } from '../ipam/failures.ts';
 import { contains } from '../ipam/interval-set.ts';
+import { nicIdentities } from '../ipam/nic-identities.ts';
 import { pickAddress } from '../ipam/pick-address.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { PoolRequest } from '../ipam/pool-request.ts';
 import { toClaimedAddress } from '../ipam/pool-routes.ts';
 import { selectPools } from '../ipam/select-pools.ts';
-import { narrowTo, readWishes, type WantedCandidates } from '../ipam/wanted-address.ts';
+import { identityText, machineOf, migrationAnnotation } from '../ipam/sticky-identity.ts';
+import { narrowTo, readWishes } from '../ipam/wanted-address.ts';
+import type { PodView } from '../kube/pod-view.ts';
+import { type KeptClaim, keptClaims } from './kept-claims.ts';
+import type { PodStanding } from './pod-standing.ts';
 
 /** The addresses that an ADD would have, or why it would have none. */
 export type ExpectedAddresses =
@@ -27,8 +35,8 @@ export interface ExpectedAddress extends ClaimedAddress {
 }
 
 export interface ExpectationEvidence {
-  readonly request: PoolRequest;
-  readonly podUID: string;
+  readonly request: PoolRequest & Pick<PodStanding, 'cluster'>;
+  readonly pod: Pick<PodView, 'uid' | 'ownerReferences'>;
   /** Exact addresses that the pod asks for on this NIC. */
   readonly wishes: readonly AddressWish[];
   readonly catalogue: PoolCatalogue;
@@ -37,26 +45,58 @@ export interface ExpectationEvidence {
   readonly others: readonly ClaimedAddress[];
 }
 
-/** Chooses as an ADD of this NIC would now: what the pod has first, then the first pool with a free address. Allocates nothing. */
-export function expectAddresses(evidence: ExpectationEvidence): ExpectedAddresses {
+/**
+ * Chooses as an ADD of this NIC would now: what its identities and the pod have first, then the first pool with a free address.
+ * Allocates nothing.
+ */
+export async function expectAddresses(evidence: ExpectationEvidence): Promise<ExpectedAddresses> {
   const { request, wishes, catalogue } = evidence;
   const selection = selectPools(request, catalogue);
+  const kept = keptOf(evidence);
+  if (selection.outcome === 'refused' && selection.named !== undefined && kept.some(({ identity }) => identity)) {
+    const named = selection.named.map((candidates) => ({ ...candidates, refusal: selection.failure }));
+    return await expectEach({ ...evidence, kept }, named, []);
+  }
   if (selection.outcome !== 'selected') return { outcome: 'refused', failure: selection.failure };
   const wanted = readWishes(wishes);
   if (wanted.outcome === 'refused') return wanted;
   const narrowing = narrowTo(wanted.wanted, selection.families, catalogue.reserved, selection.source);
   if (narrowing.outcome === 'refused') return narrowing;
+  return await expectEach({ ...evidence, kept }, narrowing.families, selection.warnings);
+}
+
+const keptOf = ({ request: { pod, ifName, cluster }, pod: { uid, ownerReferences }, claims }: ExpectationEvidence) =>
+  keptClaims(claims, { podUID: uid, ifName, identities: nicIdentities({ ...pod, ownerReferences }, ifName, cluster) });
+
+interface KeptEvidence extends ExpectationEvidence {
+  readonly kept: readonly KeptClaim[];
+}
+
+async function expectEach(
+  evidence: KeptEvidence,
+  families: readonly Candidates[],
+  warnings: readonly string[],
+): Promise<ExpectedAddresses> {
+  const addresses: ExpectedAddress[] = [];
+  const all = [...warnings];
   try {
-    const addresses = narrowing.families.map((candidates) => expectOne(evidence, candidates));
-    return { outcome: 'expected', addresses, warnings: selection.warnings };
+    for (const candidates of families) {
+      const { warning, ...expected } = await expectOne(evidence, candidates);
+      addresses.push(expected);
+      if (warning !== undefined) all.push(warning);
+    }
   } catch (error) {
     return { outcome: 'refused', failure: toFailure(error) };
   }
+  return { outcome: 'expected', addresses, warnings: all };
 }
 
-function expectOne(evidence: ExpectationEvidence, candidates: WantedCandidates): ExpectedAddress {
-  const { request, podUID, claims, others } = evidence;
-  const { family, pools, skipped, wanted } = candidates;
+async function expectOne(
+  evidence: KeptEvidence,
+  candidates: Candidates,
+): Promise<ExpectedAddress & { readonly warning?: string }> {
+  const { request, pod, claims, others, kept, catalogue } = evidence;
+  const { family, pools, skipped, wanted, refusal } = candidates;
   const routes = {
     ...candidates.routes,
     // A route of the pod goes to one NIC: the first that has its gateway in its network.
@@ -67,14 +107,23 @@ function expectOne(evidence: ExpectationEvidence, candidates: WantedCandidates):
         ),
     ),
   };
-  for (const own of claimsOf(claims, evidence)) {
-    const pool = own.family === family && pools.find((one) => contains(one.candidates, own.value));
-    if (pool) return { ...toClaimedAddress(pool, own, routes), isKnown: true };
+  for (const one of kept) {
+    const { claim, identity } = one;
+    const address = fromClaimName(claim.metadata.name);
+    if (address?.family !== family) continue;
+    const pool =
+      identity === undefined
+        ? pools.find((candidate) => contains(candidate.candidates, address.value))
+        : await keptPool(claim.spec.pool, address, { candidates, identity }, readOnce(catalogue));
+    if (pool === undefined) continue;
+    const warning = whyNotYet(one, evidence);
+    return { ...toClaimedAddress(pool, address, routes), isKnown: true, ...(warning === undefined ? {} : { warning }) };
   }
+  if (refusal !== undefined) throw new ProvisionError(refusal);
   const names = new Set([...claims.map(({ metadata }) => metadata.name), ...others.map(claimNameOf)]);
   const taken = new Set([...names].flatMap((name) => valueIn(name, family)));
   for (const pool of pools) {
-    const pick = pickAddress(pool, taken, { podUID, ifName: request.ifName });
+    const pick = pickAddress(pool, taken, { podUID: pod.uid, ifName: request.ifName });
     if (pick.outcome === 'picked') {
       return { ...toClaimedAddress(pool, pick.address, routes), isKnown: wanted !== undefined };
     }
@@ -82,14 +131,25 @@ function expectOne(evidence: ExpectationEvidence, candidates: WantedCandidates):
   throw poolExhausted(family, pools, skipped);
 }
 
-/** Of this pod and NIC, whichever sandbox has them now. */
-const claimsOf = (claims: readonly IPClaim[], { request, podUID }: ExpectationEvidence): Address[] =>
-  claims
-    .filter(({ spec }) =>
-      spec.holders.some((holder) => holder.podUID === podUID && holder.interface === request.ifName),
-    )
-    .filter(({ spec }) => spec.phase === 'Bound' || spec.phase === 'Held')
-    .flatMap(({ metadata }) => fromClaimName(metadata.name) ?? []);
+const readOnce = ({ pools }: PoolCatalogue) => ({ pools: { fresh: async (name: string) => pools.get(name) } });
+
+/** An address that this pod gets only when another sandbox has let go of it. */
+function whyNotYet(
+  { claim: { spec }, identity }: KeptClaim,
+  { request, pod }: ExpectationEvidence,
+): string | undefined {
+  const [first] = spec.holders;
+  if (first === undefined) return undefined;
+  const { annotations, namespace, name } = request.pod;
+  const migrating =
+    annotations[migrationAnnotation] === undefined
+      ? undefined
+      : machineOf({ namespace, name, ownerReferences: pod.ownerReferences });
+  const holder = { ...first, podUID: pod.uid, interface: request.ifName, node: request.node.name, containerID: '' };
+  const found = wayIn(spec, { holder, identity: identity && identityText(identity), migrating });
+  const isWaiting = found.way === 'wait' || (found.way === 'proof' && found.of.podUID !== pod.uid);
+  return isWaiting ? `${spec.address} is not free for this pod yet: ${found.why}` : undefined;
+}
 
 const claimNameOf = ({ address }: ClaimedAddress): string => {
   const parsed = parseAddress(address.replace(/\/.*/, ''));

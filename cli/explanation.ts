@@ -191,6 +191,7 @@ const lastSteps = {
   interface: 'plumbLink',
   addresses: 'claimAddresses',
   links: 'prepareLinks',
+  rdma: 'lendRdma',
   coordination: 'coordinate',
 } as const;
 

@@ -39,7 +39,7 @@ export function readNetworkDefinition(config: string, name: string): NetworkRead
 export type DefinedPlugin =
   | {
       readonly outcome: 'ours';
-      readonly type: 'orbweaver' | 'ifacer' | 'coordinator';
+      readonly type: 'orbweaver' | 'ifacer' | 'rdma' | 'coordinator';
       readonly network: NetworkConf;
     }
   /** `network`: what it asks of us as its IPAM; absent: it has another one, or none. */
@@ -71,9 +71,10 @@ export function readPlugins(config: string, name: string): PluginsReading {
 function readPlugin(plugin: Json, type: string): DefinedPlugin {
   try {
     switch (type) {
+      case 'rdma':
       case 'coordinator':
         // What the plugins before it have made: a runtime passes it on.
-        return { outcome: 'ours', type, network: networkOf('coordinator', { ...plugin, prevResult: {} }) };
+        return { outcome: 'ours', type, network: networkOf(type, { ...plugin, prevResult: {} }) };
       case 'ifacer':
       case 'orbweaver':
         return { outcome: 'ours', type, network: networkOf(type, plugin) };
@@ -90,8 +91,11 @@ function readPlugin(plugin: Json, type: string): DefinedPlugin {
 const networkOf = (plugin: PluginName, json: Json): NetworkConf =>
   parseNetworkConf(plugin, parseConf(new TextEncoder().encode(JSON.stringify({ ...chosenLater(json), ...json }))));
 
-/** Which VF it is the device plugin says when the pod is placed, and Multus passes it on. */
-const chosenLater = ({ kind }: Json): Json => (kind === 'sriov' ? { deviceID: '0000:00:00.0' } : {});
+/** Stands for the VF of a configuration that names none: the device plugin chooses one for each pod, and Multus passes it on. */
+export const deviceChosenLater = '0000:00:00.0';
+
+const chosenLater = ({ type, kind }: Json): Json =>
+  type === 'rdma' || kind === 'sriov' || kind === 'ib-sriov' ? { deviceID: deviceChosenLater } : {};
 
 type Json = Readonly<Record<string, unknown>>;
 

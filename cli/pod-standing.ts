@@ -28,6 +28,7 @@ export async function findPod(api: ApiClient, { namespace, name }: PodName): Pro
 /** What a pod's pools are chosen by, but for the interface and its network. */
 export interface PodStanding extends Omit<PoolRequest, 'ifName' | 'network'> {
   readonly pod: PoolRequest['pod'] & { readonly controller: Application };
+  readonly cluster: ClusterSettings;
 }
 
 export async function readStanding(
@@ -48,7 +49,7 @@ export async function readStanding(
     namespace: { name: namespace, ...marks },
     node: { name: node, labels: nodeLabels },
     cluster,
-    masterAddresses: { problem: "the PF's addresses are on the node, where orb cannot look" },
+    masterAddresses: { problem: "the PF's addresses are on the node, where orb plan looks" },
   };
 }
 

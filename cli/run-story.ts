@@ -108,6 +108,7 @@ export const endings = {
 const titles: Readonly<Record<string, string>> = {
   claimAddresses: 'claim addresses',
   plumbLink: 'make the interface',
+  lendRdma: 'lend the RDMA device',
   removeLink: 'remove the interface',
   releaseAddresses: 'release addresses',
   answerFailure: 'answer the caller',

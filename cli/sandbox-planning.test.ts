@@ -28,6 +28,7 @@ const node: ObservedNode = {
 const ports = (some: Partial<PlanPorts> = {}): PlanPorts => ({
   sysctls: { 'net.ipv4.conf.all.rp_filter': '2', 'net.ipv4.conf.default.rp_filter': '2' },
   inspectNode: async ({ addresses }) => ({ ...node, sourcesToPod: addresses.length === 0 ? [] : node.sourcesToPod }),
+  masterAddresses: async () => ({ outcome: 'unknown', why: 'no test asks' }),
   coordinator: async () => undefined,
   yieldsDefaultRoute: (settings: CoordinationSettings | undefined) => settings !== undefined,
   ...some,
@@ -46,7 +47,7 @@ const catalogue = readPoolCatalogue(
   ],
   [],
 );
-const held = (address: string, pool: string, podUID: string): IPClaim => ({
+const held = (address: string, pool: string, podUID: string, spec: Partial<IPClaim['spec']> = {}): IPClaim => ({
   apiVersion: 'orbweaver.io/v1alpha1',
   kind: 'IPClaim',
   metadata: { name: address.replace(/\/.*/, '') },
@@ -69,6 +70,7 @@ const held = (address: string, pool: string, podUID: string): IPClaim => ({
         bootID: '',
       },
     ],
+    ...spec,
   },
 });
 
@@ -94,7 +96,7 @@ function evidence(networks: readonly FoundNetwork[], some: Partial<PlanEvidence>
   return {
     subject: 'pay/api-0',
     node: 'r7-n1',
-    podUID: 'u-1',
+    pod: { uid: 'u-1', ownerReferences: [] },
     annotations: {},
     standing: {
       pod: { namespace: 'pay', name: 'api-0', labels: {}, annotations: {}, controller },
@@ -149,6 +151,17 @@ describe('the plan of a pod', () => {
     expect(printed).toBe(await golden('plan-vf.txt', printed));
   });
 
+  it("of a VF that another plugin moves says whose RDMA device goes with it, and plans on the VF's interface", async () => {
+    const ipam = { type: 'spiderpool', default_ipv4_ippool: ['storage'] };
+    const plugins = [{ type: 'sriov', ipam }, { type: 'rdma' }, { type: 'coordinator', mode: 'underlay' }];
+    const { nics } = await planNetworks(evidence([network('eth0', { name: 'rail0', plugins })]), ports());
+    expect(nics[0]?.steps.map(({ plugin, does, failure }) => [plugin, does, failure])).toEqual([
+      ['sriov', 'makes eth0 with <eth0:storage>/16', undefined],
+      ['rdma', 'lends the RDMA device of eth0 to the pod', undefined],
+      ['coordinator', 'the way between pod and node, and routes among its interfaces', undefined],
+    ]);
+  });
+
   it('has the address that the pod holds, and asks for no other', async () => {
     const { nics } = await planNetworks(
       evidence([network('eth0', whole({}))], { claims: [held('10.70.8.33/22', 'rack7-v4', 'u-1')] }),
@@ -158,6 +171,128 @@ describe('the plan of a pod', () => {
     expect(nics[0]?.steps.flatMap(({ commands }) => commands)).toContain(
       'ip -n <sandbox> addr add 10.70.8.33/22 dev eth0',
     );
+  });
+
+  describe('of a pod whose addresses stick to more than the pod', () => {
+    const ownerReferences = (kind: string, apiVersion: string, name: string) => [
+      { apiVersion, kind, name, uid: 'o-1', controller: true },
+    ];
+    const ordinal = { uid: 'u-2', ownerReferences: ownerReferences('StatefulSet', 'apps/v1', 'api') };
+    const machine = {
+      uid: 'u-2',
+      ownerReferences: ownerReferences('VirtualMachineInstance', 'kubevirt.io/v1', 'vm-1'),
+    };
+    const planned = async (some: Partial<PlanEvidence>, conf: object = {}) => {
+      const { nics } = await planNetworks(evidence([network('eth0', whole(conf))], some), ports());
+      const notes = nics.flatMap(({ steps }) => steps.flatMap((step) => step.notes));
+      return { addresses: nics[0]?.addresses, notes };
+    };
+
+    it.each([
+      ['a StatefulSet', ordinal, 'StatefulSet/pay/api/0'],
+      ['a virtual machine', machine, 'VirtualMachineInstance/pay/vm-1'],
+    ])('is that of %s, whichever pod had it last', async (_, pod, identity) => {
+      const claims = [held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity })];
+      expect(await planned({ pod, claims })).toMatchObject({
+        addresses: [{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }],
+      });
+    });
+
+    it('is that of the IPAMClaim which the network names, under any name of the interface', async () => {
+      const networks = {
+        'v1.multus-cni.io/default-network': 'pay/eth0',
+        'k8s.v1.cni.cncf.io/networks': '[{"name": "lan", "ipam-claim-reference": "vm-1.lan"}]',
+      };
+      const claims = [held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity: 'IPAMClaim/pay/vm-1.lan' })];
+      const { standing } = evidence([]);
+      const { nics } = await planNetworks(
+        evidence([network('net1', whole({}))], {
+          claims,
+          standing: { ...standing, pod: { ...standing.pod, annotations: networks } },
+        }),
+        ports(),
+      );
+      expect(nics[0]?.addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
+    });
+
+    it('is kept although its pool serves others now, and no pod gets a new one', async () => {
+      const closed = readPoolCatalogue(
+        [
+          {
+            metadata: { name: 'rack7-v4' },
+            spec: { subnet: '10.70.8.0/22', ips: ['10.70.8.20-10.70.8.90'], disable: true },
+          },
+        ],
+        [],
+      );
+      const identity = 'StatefulSet/pay/api/0';
+      const claims = [held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity })];
+      const kept = await planned({ pod: ordinal, claims, catalogue: closed });
+      expect(kept.addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
+      const { nics } = await planNetworks(
+        evidence([network('eth0', whole({}))], { pod: ordinal, catalogue: closed }),
+        ports(),
+      );
+      expect(nics[0]?.steps[0]?.failure?.type).toBe('NoPool');
+    });
+
+    it('is another one when its pool is not named any more', async () => {
+      const claims = [held('10.71.0.33/16', 'storage', 'u-1', { identity: 'StatefulSet/pay/api/0' })];
+      expect((await planned({ pod: ordinal, claims })).addresses).toEqual([
+        { address: '<eth0:rack7-v4>/22', pool: 'rack7-v4', isKnown: false },
+      ]);
+    });
+
+    it('says so while another sandbox has it', async () => {
+      const identity = 'StatefulSet/pay/api/0';
+      const [before] = held('10.70.8.33/22', 'rack7-v4', 'u-1').spec.holders;
+      if (before === undefined) throw new Error('no holder');
+      const holders = [{ ...before, node: 'r7-n2' }];
+      const claims = [held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity, phase: 'Bound', holders })];
+      const { addresses, notes } = await planned({ pod: ordinal, claims });
+      expect(addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
+      expect(notes).toContain(
+        '10.70.8.33/22 is not free for this pod yet: it is in use by pod pay/api-0 on node "r7-n2" (sandbox c1)',
+      );
+    });
+  });
+
+  describe('of a VF whose network matches the subnet of its PF', () => {
+    const vf = {
+      kind: 'sriov',
+      master: undefined,
+      match_master_subnet: true,
+      default_ipv4_ippool: ['storage', 'rack7-v4'],
+    };
+    const asked: Parameters<PlanPorts['masterAddresses']>[0][] = [];
+    const pf = ports({
+      masterAddresses: async (spec) => {
+        asked.push(spec);
+        return { outcome: 'found', addresses: ['10.70.8.2/22'] };
+      },
+    });
+    const outcome = async (conf: object, claims: readonly IPClaim[] = []) => {
+      const { nics } = await planNetworks(evidence([network('eth0', whole(conf))], { claims }), pf);
+      return { pool: nics[0]?.addresses[0]?.pool, failure: nics[0]?.steps[0]?.failure?.message };
+    };
+
+    it('has a pool of that subnet, by the VF that the configuration names', async () => {
+      expect(await outcome({ ...vf, deviceID: '0000:01:10.0' })).toEqual({ pool: 'rack7-v4', failure: undefined });
+      expect(asked.pop()).toEqual({ pciAddress: '0000:01:10.0' });
+    });
+
+    it('has a pool of that subnet, by the VF that the pod has', async () => {
+      const bound = held('10.70.8.33/22', 'rack7-v4', 'u-1', { phase: 'Bound' });
+      expect(await outcome(vf, [bound])).toEqual({ pool: 'rack7-v4', failure: undefined });
+      expect(asked.pop()).toMatchObject({ ifName: 'eth0', netns: '' });
+    });
+
+    it('is not known while it has no VF, and says so', async () => {
+      expect((await outcome(vf)).failure).toContain(
+        'as match_master_subnet asks: the pod gets its VF when it is placed',
+      );
+      expect((await outcome({ match_master_subnet: true })).failure).toContain('match_master_subnet is for SR-IOV');
+    });
   });
 
   it('has the exact address that is asked for', async () => {

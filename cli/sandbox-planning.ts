@@ -1,3 +1,4 @@
+import { addressesOfMaster } from '../activities/choose-pools.ts';
 import type { CoordinationSettings } from '../contracts/coordination.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { SpiderCoordinator } from '../contracts/crds/spidercoordinator.ts';
@@ -5,14 +6,15 @@ import type { DeviceConf } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { AddressWish, NetworkConf } from '../contracts/pod-network.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import { prefixedMac } from '../network/coordination/pod-layout.ts';
 import { settingsForPod } from '../network/coordination/settings-for-pod.ts';
 import { parsePrefix } from '../network/ip-prefix.ts';
 import { nameOfDevice } from '../network/plan-lease.ts';
 import { foreseenMacs, type PlanNode, planSandbox, type SandboxStep } from '../network/plan-sandbox.ts';
-import { type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
-import type { DefinedPlugin, PluginsReading } from './network-definition.ts';
+import { type ExpectationEvidence, type ExpectedAddress, expectAddresses } from './expected-addresses.ts';
+import { type DefinedPlugin, deviceChosenLater, type PluginsReading } from './network-definition.ts';
 import type { PlannedNic, PlanPage, PlanPageStep } from './plan-page.ts';
 import type { PodStanding } from './pod-standing.ts';
 import { StandIns } from './stand-ins.ts';
@@ -26,7 +28,7 @@ export type FoundNetwork = { readonly ifName: string; readonly label: string } &
 export interface PlanEvidence {
   readonly subject: string;
   readonly node: string;
-  readonly podUID: string;
+  readonly pod: ExpectationEvidence['pod'];
   readonly annotations: Readonly<Record<string, string>>;
   readonly standing: PodStanding;
   /** In the order in which they are attached. */
@@ -39,6 +41,7 @@ export interface PlanEvidence {
 /** What is looked up on the node while a plan is made. */
 export interface NodeLook {
   readonly sysctls: PlanNode['sysctls'];
+  masterAddresses: Kernel['masterAddresses'];
   inspectNode(of: { readonly addresses: readonly string[]; readonly hostRuleTable: number }): Promise<ObservedNode>;
 }
 
@@ -92,7 +95,7 @@ class Drafts {
     }
     const { plugins } = found.reading;
     const asking = plugins.find(asksForAddresses);
-    const expected = asking === undefined ? undefined : this.#expect(found, asking.network);
+    const expected = asking === undefined ? undefined : await this.#expect(found, asking.network);
     if (expected?.outcome === 'refused') {
       const steps = [{ plugin: asking?.type ?? '', does: 'its addresses', failure: expected.failure }];
       this.#drafts.push({ ifName, network, addresses: [], steps });
@@ -156,10 +159,23 @@ class Drafts {
     return remedy === undefined ? named : { ...named, remedy: this.#names.named(remedy) };
   }
 
-  #expect({ ifName, wishes }: Extract<FoundNetwork, { reading: unknown }>, network: NetworkConf) {
-    const { standing, podUID, catalogue, claims } = this.#evidence;
+  async #expect({ ifName, wishes }: Extract<FoundNetwork, { reading: unknown }>, network: NetworkConf) {
+    const { standing, pod, catalogue, claims } = this.#evidence;
     const others = this.#drafts.flatMap(({ addresses }) => addresses);
-    return expectAddresses({ request: { ...standing, ifName, network }, podUID, wishes, catalogue, claims, others });
+    const asked = network.matchMasterSubnet === true ? await this.#masterAddresses(ifName, network) : undefined;
+    const request = { ...standing, ifName, network, ...(asked && { masterAddresses: asked }) };
+    return await expectAddresses({ request, pod, wishes, catalogue, claims, others });
+  }
+
+  /** Of the PF behind the VF that the network or the pod has; a pod that has none yet gets any. */
+  async #masterAddresses(ifName: string, { madeBy, device }: NetworkConf) {
+    const { standing, pod, claims } = this.#evidence;
+    const place = claims
+      .flatMap(({ spec }) => (spec.phase === 'Bound' ? spec.holders : []))
+      .find((holder) => holder.podUID === pod.uid && holder.interface === ifName && holder.node === standing.node.name);
+    const isNamed = device?.kind === 'sriov' && device.pciAddress !== deviceChosenLater;
+    const conf = { ...(madeBy === undefined ? {} : { madeBy }), ...(isNamed ? { device } : {}) };
+    return await addressesOfMaster(this.#ports, conf, place && { ...place, ifName });
   }
 
   #nameAddress(ifName: string, { address, pool, isKnown }: ExpectedAddress): void {
@@ -276,11 +292,13 @@ function lentDevice(
   addresses: readonly ExpectedAddress[],
   yieldsDefaultRoute: boolean,
 ): readonly DraftStep[] {
+  const note = 'its commands are planned when the device can be looked at';
+  if (device.kind === 'rdma') return [{ plugin, does: `lends the RDMA device of ${ifName} to the pod`, note }];
   const does = `lends ${device.kind === 'sriov' ? 'a VF' : nameOfDevice(device)} to the pod as ${ifName}`;
   const gateways = yieldsDefaultRoute ? [] : defaultRoutesOf(addresses).map(({ gw }) => gw);
   const own = addresses.map(({ address }) => address);
   return [
-    { plugin, does, note: 'its commands are planned when the device can be looked at' },
+    { plugin, does, note },
     {
       plugin,
       does: `${ifName} with ${own.join(' and ')}`,

@@ -80,6 +80,21 @@ describe('why a pod gets its pools', () => {
     expect(printed).toBe(await golden('why-refused.txt', printed));
   });
 
+  it('says what a sticky pod keeps although no pool serves', async () => {
+    const kept = {
+      address: '10.70.8.33/22',
+      pool: 'rack7-d',
+      phase: 'Held',
+      keptFor: 'StatefulSet/pay/api/0',
+    } as const;
+    const printed = show(evidence(ippool('rack7-a', 'rack7-d'), { claims: [kept] }));
+    expect(printed).toBe(await golden('why-kept.txt', printed));
+    const elsewhere = { ...kept, pool: 'spare' };
+    expect(whyPage(evidence(ippool('rack7-d'), { claims: [elsewhere] })).keeps).toBeUndefined();
+    const machine = { ...elsewhere, keptFor: 'VirtualMachineInstance/pay/vm-1' };
+    expect(whyPage(evidence(ippool('rack7-d'), { claims: [machine] })).keeps).toEqual(['10.70.8.33/22']);
+  });
+
   it('falls to the default pools when nothing else names one', async () => {
     const warnings = ['Nobody names the network of eth0'];
     const printed = show(evidence({}, { warnings }));

@@ -21,9 +21,11 @@ export interface WhyPage {
   readonly source?: string;
   /** Why none were. */
   readonly failure?: Failure;
+  /** Addresses that it gets although its pools give no new one: they are kept for it. */
+  readonly keeps?: readonly string[];
   readonly levels: readonly LevelTrace[];
   readonly families: readonly WhyFamily[];
-  /** What the pod has on this NIC: an ADD takes that first, while its pool is among the pools. */
+  /** What the pod, or what it sticks to, has for this NIC: an ADD takes that first, while its pool is among the pools that are named. */
   readonly claims: readonly WhyClaim[];
   readonly warnings: readonly string[];
 }
@@ -45,6 +47,8 @@ export interface WhyClaim {
   readonly address: string;
   readonly pool: string;
   readonly phase: ClaimPhase;
+  /** What the address sticks to, "StatefulSet/pay/api/0"; absent when it is only this very pod's. */
+  readonly keptFor?: string;
 }
 
 export interface WhyEvidence
@@ -71,14 +75,29 @@ export function whyPage({ trace, free, warnings, ...pod }: WhyEvidence): WhyPage
       }),
     };
   };
+  const keeps = keptAnyway(selection, pod.claims);
   return {
     ...pod,
     outcome: selection.outcome,
+    ...(keeps.length === 0 ? {} : { keeps }),
     ...(selection.outcome === 'selected' ? { source: selection.source } : { failure: selection.failure }),
     levels,
     families: families.map(poolsOf),
     warnings: [...warnings, ...(selection.outcome === 'selected' ? selection.warnings : [])],
   };
+}
+
+/** None unless there is one of each family: an ADD gets all or nothing. A StatefulSet gives up what is of a pool that is not named. */
+function keptAnyway(selection: SelectionTrace['selection'], claims: readonly WhyClaim[]): readonly string[] {
+  const named = selection.outcome === 'refused' ? (selection.named ?? []) : [];
+  const kept = named.flatMap(({ family, pools, skipped }) => {
+    const names = [...pools, ...skipped].map(({ name }) => name);
+    const own = claims.filter(({ address }) => address.includes(':') === (family === 6));
+    const isKept = ({ pool, keptFor = '' }: WhyClaim): boolean =>
+      keptFor.startsWith('StatefulSet/') ? names.includes(pool) : keptFor !== '';
+    return own.find(isKept)?.address ?? [];
+  });
+  return kept.length === named.length ? kept : [];
 }
 
 export function renderWhy(page: WhyPage, paint: Paint, columns?: number): string {
@@ -90,7 +109,10 @@ export function renderWhy(page: WhyPage, paint: Paint, columns?: number): string
       `Node         ${node || 'none yet'}`,
       `Network      ${network ?? 'not known'}`,
       `Application  ${kind === 'Pod' ? 'none: the pod stands alone' : `${kind} ${application.namespace}/${application.name}`}`,
-      ...claims.map(({ address, pool, phase }) => `Has already  ${address} of ${pool} (${phase})`),
+      ...claims.map(
+        ({ address, pool, phase, keptFor }) =>
+          `Has already  ${address} of ${pool} (${phase}${keptFor === undefined ? '' : `, of ${keptFor}`})`,
+      ),
     ].join('\n'),
     section('Levels, the first that names a pool decides', renderLevels(levels, columns), paint),
     ...families.map((family) => section(`${familyName(family.family)} pools`, renderPools(family, columns), paint)),
@@ -98,7 +120,10 @@ export function renderWhy(page: WhyPage, paint: Paint, columns?: number): string
   ].join('\n\n');
 }
 
-function verdictOn({ outcome, failure, families }: WhyPage, paint: Paint): string {
+function verdictOn({ outcome, failure, keeps, families }: WhyPage, paint: Paint): string {
+  const kept =
+    keeps && paint('busy', `keeps ${keeps.join(' and ')}, and would get no new address. ${failure?.message ?? ''}`);
+  if (kept !== undefined) return kept + remedyOf(failure, paint);
   if (outcome === 'awaited') return paint('busy', `waits. ${failure?.message ?? ''}`) + remedyOf(failure, paint);
   if (outcome === 'refused') return paint('bad', `no address. ${failure?.message ?? ''}`) + remedyOf(failure, paint);
   const choices = families.map(({ family, pools }) => {

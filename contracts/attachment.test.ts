@@ -7,7 +7,7 @@ const attachments: fc.Arbitrary<Attachment> = fc.record({
   containerID: name,
   network: name,
   ifName: name,
-  kind: fc.constantFrom('prepare', 'attach', 'coordinate'),
+  kind: fc.constantFrom('prepare', 'attach', 'rdma', 'coordinate'),
 });
 
 describe('names of attachments', () => {

@@ -1,6 +1,6 @@
 /**
  * What one CNI call of one plugin does for one interface. Chained plugins share a network and an interface name, so the
- * kind tells them apart: `prepare` (ifacer), `attach` (IPAM or the whole interface), `coordinate` (coordinator).
+ * kind tells them apart: `prepare` (ifacer), `attach` (IPAM or the whole interface), `rdma`, `coordinate` (coordinator).
  */
 export interface Attachment {
   readonly containerID: string;
@@ -11,7 +11,7 @@ export interface Attachment {
   readonly kind: AttachmentKind;
 }
 
-export type AttachmentKind = 'prepare' | 'attach' | 'coordinate';
+export type AttachmentKind = 'prepare' | 'attach' | 'rdma' | 'coordinate';
 
 /** The pod whose sandbox a request is about, as the runtime names it in CNI_ARGS. */
 export interface PodIdentity {

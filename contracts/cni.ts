@@ -7,7 +7,7 @@ export const isCniVersion = (text: unknown): text is CniVersion => cniVersions.s
 export type CniCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
 
 /** Names under which the executable is installed; each is a plugin type of its own. */
-export type PluginName = 'orbweaver' | 'spiderpool' | 'coordinator' | 'ifacer';
+export type PluginName = 'orbweaver' | 'spiderpool' | 'rdma' | 'coordinator' | 'ifacer';
 
 /** The result of an ADD in the shape of CNI 1.1.0, which is also the internal one; `cni-result.ts` renders older versions. */
 export interface CniResult {

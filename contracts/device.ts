@@ -2,7 +2,7 @@
  * A device of the node that is the pod's interface: lent to the pod, moved into its namespace under the interface's name, and
  * given back as it was. Unlike a `LinkConf`, nothing is made.
  */
-export type DeviceConf = HostDeviceConf | VirtualFunctionConf;
+export type DeviceConf = HostDeviceConf | VirtualFunctionConf | RdmaDeviceConf;
 
 /** A link of the node, as it is. */
 export interface HostDeviceConf {
@@ -27,14 +27,26 @@ export interface VirtualFunctionConf {
   readonly settings: VfSettings;
   /** Absent: as it is. */
   readonly mtuBytes?: number;
+  /** Its link is InfiniBand (IPoIB) and its address a GUID. Absent: Ethernet. */
+  readonly isInfiniBand?: true;
   /** Its RDMA device goes with it. Only while the node's RDMA is in exclusive mode. */
   readonly movesRdma: boolean;
+}
+
+/** The RDMA device of a PCI function, whose link another plugin of the chain moves. */
+export interface RdmaDeviceConf {
+  readonly kind: 'rdma';
+  /** As above. */
+  readonly pciAddress: string;
 }
 
 /** What a PF keeps and enforces for one of its VFs; a driver may know only some. include/uapi/linux/if_link.h, IFLA_VF_* */
 export interface VfSettings {
   /** The address that the VF's driver finds; all zeros: it makes one up. */
   readonly mac?: string;
+  /** GUIDs of an InfiniBand VF as a node and as a port, for example "02:00:00:00:00:00:00:2a"; all ones: none (`noGuid`). */
+  readonly nodeGuid?: string;
+  readonly portGuid?: string;
   readonly vlan?: VfVlan;
   readonly rate?: VfRate;
   readonly spoofCheck?: boolean;
@@ -42,6 +54,9 @@ export interface VfSettings {
   readonly trust?: boolean;
   readonly linkState?: VfLinkState;
 }
+
+/** Firmware takes no zeros, which it shows of a VF that was never told one; with ones the VF has none either. */
+export const noGuid = 'ff:ff:ff:ff:ff:ff:ff:ff';
 
 /** The tag that the PF puts on and takes off; id 0 and priority 0: none. */
 export interface VfVlan {
@@ -70,7 +85,7 @@ export interface DeviceLease {
   readonly pciAddress?: string;
   /** What drives the PCI function: it is given back to that one, also when a worker was killed between taking and giving. */
   readonly driver?: string;
-  /** Absent when its driver makes no link: it belongs to a program in the pod (vfio). */
+  /** Absent when its driver makes no link, because it belongs to a program in the pod (vfio), and when only its RDMA device is lent. */
   readonly link?: LentLink;
   /** Of a VF, what its PF told. */
   readonly settings?: VfSettings;

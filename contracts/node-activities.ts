@@ -32,14 +32,21 @@ export interface NodeActivities {
   readonly plumbLink: (request: AddRequest, addresses: readonly ClaimedAddress[]) => Promise<CniResult>;
 
   /**
+   * Gives the pod the RDMA device of a VF whose link another plugin has moved. The only step of an attachment that asks for it:
+   * writes `done` into the record and answers the caller.
+   */
+  readonly lendRdma: (request: AddRequest) => Promise<void>;
+
+  /**
    * Ties an interface to its node and to the pod's other interfaces; its plan is in the record before the first change. The last
    * step where it is asked for: writes `done` into the record and answers the caller with `made`, as it is then.
    */
   readonly coordinate: (request: AddRequest, made: CniResult) => Promise<CniResult>;
 
   /**
-   * Takes back what `coordinate` did, by its record, then removes what `plumbLink` made for this attachment, found by mark, and then what `prepareLinks` made, if nobody else uses it.
-   * Undo of all three.
+   * Takes back what `coordinate` did, by its record, then removes what `plumbLink` made for this attachment, found by mark, or
+   * gives back the device that `plumbLink` or `lendRdma` lent, and then removes what `prepareLinks` made, if nobody else uses it.
+   * Undo of all four.
    */
   readonly removeLink: (request: DetachRequest) => Promise<void>;
 

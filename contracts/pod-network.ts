@@ -44,13 +44,13 @@ export interface AddressWish {
 export interface NetworkConf {
   /**
    * `interface`: we make the pod's interface, everything in one call. `addresses`: another plugin makes it, we are its IPAM.
-   * `links`: only links of the node, on which another plugin then makes it. `coordination`: only what ties an interface that is
-   * there to its node.
+   * `links`: only links of the node, on which another plugin then makes it. `rdma`: only the RDMA device of an interface that is
+   * there. `coordination`: only what ties such a one to its node.
    */
-  readonly provides: 'interface' | 'addresses' | 'links' | 'coordination';
+  readonly provides: 'interface' | 'addresses' | 'links' | 'rdma' | 'coordination';
   /** Present when we make the interface. */
   readonly link?: LinkConf;
-  /** Instead of `link`: the pod's interface is a device of the node. */
+  /** Instead of `link`: the pod's interface is a device of the node, or its RDMA device is. */
   readonly device?: DeviceConf;
   /** Links of the node that must be there first, each on those before it. Absent: none. */
   readonly shared?: readonly SharedLinkConf[];

@@ -46,6 +46,7 @@ describe('the annotation ipam.spidernet.io/routes', () => {
       failure: {
         type: 'InvalidAnnotation',
         message: `Cannot read pod annotation ipam.spidernet.io/routes: ${problem}. Found: ${text}`,
+        remedy: `Write it as in this example: ipam.spidernet.io/routes: '[{"dst": "10.64.0.0/10", "gw": "10.70.8.9"}]'`,
       },
     });
   });

@@ -118,6 +118,7 @@ describe('the annotation ipam.spidernet.io/ippools', () => {
     expect(reading.outcome === 'refused' && reading.failure).toMatchObject({
       type: 'InvalidAnnotation',
       message: `Cannot read pod annotation ${ippoolsAnnotation}: ${problem}. Found: ${text}`,
+      remedy: `Write it as in this example: ${ippoolsAnnotation}: '[{"interface": "eth0", "ipv4": ["pool-a"]}, {"interface": "net1", "ipv4": ["pool-b"]}]'`,
     });
   });
 
@@ -170,6 +171,7 @@ describe('the annotations of a namespace', () => {
       failure: {
         type: 'InvalidAnnotation',
         message: `Cannot read annotation ${v6} of namespace "pay": ${problem}. Found: ${text}`,
+        remedy: expect.stringContaining(`${v6}: '[`),
       },
     });
   });

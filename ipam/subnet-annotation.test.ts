@@ -20,6 +20,7 @@ function refusalOf(annotations: Labels): string {
   const reading = readSubnetWish(annotations);
   if (reading.outcome !== 'refused') throw new Error(`It is ${reading.outcome}`);
   expect(reading.failure.type).toBe('InvalidAnnotation');
+  expect(reading.failure.remedy).toMatch(/^Write it as in this example: ipam\.spidernet\.io\/[a-z-]+: '.+'$/);
   return reading.failure.message;
 }
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { type VfSettings, vfLinkStates, vfVlanProtocols } from '../contracts/device.ts';
+import { noGuid, type VfSettings, vfLinkStates, vfVlanProtocols } from '../contracts/device.ts';
 import { nestedAttribute } from './attribute.ts';
-import { IFLA_VF_INFO, IFLA_VFINFO_LIST, RTM_NEWLINK } from './netlink-constants.ts';
+import { formatMac, ifinfomsg, readLink } from './link-message.ts';
+import { ARPHRD_INFINIBAND, IFLA_VF_INFO, IFLA_VFINFO_LIST, RTM_NEWLINK } from './netlink-constants.ts';
 import { type DeviceCapture, deviceCommands } from './testing/device-capture.ts';
 import { asSent } from './testing/netlink-capture.ts';
 import { readVf, setVf } from './vf-message.ts';
@@ -21,10 +22,26 @@ describe('our bytes are those of', () => {
   });
 });
 
+describe('a link that the kernel shows', () => {
+  it.each([
+    [1, { isEthernet: true }],
+    [ARPHRD_INFINIBAND, { isEthernet: false, isInfiniBand: true }],
+    [772, { isEthernet: false }],
+  ])('of hardware type %d is %j', (type, shown) => {
+    const body = ifinfomsg(7);
+    body.writeUInt16LE(type, 2);
+    const { isEthernet, isInfiniBand } = readLink(answer(body));
+    expect({ isEthernet, isInfiniBand }).toEqual({ isInfiniBand: undefined, ...shown });
+  });
+});
+
 /** Against kernels that have VFs: test/datapath/devices.datapath.ts, and RDMA's bytes in device-bytes.datapath.ts. */
 describe('the settings of a VF', () => {
+  const guid = fc.uint8Array({ minLength: 8, maxLength: 8 }).filter((bytes) => bytes.some((byte) => byte > 0));
   const settings: fc.Arbitrary<VfSettings> = fc.record(
     {
+      nodeGuid: guid.map(formatMac),
+      portGuid: guid.map(formatMac),
       vlan: fc.record({ id: fc.nat(4094), qos: fc.nat(7), protocol: fc.constantFrom(...vfVlanProtocols) }),
       rate: fc.record({ minMbps: fc.nat(), maxMbps: fc.nat() }),
       spoofCheck: fc.boolean(),
@@ -45,6 +62,11 @@ describe('the settings of a VF', () => {
         expect(readVf(answer(body), index + 1)).toBeUndefined();
       }),
     );
+  });
+
+  it('have no GUID where the firmware shows zeros', () => {
+    const { body } = setVf(7, 0, { mac: '02:00:00:00:00:09', portGuid: '00:00:00:00:00:00:00:00' });
+    expect(readVf(answer(body), 0)).toHaveProperty('portGuid', noGuid);
   });
 
   it('are none where a list is cut off', () => {

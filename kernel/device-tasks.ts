@@ -33,13 +33,10 @@ export interface LendSpec extends OwnershipMark {
   readonly yieldsDefaultRoute?: boolean;
 }
 
-/** Which VF: that of `pciAddress`, or the one that the pod has as `ifName`. */
-export interface MasterSpec {
-  readonly netns: string;
-  readonly netnsCookie: string;
-  readonly ifName: string;
-  readonly pciAddress?: string;
-}
+/** Which VF: by its PCI address, or the one that a pod has as `ifName`. */
+export type MasterSpec =
+  | { readonly pciAddress: string }
+  | { readonly netns: string; readonly netnsCookie: string; readonly ifName: string };
 
 export type MasterAddresses =
   /** With prefix length; without those of the link alone. */
@@ -91,9 +88,9 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
     }),
 
   masterAddresses: (spec: MasterSpec): MasterAddresses =>
-    inPod(hostNetns, spec, ({ node }, pod) => {
-      const { ifName, pciAddress = observeLink(pod.socket, ifName)?.pciAddress } = spec;
-      if (pciAddress === undefined) return { outcome: 'unknown', why: `the pod's "${ifName}" is no PCI function` };
+    atNode(hostNetns, (node) => {
+      const pciAddress = 'pciAddress' in spec ? spec.pciAddress : pciAddressInPod(spec);
+      if (pciAddress === undefined) return { outcome: 'unknown', why: "the pod's interface is no PCI function" };
       const pf = readPciFunction(pciAddress)?.pf;
       if (pf === undefined) return { outcome: 'unknown', why: `${pciAddress} is no virtual function` };
       const indexes = observeLinks(node.socket).flatMap((link) => (link.pciAddress === pf ? [link.ifIndex] : []));
@@ -153,11 +150,14 @@ export const createDeviceTasks = (hostNetns: string | undefined) => ({
       const plan = planLoan({ device, podLinks, isRebound: true }, spec);
       if (plan.outcome === 'refused') return [plan.failure.message];
       if (plan.outcome === 'wait') return [plan.why];
-      const changed = plan.operations.map(
-        (operation) => `Interface "${ifName}" would need: ${asDeviceCommand(operation, netns)}`,
-      );
+      const { inNode, inPod } = device.rdma;
+      const lost = lease.rdmaDevices?.filter((name) => ![...inNode, ...inPod].includes(name)) ?? [];
+      const changed = [
+        ...lost.map((name) => `RDMA device "${name}" of "${ifName}" is gone`),
+        ...plan.operations.map((operation) => `Interface "${ifName}" would need: ${asDeviceCommand(operation, netns)}`),
+      ];
       const { link } = device;
-      if (link === undefined || changed.length > 0) return changed;
+      if (link === undefined || lease.link === undefined || changed.length > 0) return changed;
       const addressing = planAddressing(observeNamespace(pod.socket), link, spec);
       return addressing.outcome === 'refused' ? [addressing.failure.message] : addressing.operations.map(difference);
     }),
@@ -198,6 +198,9 @@ const inPod = <Result>(
   opened(openPodNamespace(systemCalls, netns, netnsCookie), (pod) =>
     atNode(hostNetns, (node) => work({ node, pod, netns }, pod)),
   );
+
+const pciAddressInPod = ({ netns, netnsCookie, ifName }: Exclude<MasterSpec, { readonly pciAddress: string }>) =>
+  opened(openPodNamespace(systemCalls, netns, netnsCookie), ({ socket }) => observeLink(socket, ifName)?.pciAddress);
 
 /** A namespace that is gone has given its devices back to the node's, or is about to. */
 function whereverThePodIs<Result>(

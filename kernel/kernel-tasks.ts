@@ -54,6 +54,11 @@ export interface PlumbSpec extends OwnershipMark {
   readonly yieldsDefaultRoute?: boolean;
 }
 
+export interface CheckSpec extends PlumbSpec {
+  /** That the interface is to have; absent: nobody says. */
+  readonly mac?: string;
+}
+
 /** One attachment as it is written down: what of it is absent was not asked for. */
 export interface LookSpec extends OwnershipMark {
   readonly netns: string;
@@ -228,8 +233,10 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     });
   },
 
-  check: (spec: PlumbSpec): string[] =>
-    atSite(hostNetns, spec, (site) => attachmentDifferences(surroundings(site, spec.link.master), desired(spec))),
+  check: (spec: CheckSpec): string[] =>
+    atSite(hostNetns, spec, (site) =>
+      attachmentDifferences(surroundings(site, spec.link.master), desired(spec), spec.mac),
+    ),
 
   lookAt: (spec: LookSpec): AttachmentLook =>
     closing(openPodNamespace(systemCalls, spec.netns, spec.netnsCookie), (podNamespace) =>
@@ -272,6 +279,7 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
     closing(openPodNamespace(systemCalls, netns), (namespace) => {
       const link = closing(namespace.netlink(), (pod) => observeLink(pod, ifName));
       if (link === undefined) throw new NetlinkError(`RTM_GETLINK ${ifName} in ${netns}`, ENODEV);
+      if (!link.isEthernet) return; // ARP and NDP frames of other links look otherwise
       announceAddresses(systemCalls, namespace, { ifIndex: link.ifIndex, mac: mac ?? link.mac, addresses });
     }),
 });

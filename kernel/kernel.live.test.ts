@@ -330,10 +330,12 @@ describe('the addresses of another plugin’s interface', () => {
 describe('a check', () => {
   it('names what was changed behind our back', async () => {
     const spec = await specFor(pod);
-    await kernel.plumb(spec);
+    const { mac } = await kernel.plumb(spec);
     network.ip(pod, 'addr del 10.70.8.20/22 dev eth0');
     network.ip(pod, 'link set dev eth0 mtu 1300');
-    expect(await kernel.check(spec)).toEqual([
+    network.ip(pod, 'link set dev eth0 address 02:00:00:00:00:99');
+    expect(await kernel.check({ ...spec, mac })).toEqual([
+      `Interface "eth0" has MAC 02:00:00:00:00:99 instead of ${mac}`,
       'Interface "eth0" has an MTU of 1300 instead of 1400',
       'Interface "eth0" has lost address 10.70.8.20/22',
       'The route to 0.0.0.0/0 via 10.70.8.1 on "eth0" is gone',
@@ -453,9 +455,9 @@ describe('an announcement', () => {
   });
 });
 
-/** Repeats a look until it shows what is expected; then, or after five seconds, the expectation speaks. */
+/** Repeats a look until it shows what is expected; then, or after half a minute, the expectation speaks. */
 async function until<Seen>(look: () => Seen, expectation: (seen: Seen) => void): Promise<void> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 30_000;
   for (;;) {
     try {
       return expectation(look());

@@ -18,6 +18,7 @@ import type { Lending, LendSpec, MasterAddresses, MasterSpec, Returning, ReturnS
 import type {
   AnnounceSpec,
   AttachmentLook,
+  CheckSpec,
   KernelTasks,
   LookSpec,
   MarkedLink,
@@ -138,7 +139,7 @@ export interface Kernel {
   findMarked(netns?: string): Promise<readonly MarkedLink[]>;
 
   /** What is not as `plumb` made it, a sentence each; empty when all is. Throws `InvalidNamespace`. */
-  check(spec: PlumbSpec): Promise<readonly string[]>;
+  check(spec: CheckSpec): Promise<readonly string[]>;
 
   /**
    * Tells the neighbours (gratuitous ARP, unsolicited NA) who holds the addresses now. Takes about 15 ms in a thread of its

@@ -13,6 +13,7 @@ import {
 import { type BondSpec, bondAttributes, readBond } from './bond-attributes.ts';
 import {
   ARPHRD_ETHER,
+  ARPHRD_INFINIBAND,
   ETH_P_8021Q,
   IFF_LOOPBACK,
   IFF_LOWER_UP,
@@ -211,6 +212,7 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
   const bond = kind === 'bond' ? readBond(info.nested(IFLA_INFO_DATA)) : undefined;
   const parentIndex = attributes.u32(IFLA_LINK);
   const controllerIndex = attributes.u32(IFLA_MASTER);
+  const frameType = body.readUInt16LE(2);
   const flags = body.readUInt32LE(8);
   const maxMtuBytes = attributes.u32(IFLA_MAX_MTU) ?? 0; // 0: no limit
   const pciAddress =
@@ -224,7 +226,8 @@ export function readLink({ body }: NetlinkMessage): ObservedLink {
     ...(maxMtuBytes === 0 ? {} : { maxMtuBytes }),
     isUp: (flags & IFF_UP) !== 0,
     isLoopback: (flags & IFF_LOOPBACK) !== 0,
-    isEthernet: body.readUInt16LE(2) === ARPHRD_ETHER,
+    isEthernet: frameType === ARPHRD_ETHER,
+    ...(frameType === ARPHRD_INFINIBAND ? { isInfiniBand: true } : {}),
     group: attributes.u32(IFLA_GROUP) ?? 0,
     alias: attributes.text(IFLA_IFALIAS) ?? '',
     ...(parentIndex === undefined ? {} : { parentIndex }),

@@ -143,6 +143,8 @@ export const IFLA_VF_SPOOFCHK = 4;
 export const IFLA_VF_LINK_STATE = 5;
 export const IFLA_VF_RATE = 6;
 export const IFLA_VF_TRUST = 9;
+export const IFLA_VF_IB_NODE_GUID = 10;
+export const IFLA_VF_IB_PORT_GUID = 11;
 export const IFLA_VF_VLAN_LIST = 12;
 export const IFLA_VF_VLAN_INFO = 1;
 /** VETH_INFO_PEER, include/uapi/linux/veth.h */
@@ -159,6 +161,7 @@ export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_LOWER_UP = 0x10000;
 export const ARPHRD_ETHER = 1;
+export const ARPHRD_INFINIBAND = 32;
 
 // include/uapi/linux/if_addr.h
 export const IFA_ADDRESS = 1;

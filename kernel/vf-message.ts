@@ -1,10 +1,12 @@
-import { type VfSettings, type VfVlanProtocol, vfLinkStates } from '../contracts/device.ts';
+import { noGuid, type VfSettings, type VfVlanProtocol, vfLinkStates } from '../contracts/device.ts';
 import { type Attributes, attribute, nestedAttribute, readAttributes, u32Attribute } from './attribute.ts';
 import { formatMac, ifinfomsg, ifinfomsgBytes, parseMac } from './link-message.ts';
 import {
   ETH_P_8021AD,
   ETH_P_8021Q,
   IFLA_EXT_MASK,
+  IFLA_VF_IB_NODE_GUID,
+  IFLA_VF_IB_PORT_GUID,
   IFLA_VF_INFO,
   IFLA_VF_LINK_STATE,
   IFLA_VF_MAC,
@@ -40,9 +42,12 @@ export const setVf = (pfIndex: number, vfIndex: number, settings: VfSettings): N
   ]),
 });
 
-function settingAttributes(vf: number, { mac, vlan, rate, spoofCheck, trust, linkState }: VfSettings): Buffer[] {
+function settingAttributes(vf: number, settings: VfSettings): Buffer[] {
+  const { mac, nodeGuid, portGuid, vlan, rate, spoofCheck, trust, linkState } = settings;
   const attributes: Buffer[] = [];
   if (mac !== undefined) attributes.push(attribute(IFLA_VF_MAC, Buffer.concat([words(vf), padded(parseMac(mac))])));
+  if (nodeGuid !== undefined) attributes.push(attribute(IFLA_VF_IB_NODE_GUID, guidBytes(vf, nodeGuid)));
+  if (portGuid !== undefined) attributes.push(attribute(IFLA_VF_IB_PORT_GUID, guidBytes(vf, portGuid)));
   if (vlan !== undefined) attributes.push(vlanAttribute(vf, vlan));
   if (rate !== undefined) attributes.push(attribute(IFLA_VF_RATE, words(vf, rate.minMbps, rate.maxMbps)));
   if (spoofCheck !== undefined) attributes.push(attribute(IFLA_VF_SPOOFCHK, words(vf, Number(spoofCheck))));
@@ -68,6 +73,19 @@ function words(...values: readonly number[]): Buffer {
   return bytes;
 }
 
+/** struct ifla_vf_guid: a number in the machine's order, on a boundary of eight bytes. */
+function guidBytes(vf: number, guid: string): Buffer {
+  const bytes = words(vf, 0, 0, 0);
+  bytes.writeBigUInt64LE(BigInt(`0x${guid.replaceAll(':', '')}`), 8);
+  return bytes;
+}
+
+function readGuid(bytes: Buffer | undefined): string | undefined {
+  if (bytes === undefined || bytes.length < 16) return undefined;
+  const value = bytes.readBigUInt64LE(8);
+  return value === 0n ? noGuid : formatMac(Buffer.from(value.toString(16).padStart(16, '0'), 'hex'));
+}
+
 const padded = (address: Uint8Array): Buffer => Buffer.concat([address], maxAddressBytes);
 
 /** Asks for a PF with the settings of all its VFs. */
@@ -88,9 +106,13 @@ export function readVf({ body }: NetlinkMessage, vfIndex: number): VfSettings | 
   const [spoofCheck, trust, linkState] = [IFLA_VF_SPOOFCHK, IFLA_VF_TRUST, IFLA_VF_LINK_STATE].map((type) =>
     word(info.bytes(type), 1),
   );
+  const nodeGuid = readGuid(info.bytes(IFLA_VF_IB_NODE_GUID));
+  const portGuid = readGuid(info.bytes(IFLA_VF_IB_PORT_GUID));
   const state = vfLinkStates[linkState ?? unknown];
   return {
     ...(mac === undefined ? {} : { mac: formatMac(mac) }),
+    ...(nodeGuid === undefined ? {} : { nodeGuid }),
+    ...(portGuid === undefined ? {} : { portGuid }),
     ...(vlan === undefined ? {} : { vlan }),
     ...(minMbps === undefined || maxMbps === undefined ? {} : { rate: { minMbps, maxMbps } }),
     ...(spoofCheck === undefined || spoofCheck === unknown ? {} : { spoofCheck: spoofCheck !== 0 }),

@@ -28,8 +28,23 @@ export interface WishingApplication {
   readonly isForeign: boolean;
 }
 
+/** Pods whose controller is of a kind that we do not know and that wish for pools. */
+export interface WishingPods {
+  /** False while list and watch are interrupted. */
+  readonly isWatching: boolean;
+  /** Resolves when all that there are were seen once. */
+  readonly listed: Promise<void>;
+  wishing(): Iterable<WishingApplication>;
+  /** Tells of every change from now on, until the given function is called. */
+  subscribe(listener: WishListener): () => void;
+}
+
+export type WishListener = (before: WishingApplication | undefined, after: WishingApplication | undefined) => void;
+
 export interface ApplicationFeedOptions {
   readonly api: ApiClient;
+  /** Followed by the caller. */
+  readonly pods: WishingPods;
   readonly families: readonly Family[];
   /** An application that wishes, or wished, for this pool came, changed or went. */
   readonly onChange: (subject: PoolSubject) => void;
@@ -37,8 +52,8 @@ export interface ApplicationFeedOptions {
 }
 
 /**
- * Follows everything that may wish for automatic pools: Kubernetes' own kinds by their pod templates, and pods whose controller is
- * of a kind that we do not know. Of pods only metadata is asked for, and kept only where it has a wish.
+ * Everything that may wish for automatic pools: Kubernetes' own kinds, which it follows, by their pod templates, and pods whose
+ * controller is of a kind that we do not know.
  */
 export class ApplicationFeed {
   readonly #options: ApplicationFeedOptions;
@@ -49,39 +64,42 @@ export class ApplicationFeed {
   constructor(options: ApplicationFeedOptions) {
     this.#options = options;
     const { api, log } = options;
-    const onChange = (_key: string, before: WishingApplication | undefined, after: WishingApplication | undefined) =>
-      this.#changed(before, after);
-    this.#feeds = [
-      ...applicationKinds.map(
-        (kind) =>
-          new ObjectFeed({
-            api,
-            log,
-            path: `/apis/${kind.apiVersion}/${kind.plural}`,
-            rowOf: (object: ApplicationObject & { readonly metadata: Named }) => wishingApplication(kind, object),
-            onChange,
-          }),
-      ),
-      new ObjectFeed({ api, log, path: '/api/v1/pods', metadataOnly: true, rowOf: wishingPod, onChange }),
-    ];
+    this.#feeds = applicationKinds.map(
+      (kind) =>
+        new ObjectFeed({
+          api,
+          log,
+          path: `/apis/${kind.apiVersion}/${kind.plural}`,
+          rowOf: (object: ApplicationObject & { readonly metadata: Named }) => wishingApplication(kind, object),
+          onChange: (_key, before, after) => this.#changed(before, after),
+        }),
+    );
   }
 
   /** False while the list and watch of any kind are interrupted. */
   get isWatching(): boolean {
-    return this.#feeds.every(({ isWatching }) => isWatching);
+    return this.#sources.every(({ isWatching }) => isWatching);
   }
 
   get listed(): Promise<unknown> {
-    return Promise.all(this.#feeds.map(({ listed }) => listed));
+    return Promise.all(this.#sources.map(({ listed }) => listed));
   }
 
   async follow(signal: AbortSignal): Promise<void> {
+    const { pods } = this.#options;
+    const unsubscribe = pods.subscribe((before, after) => this.#changed(before, after));
+    for (const application of pods.wishing()) this.#changed(undefined, application);
     await Promise.all(this.#feeds.map((feed) => feed.follow(signal)));
+    unsubscribe();
   }
 
   /** Who wishes for this pool; of a foreign application one of its pods. */
   wishing(key: string): WishingApplication | undefined {
     return this.#wishing.get(key)?.values().next().value;
+  }
+
+  get #sources(): readonly Pick<WishingPods, 'isWatching' | 'listed'>[] {
+    return [...this.#feeds, this.#options.pods];
   }
 
   #changed(before: WishingApplication | undefined, after: WishingApplication | undefined): void {
@@ -142,7 +160,11 @@ function wishingApplication(
 }
 
 /** The application of a pod whose controller is of a kind that we do not know (spec/ipam.md §5.3). */
-function wishingPod({ metadata }: { readonly metadata: Named }): WishingApplication | undefined {
+export function wishingPod({
+  metadata,
+}: {
+  readonly metadata: Pick<Named, 'namespace' | 'annotations' | 'ownerReferences'>;
+}): WishingApplication | undefined {
   const annotations = wishIn(metadata.annotations ?? {});
   const controller = controllerOf(metadata.ownerReferences);
   if (annotations === undefined || controller === undefined || ours.includes(controller.apiVersion)) return undefined;

@@ -78,6 +78,11 @@ export class ClaimFeed {
     return this.#feed.isWatching;
   }
 
+  /** Resolves when all claims that there are were seen once. */
+  get listed(): Promise<void> {
+    return this.#feed.listed;
+  }
+
   /** Resolves when all claims are known as they are now: at once while a watch says so. */
   refresh(): Promise<void> {
     return this.#feed.refresh();

@@ -78,7 +78,8 @@ export function fingerprint({ uid, node, interfaces }: PodAddresses): string {
   const rows = interfaces.map(({ interface: nic, ipv4, ipv4Pool, ipv6, ipv6Pool }) =>
     [nic, ipv4, ipv4Pool, ipv6, ipv6Pool].join(' '),
   );
-  return hash('sha256', [`${uid} ${node}`, ...rows].join('\n'), 'base64url').slice(0, 16);
+  // From its bytes: a slice of the text would keep all of it.
+  return hash('sha256', [`${uid} ${node}`, ...rows].join('\n'), 'buffer').toString('base64url', 0, 12);
 }
 
 /** The same of what is published. */

@@ -194,8 +194,9 @@ const longerPauseMs = 500;
 const shortestPauseMs = 100;
 const longestPauseMs = 5000;
 
+/** Flat: a template would keep its parts, too. */
 const keyOf = ({ metadata: { namespace, name } }: FedObject): string =>
-  namespace === undefined ? name : `${namespace}/${name}`;
+  namespace === undefined ? name : [namespace, name].join('/');
 
 const watchError = (path: string, status: WatchEvent<FedObject>['object']): ApiError => {
   const { code = 500, reason = '', message = '' } = status as { code?: number; reason?: string; message?: string };

@@ -1,7 +1,22 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ApiClient, ApiRequest } from './api-client.ts';
+import type { WishingApplication } from './application-feed.ts';
 import { PodFeed } from './pod-feed.ts';
 import { silent } from './testing/claim-fixtures.ts';
+
+/** A pod of an application of a kind that we do not know. */
+const gamePod = (annotations: object): object => ({
+  metadata: {
+    namespace: 'pay',
+    name: 'match-0',
+    uid: 'u0',
+    resourceVersion: '8',
+    annotations,
+    ownerReferences: [
+      { apiVersion: 'game.kruise.io/v1alpha1', kind: 'GameServerSet', name: 'match', uid: 'g', controller: true },
+    ],
+  },
+});
 
 const pod = (name: string, uid: string, mirrored?: string): object => ({
   metadata: {
@@ -68,5 +83,25 @@ describe('the pods that are followed', () => {
   it('are others when one of their name is made anew', async () => {
     const { pods } = await names([pod('db-0', 'u0')], [{ type: 'MODIFIED', object: pod('db-0', 'u1') }]);
     expect([pods.count, pods.hasUID('u0'), pods.hasUID('u1')]).toEqual([1, false, true]);
+  });
+
+  it('say who wishes for pools, and tell of those who do so later or no more', async () => {
+    const wish = gamePod({ 'ipam.spidernet.io/subnet': '{"ipv4": ["rack7"]}' });
+    const server = serverOf([wish, pod('api-0', 'u1')], [{ type: 'MODIFIED', object: gamePod({}) }]);
+    const feed = new PodFeed({ api: server.api, log: silent });
+    const told: string[] = [];
+    const said = (one: WishingApplication | undefined): string => one?.identity.name ?? 'nobody';
+    const unsubscribe = feed.subscribe((before, after) => told.push(`${said(before)} → ${said(after)}`));
+    const stopped = new AbortController();
+    const following = feed.follow(stopped.signal);
+    await feed.listed;
+    const wishing = [...feed.wishing()].map(said);
+    await new Promise(setImmediate);
+    unsubscribe();
+    stopped.abort();
+    await following;
+    expect(wishing).toEqual(['match']);
+    expect(told).toEqual(['nobody → match', 'match → nobody']);
+    expect([...feed.wishing()]).toEqual([]);
   });
 });

@@ -56,7 +56,7 @@ function follow(api: PodServer): string[] {
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
-  const end = Date.now() + 5000;
+  const end = Date.now() + 30_000;
   while (!isSo()) {
     if (Date.now() > end) throw new Error(`waited for ${what}, saw ${JSON.stringify(reader?.all())}`);
     await new Promise((resolve) => {

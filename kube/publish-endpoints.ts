@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SpiderEndpoint } from '../contracts/crds/spiderendpoint.ts';
 import type { Application } from '../ipam/pool-request.ts';
-import type { ApiClient } from './api-client.ts';
 import { hasStatus } from './api-error.ts';
 import type { ClaimRow } from './claim-feed.ts';
+import type { EndpointFeed } from './endpoint-feed.ts';
 import {
   endpointStatus,
   fingerprint,
@@ -11,14 +11,11 @@ import {
   type PodAddresses,
   type PoolRoutes,
   podAddresses,
-  publishedFingerprint,
 } from './endpoint-status.ts';
 import type { LeaderRequest } from './leader-writes.ts';
 import type { Log } from './log.ts';
-import { ObjectFeed } from './object-feed.ts';
 import { PacedWork } from './paced-work.ts';
 import { failureLog } from './publish-failure.ts';
-import { type SpiderpoolEndpoint, spiderpoolsOwn } from './spiderpool-endpoints.ts';
 import { TopControllers } from './top-controller.ts';
 
 const group = '/apis/spiderpool.spidernet.io/v2beta1';
@@ -27,17 +24,10 @@ const settleMs = 200;
 const pauseMs = 1000;
 const comparedAtATime = 500;
 
-interface EndpointRow {
-  readonly uid: string;
-  /** Of what it says about addresses. */
-  readonly fingerprint: string | undefined;
-  /** Written by Spiderpool, and not by us since. */
-  readonly spiderpools?: SpiderpoolEndpoint;
-}
-
 export interface EndpointPublisherOptions {
-  readonly api: ApiClient;
   readonly request: LeaderRequest;
+  /** What is published, followed by the caller. */
+  readonly published: Pick<EndpointFeed, 'rows'>;
   readonly claims: {
     ofPod(pod: string): readonly ClaimRow[];
     pods(): Iterable<string>;
@@ -52,7 +42,6 @@ export interface EndpointPublisherOptions {
  */
 export class EndpointPublisher {
   readonly #options: EndpointPublisherOptions;
-  readonly #feed: ObjectFeed<SpiderEndpoint, EndpointRow>;
   readonly #work: PacedWork;
   readonly #controllers: TopControllers;
   #isStarted = false;
@@ -62,17 +51,6 @@ export class EndpointPublisher {
     this.#controllers = new TopControllers(<Answer>(request: Parameters<LeaderRequest>[0]) =>
       options.request<Answer>(request).catch(undefinedWhenAbsent),
     );
-    this.#feed = new ObjectFeed({
-      api: options.api,
-      path: `${group}/spiderendpoints`,
-      log: options.log,
-      rowOf: ({ metadata, status }: SpiderEndpoint) => ({
-        uid: metadata.uid ?? '',
-        fingerprint: publishedFingerprint(status),
-        ...spiderpoolsOwn(metadata, status),
-      }),
-      onChange: (pod) => this.concern(pod),
-    });
     this.#work = new PacedWork({
       work: (pod) => this.#publish(pod),
       settleMs,
@@ -81,24 +59,11 @@ export class EndpointPublisher {
     });
   }
 
-  get listed(): Promise<void> {
-    return this.#feed.listed;
-  }
-
-  /** Endpoints that Spiderpool wrote and nobody else since. */
-  *ofSpiderpool(): Iterable<SpiderpoolEndpoint> {
-    for (const { spiderpools } of this.#feed.rows.values()) if (spiderpools !== undefined) yield spiderpools;
-  }
-
-  follow(signal: AbortSignal): Promise<void> {
-    return this.#feed.follow(signal);
-  }
-
   /** Compares every pod's claims with what is published, now that both are known, and removes what nobody stands behind. */
   async start(): Promise<void> {
     this.#isStarted = true;
     let compared = 0;
-    for (const pod of new Set([...this.#options.claims.pods(), ...this.#feed.rows.keys()])) {
+    for (const pod of new Set([...this.#options.claims.pods(), ...this.#options.published.rows.keys()])) {
       this.concern(pod);
       compared += 1;
       // Renewing the lease must not wait for 100,000 comparisons.
@@ -125,7 +90,7 @@ export class EndpointPublisher {
   }
 
   #differs(pod: string, wanted: PodAddresses | undefined): boolean {
-    const row = this.#feed.rows.get(pod);
+    const row = this.#options.published.rows.get(pod);
     return wanted === undefined ? row !== undefined : row?.fingerprint !== fingerprint(wanted);
   }
 
@@ -141,7 +106,7 @@ export class EndpointPublisher {
   async #write(pod: string, wanted: PodAddresses): Promise<void> {
     const { collection, namespace, name } = placeOf(pod);
     const path = `${collection}/${name}`;
-    const live = this.#feed.rows.has(pod)
+    const live = this.#options.published.rows.has(pod)
       ? await this.#options.request<SpiderEndpoint>({ method: 'GET', path }).catch(undefinedWhenAbsent)
       : undefined;
     const owner = wanted.owner ?? ownerIn(live, wanted.uid) ?? toOwner(await this.#controllers.of(namespace, name));
@@ -170,7 +135,7 @@ export class EndpointPublisher {
 
   async #remove(pod: string): Promise<void> {
     const { collection, name } = placeOf(pod);
-    const { uid, spiderpools } = this.#feed.rows.get(pod) ?? {};
+    const { uid, spiderpools } = this.#options.published.rows.get(pod) ?? {};
     if (spiderpools !== undefined) await this.#takeFinalizersFrom(`${collection}/${name}`);
     await this.#options
       .request({ method: 'DELETE', path: `${collection}/${name}`, body: { preconditions: { uid } } })

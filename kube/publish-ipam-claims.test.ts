@@ -139,7 +139,7 @@ function lead(dies?: 'before' | 'after'): IPAMClaimPublisher {
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 30_000;
   while (!isSo()) {
     if (Date.now() > deadline) throw new Error(`${what} never came: ${JSON.stringify([...server.objects])}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ClaimPhase } from '../contracts/ip-claim.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ClaimFeed } from './claim-feed.ts';
+import type { EndpointFeed } from './endpoint-feed.ts';
 import { Finalizers } from './finalizers.ts';
 import { leaderRequests } from './leader-writes.ts';
 import type { Term } from './lease.ts';
@@ -27,6 +28,7 @@ export interface ClusterFigures {
 export async function publishViews({
   api,
   claims,
+  endpoints: published,
   term,
   log,
   onFigures = () => undefined,
@@ -34,6 +36,8 @@ export async function publishViews({
   readonly api: ApiClient;
   /** Followed by the caller, also between terms. */
   readonly claims: ClaimFeed;
+  /** As the claims: a new leader finds both known. */
+  readonly endpoints: EndpointFeed;
   readonly term: Term;
   readonly log: Log;
   /** Told where to look once all is known, and with nothing when the term is over. */
@@ -43,11 +47,11 @@ export async function publishViews({
   const ended = signal.aborted ? Promise.resolve() : once(signal, 'abort');
   const request = leaderRequests(api, term);
   const pools = new PoolStatusPublisher({ api, request, claimsOf: (pool) => claims.ofPool(pool), log });
-  const endpoints = new EndpointPublisher({ api, request, claims, pools: () => pools.pools, log });
+  const endpoints = new EndpointPublisher({ request, published, claims, pools: () => pools.pools, log });
   const ipamClaims = new IPAMClaimPublisher({ api, request, claims, log });
   const finalizers = new Finalizers({ api, request, claimCount: (pool) => claims.ofPool(pool).size, log });
 
-  const unsubscribe = claims.subscribe((concerned) => {
+  const unsubscribeClaims = claims.subscribe((concerned) => {
     for (const pool of concerned.pools) {
       pools.concern(pool);
       finalizers.concern(pool);
@@ -56,12 +60,14 @@ export async function publishViews({
     for (const name of concerned.ipamClaims) ipamClaims.concern(name);
   });
 
-  for (const feed of [pools, endpoints, ipamClaims, finalizers]) void feed.follow(signal);
+  const unsubscribeEndpoints = published.subscribe((pod) => endpoints.concern(pod));
+
+  for (const feed of [pools, ipamClaims, finalizers]) void feed.follow(signal);
   // Not before all is known: an endpoint whose claims are not listed yet would look like one that nobody stands behind.
-  await Promise.race([Promise.all([claims.refresh(), pools.listed, endpoints.listed]), ended]);
+  await Promise.race([Promise.all([claims.refresh(), published.refresh(), pools.listed]), ended]);
   const { pods: podReader } = createSuspectReader(api);
   await untilImported({
-    endpoints: () => endpoints.ofSpiderpool(),
+    endpoints: () => published.ofSpiderpool(),
     hasClaim: (name) => claims.has(name),
     isThere: (pod) => podReader.isThere(pod),
     signal,
@@ -76,7 +82,8 @@ export async function publishViews({
     onFigures({ pools: () => pools.figures(), claimPhases: () => claims.phases() });
   }
   await ended;
-  unsubscribe();
+  unsubscribeClaims();
+  unsubscribeEndpoints();
   onFigures(undefined);
   await Promise.all([pools.stop(), endpoints.stop(), ipamClaims.stop(), finalizers.stop()]);
 }

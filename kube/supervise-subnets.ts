@@ -4,7 +4,7 @@ import type { SpiderIPPool } from '../contracts/crds/spiderippool.ts';
 import type { SpiderSubnet } from '../contracts/crds/spidersubnet.ts';
 import { type PoolSubject, type SeenApplication, subjectKey } from '../ipam/auto-pools/pool-wish.ts';
 import type { ApiClient } from './api-client.ts';
-import { ApplicationFeed } from './application-feed.ts';
+import { ApplicationFeed, type WishingPods } from './application-feed.ts';
 import { leaderRequests } from './leader-writes.ts';
 import type { Term } from './lease.ts';
 import type { Log } from './log.ts';
@@ -31,6 +31,8 @@ export interface FollowedApplications {
 
 export interface SupervisionOptions {
   readonly api: ApiClient;
+  /** Followed by the caller, also between terms. */
+  readonly pods: WishingPods;
   readonly term: Term;
   readonly settings: Pick<ClusterSettings, 'families' | 'subnets' | 'automaticPools' | 'automaticPoolSurplus'>;
   readonly book: SubnetBook;
@@ -43,6 +45,7 @@ export interface SupervisionOptions {
 /** Keeps SpiderSubnets in order and notices who needs an automatic pool. Ends with the term. Without the feature it does nothing. */
 export async function superviseSubnets({
   api,
+  pods,
   term,
   settings,
   book,
@@ -86,6 +89,7 @@ export async function superviseSubnets({
   const applications = settings.automaticPools
     ? new ApplicationFeed({
         api,
+        pods,
         log,
         families: settings.families,
         onChange: (subject) => hints?.applicationChanged(subject),

@@ -71,12 +71,25 @@ describe('what is followed', () => {
   const pods = { count: 3, hasUID: () => true, hasName: () => true };
   const reader = (isWatching: boolean) =>
     createSuspectReader(api, undefined, {
-      claims: { isWatching, names: () => [] },
-      pods: { isWatching, names: () => pods },
+      claims: { isWatching, listed: Promise.resolve(), names: () => [] },
+      pods: { isWatching, listed: Promise.resolve(), names: () => pods },
     });
 
   it('is not listed', async () => {
     expect([await reader(true).pods.list(), await reader(true).claims.list()]).toEqual([pods, []]);
+    expect(asked).toEqual([]);
+  });
+
+  it('is waited for, and not listed, before it was seen once', async () => {
+    const followed = { isWatching: false, listed: Promise.resolve(), names: () => pods };
+    followed.listed = new Promise((resolve) =>
+      setImmediate(() => {
+        followed.isWatching = true;
+        resolve();
+      }),
+    );
+    const claims = { isWatching: true, listed: Promise.resolve(), names: () => [] };
+    expect(await createSuspectReader(api, undefined, { claims, pods: followed }).pods.list()).toBe(pods);
     expect(asked).toEqual([]);
   });
 

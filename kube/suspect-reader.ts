@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodIdentity } from '../contracts/attachment.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { ClaimHolder, ClaimPhase } from '../contracts/ip-claim.ts';
@@ -37,7 +38,7 @@ export interface PodNames {
   hasName(namespace: string, name: string): boolean;
 }
 
-/** What a process follows anyway. It is listed instead while its watch is interrupted. */
+/** What a process follows anyway. Its first list is waited for, and it is listed instead while its watch is interrupted. */
 export interface FollowedNames {
   readonly claims: Followed<readonly ListedClaim[]>;
   readonly pods: Followed<PodNames>;
@@ -45,7 +46,20 @@ export interface FollowedNames {
 
 interface Followed<Names> {
   readonly isWatching: boolean;
+  /** Resolves when all that there is was seen once. */
+  readonly listed: Promise<void>;
   names(): Names;
+}
+
+/** Undefined when it has to be listed. A process that was just started is about to know: listing besides would make that take longer. */
+async function followedNames<Names>(followed: Followed<Names> | undefined): Promise<Names | undefined> {
+  if (followed === undefined) return undefined;
+  if (!followed.isWatching) {
+    const waiting = new AbortController();
+    await Promise.race([followed.listed, sleep(listMs, undefined, { signal: waiting.signal }).catch(() => undefined)]);
+    waiting.abort();
+  }
+  return followed.isWatching ? followed.names() : undefined;
 }
 
 /**
@@ -64,7 +78,8 @@ export function createSuspectReader(
   return {
     claims: {
       list: async (): Promise<readonly ListedClaim[]> => {
-        if (followed?.claims.isWatching === true) return followed.claims.names();
+        const known = await followedNames(followed?.claims);
+        if (known !== undefined) return known;
         const rows = await persist('list IPClaims', deadlineIn(listMs), (timeoutMs) =>
           listTable(api, { path: claimsPath }, deadlineIn(timeoutMs)),
         );
@@ -110,7 +125,8 @@ export function createSuspectReader(
 
     pods: {
       list: async (): Promise<PodNames> => {
-        if (followed?.pods.isWatching === true) return followed.pods.names();
+        const known = await followedNames(followed?.pods);
+        if (known !== undefined) return known;
         return await persist('list pods', deadlineIn(listMs), (timeoutMs) => listPodNames(api, deadlineIn(timeoutMs)));
       },
 

@@ -1,4 +1,5 @@
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
+import { identityOf } from './link-identity.ts';
 import type { Place } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 
@@ -50,15 +51,17 @@ export function keyOf(lease: DeviceLease, alias: string): DeviceKey {
     alias,
     isOriginal:
       original &&
-      ((link) => link.ifName === original.ifName && link.mac === original.mac && link.alias === original.alias),
+      ((link) =>
+        link.ifName === original.ifName && identityOf(link) === identityOf(original) && link.alias === original.alias),
     rdma: rdmaDevices && { lent: rdmaDevices },
   };
 }
 
 /** How a device that is asked for is found. */
 export function keyOfConf(conf: DeviceConf): DeviceKey {
-  if (conf.kind === 'sriov') {
-    return { pciAddress: conf.pciAddress, rdma: conf.movesRdma ? { lent: [] } : undefined };
+  if (conf.kind !== 'host-device') {
+    const movesRdma = conf.kind === 'rdma' || conf.movesRdma;
+    return { pciAddress: conf.pciAddress, rdma: movesRdma ? { lent: [] } : undefined };
   }
   const { select } = conf;
   switch (select.by) {

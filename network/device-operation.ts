@@ -75,10 +75,13 @@ export function asDeviceCommand(operation: DeviceOperation, netns: string): stri
 }
 
 /** "vlan 100 qos 5", as ip(8) takes it after `vf INDEX`. */
-export function asVfArguments({ mac, vlan, rate, spoofCheck, trust, linkState }: VfSettings): string {
+export function asVfArguments(settings: VfSettings): string {
+  const { mac, nodeGuid, portGuid, vlan, rate, spoofCheck, trust, linkState } = settings;
   const onOff = (value: boolean): string => (value ? 'on' : 'off');
   return [
     ...(mac === undefined ? [] : [`mac ${mac}`]),
+    ...(nodeGuid === undefined ? [] : [`node_guid ${nodeGuid}`]),
+    ...(portGuid === undefined ? [] : [`port_guid ${portGuid}`]),
     ...(vlan === undefined ? [] : [`vlan ${vlan.id} qos ${vlan.qos}`]),
     ...(vlan?.protocol === '802.1ad' ? ['proto 802.1ad'] : []),
     ...(rate === undefined ? [] : [`max_tx_rate ${rate.maxMbps} min_tx_rate ${rate.minMbps}`]),

@@ -23,6 +23,8 @@ export interface ObservedLink {
   readonly isLoopback: boolean;
   /** ARPHRD_ETHER: its frames are Ethernet's. */
   readonly isEthernet: boolean;
+  /** ARPHRD_INFINIBAND: IPoIB (RFC 4391), whose hardware addresses have 20 bytes. Absent: it is not. */
+  readonly isInfiniBand?: true;
   readonly group: number;
   readonly alias: string;
   /** Index of the link underneath, in the namespace where that one is. */

@@ -451,6 +451,23 @@ describe('a check', () => {
     expect(attachmentDifferences(pod.observe(), desired)).toContain(sentence);
   });
 
+  it('names a MAC that is not the one that was answered, of a kind that has its own', () => {
+    const of = (shape: object, mac?: string): readonly string[] => {
+      const pod = emptyPod();
+      const asked = { ...desired, ...shape } as DesiredAttachment;
+      const plan = planAttachment(pod.observe(), asked);
+      if (plan.outcome === 'refused') throw new Error(plan.failure.message);
+      pod.apply(plan.operations);
+      return attachmentDifferences(pod.observe(), asked, mac);
+    };
+    const made = '02:00:00:00:00:01';
+    expect(of({}, '02:00:00:00:00:99')).toEqual([`Interface "eth0" has MAC ${made} instead of 02:00:00:00:00:99`]);
+    expect([of({}, made), of({})]).toEqual([[], []]);
+    for (const shape of [{ mode: 'passthru' }, { kind: 'ipvlan', mode: 'l2' }, { kind: 'vlan', vlanID: 7 }]) {
+      expect(of(shape, '02:00:00:00:00:99')).toEqual([]);
+    }
+  });
+
   it('says once that the interface is gone', () => {
     expect(attachmentDifferences(emptyPod().observe(), desired)).toEqual(['Interface "eth0" is gone']);
   });

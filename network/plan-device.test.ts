@@ -1,14 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import type { DeviceConf, DeviceLease, VfSettings, VirtualFunctionConf } from '../contracts/device.ts';
+import {
+  type DeviceConf,
+  type DeviceLease,
+  noGuid,
+  type VfSettings,
+  type VirtualFunctionConf,
+} from '../contracts/device.ts';
 import { asDeviceCommands, type DeviceOperation } from './device-operation.ts';
+import { identityOf } from './link-identity.ts';
 import type { ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 import { linkGroup } from './ownership-mark.ts';
 import { planLease } from './plan-lease.ts';
 import { planLoan } from './plan-loan.ts';
 import { planReturn } from './plan-return.ts';
-import { DeviceModel, type ModelState, pciAddress, plainLink } from './testing/device-model.ts';
+import { DeviceModel, infiniBandVf, type ModelState, pciAddress, plainLink } from './testing/device-model.ts';
 
 const netns = '/run/netns/cni-1';
 const mark = { containerID: '5b1e', ifName: 'net1' };
@@ -280,6 +287,137 @@ describe('the way of a VF into a pod and back', () => {
   });
 });
 
+describe('the way of an InfiniBand VF into a pod and back', () => {
+  const [own, asked] = ['02:00:00:00:00:00:00:01', '02:00:00:00:00:00:00:2a'];
+  const guid = { nodeGuid: asked, portGuid: asked };
+  const ibVf = (settings: VfSettings = {}): VirtualFunctionConf =>
+    vf(settings, { isInfiniBand: true, movesRdma: true });
+
+  it('tells its PF the GUID as a node and as a port, and gives it back to its driver for it', () => {
+    const model = new DeviceModel(infiniBandVf());
+    const lease = leaseOf(model, ibVf(guid));
+    const rebind =
+      'echo 0000:01:10.0 >/sys/bus/pci/drivers/igbvf/unbind && echo 0000:01:10.0 >/sys/bus/pci/drivers/igbvf/bind';
+    expect(asDeviceCommands(lend(model, ibVf(guid), lease), netns)).toEqual([
+      `ip link set dev enp1s0 vf 0 node_guid ${asked}`,
+      `ip link set dev enp1s0 vf 0 port_guid ${asked}`,
+      rebind,
+      'ip link set dev eth0 alias orbweaver:lent/5b1e/net1',
+      'ip link set dev eth0 netns cni-1 name net1',
+      'rdma dev set rdma0 netns cni-1',
+    ]);
+    expect(model.state.mac).toBe(`80:00:00:02:fe:80:00:00:00:00:00:00:${asked}`);
+    // What was never told one is told that it has none: no firmware takes zeros.
+    expect(asDeviceCommands(giveBack(model, lease), netns)).toEqual([
+      'nsenter --net=/run/netns/cni-1 rdma dev set rdma0 netns /proc/1/ns/net',
+      'ip -n cni-1 link set dev net1 netns 1 name ibp1s0v0',
+      `ip link set dev enp1s0 vf 0 port_guid ${noGuid}`,
+      `ip link set dev enp1s0 vf 0 node_guid ${noGuid}`,
+      rebind,
+      'ip link set dev eth0 name ibp1s0v0',
+    ]);
+    expect(identityOf(model.state)).toBe(noGuid);
+  });
+
+  it('is two commands and its RDMA device for a VF that keeps its GUID', () => {
+    const model = new DeviceModel(infiniBandVf(own));
+    const lease = leaseOf(model, ibVf());
+    expect(lend(model, ibVf(), lease).map(({ op }) => op)).toEqual(['set-alias', 'move-in', 'move-rdma-in']);
+    expect(giveBack(model, lease).map(({ op }) => op)).toEqual(['move-rdma-out', 'move-out', 'set-alias']);
+    expect(model.state).toEqual(new DeviceModel(infiniBandVf(own)).state);
+  });
+
+  it('ends where it began but for its queue pair, wherever it was cut off, on either way, or by the end of the pod', () => {
+    const befores = fc.record({ guid: fc.constantFrom(undefined, own), isUp: fc.boolean() });
+    const steps = fc.nat(10);
+    fc.assert(
+      fc.property(befores, fc.boolean(), steps, steps, fc.boolean(), (begun, asks, lent, returned, hasEnded) => {
+        const before = { ...infiniBandVf(begun.guid), isUp: begun.isUp };
+        const model = new DeviceModel(before);
+        const conf = ibVf(asks || begun.guid === undefined ? guid : { linkState: 'enable' });
+        const lease = leaseOf(model, conf);
+        lend(model, conf, lease, lent);
+        model.run();
+        giveBack(model, lease, returned);
+        if (hasEnded) model.endPod();
+        giveBack(model, lease);
+        const { state: wanted } = new DeviceModel(before);
+        expect({ ...model.state, mac: identityOf(model.state) }).toEqual({ ...wanted, mac: identityOf(wanted) });
+        expect(giveBack(model, lease)).toEqual([]);
+      }),
+    );
+  });
+
+  it('waits while its RDMA device has another name, by which it would not be found in the pod', () => {
+    const model = new DeviceModel(infiniBandVf(own));
+    const lease = leaseOf(model, ibVf());
+    const { device, ...rest } = model.observe();
+    const renamed = { ...device, rdma: { ...device.rdma, inNode: ['rdma7'] } };
+    expect(planLoan({ ...rest, device: renamed, isRebound: true }, { ...mark, device: ibVf(), lease })).toEqual({
+      outcome: 'wait',
+      why: 'its RDMA device has come back as "rdma7"',
+    });
+  });
+
+  it.each<[string, ModelState | undefined, DeviceConf, string, string]>([
+    [
+      'an Ethernet VF as one of InfiniBand',
+      new DeviceModel().state,
+      ibVf(),
+      '"enp1s0v0" is no InfiniBand',
+      'Use kind "sriov" for it',
+    ],
+    [
+      'an InfiniBand VF as one of Ethernet',
+      new DeviceModel(infiniBandVf(own)).state,
+      vf(),
+      '"ibp1s0v0" is InfiniBand',
+      'Use kind "ib-sriov" for it',
+    ],
+    [
+      'a VF without a GUID',
+      new DeviceModel(infiniBandVf()).state,
+      ibVf(),
+      'no GUID is asked for, and "ibp1s0v0" has none',
+      'Ask for one by `guid`, or give it one on the node before it is bound to its driver: ip link set dev enp1s0 vf 0 port_guid GUID',
+    ],
+    [
+      'a VF whose GUIDs nobody tells',
+      new DeviceModel({ ...infiniBandVf(own), settings: { linkState: 'auto' } }).state,
+      ibVf(guid),
+      'a GUID is asked for, and the driver of its PF tells none, so its own could not be given back',
+      'Leave `guid` out',
+    ],
+  ])('is not begun with %s', (_, state, conf, found, remedy) => {
+    const { device, nodeLinks } = new DeviceModel(state).observe();
+    expect(planLease(device, { links: nodeLinks, addresses: [] }, conf)).toEqual({
+      outcome: 'refused',
+      failure: {
+        type: 'DeviceUnfit',
+        message: `Cannot lend VF ${pciAddress} to the pod: ${found}. Nothing was changed`,
+        remedy,
+      },
+    });
+  });
+});
+
+describe('the way of an RDMA device whose link another plugin moves', () => {
+  const conf: DeviceConf = { kind: 'rdma', pciAddress };
+
+  it('is one command, and one back, and the link stays where it is', () => {
+    const model = new DeviceModel({ place: 'pod', ifName: 'net1' });
+    const lease = leaseOf(model, conf);
+    expect(lease).toEqual({ pciAddress, driver: 'igbvf', rdmaDevices: ['rdma0'] });
+    expect(asDeviceCommands(lend(model, conf, lease), netns)).toEqual(['rdma dev set rdma0 netns cni-1']);
+    expect(lend(model, conf, lease)).toEqual([]);
+    expect(asDeviceCommands(giveBack(model, lease), netns)).toEqual([
+      'nsenter --net=/run/netns/cni-1 rdma dev set rdma0 netns /proc/1/ns/net',
+    ]);
+    expect(giveBack(model, lease)).toEqual([]);
+    expect(model.state).toEqual(new DeviceModel({ place: 'pod', ifName: 'net1' }).state);
+  });
+});
+
 describe('a device that cannot be lent', () => {
   const base = new DeviceModel().observe().device;
   const { link, vf: __, ...alone } = base;
@@ -403,7 +541,7 @@ describe('a device that cannot be lent', () => {
       withRdma,
       vfUnfit(
         '`rdmaIsolation` is asked for, and the RDMA of the node is in shared mode, in which every pod sees every device',
-        `${shared}, or rdma system set netns exclusive. Or leave \`rdmaIsolation\` out`,
+        `${shared}, or rdma system set netns exclusive. Or set \`rdmaIsolation\` to false`,
       ),
     ],
     [
@@ -418,6 +556,36 @@ describe('a device that cannot be lent', () => {
       withRdma,
       vfUnfit(
         '`rdmaIsolation` is asked for, and it has no RDMA device in the namespace of the node',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show',
+      ),
+    ],
+    [
+      'is an RDMA device that all share',
+      { ...alone, rdma: { ...base.rdma, mode: 'shared' } },
+      { kind: 'rdma', pciAddress },
+      unfit(
+        'the RDMA device of 0000:01:10.0',
+        'the RDMA of the node is in shared mode, in which every pod sees every device',
+        `${shared}, or rdma system set netns exclusive. Or take type rdma out of the chain`,
+      ),
+    ],
+    [
+      'is an RDMA device of a function that is not there',
+      { rdma: base.rdma },
+      { kind: 'rdma', pciAddress },
+      unfit(
+        'the RDMA device of 0000:01:10.0',
+        'the node has no such PCI function',
+        'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0',
+      ),
+    ],
+    [
+      'is an RDMA device that the node does not have',
+      { ...alone, rdma: { mode: 'exclusive', inNode: [], inPod: [] } },
+      { kind: 'rdma', pciAddress },
+      unfit(
+        'the RDMA device of 0000:01:10.0',
+        'it has no RDMA device in the namespace of the node',
         'Look at the node: ls /sys/bus/pci/devices/0000:01:10.0/infiniband, rdma link show',
       ),
     ],
@@ -467,6 +635,22 @@ describe('a device that cannot be lent', () => {
         "If that sandbox is gone, put back by hand what the pod changed (name, MTU, MAC, VF settings), then: ip link set dev net1 alias ''",
       ),
     );
+  });
+
+  it.each<[string, Partial<ObservedDevice>, string]>([
+    ['on the node', base, 'its link is not in the pod, it is "enp1s0v0" on the node'],
+    ['in another pod', alone, 'its link is not in the pod'],
+  ])('is an RDMA device whose link is %s', (_, device, found) => {
+    const conf = { kind: 'rdma', pciAddress } as const;
+    const observed = { device: { ...device, rdma: base.rdma }, podLinks: [], isRebound: false };
+    expect(planLoan(observed, { ...mark, device: conf, lease: { pciAddress } })).toEqual({
+      outcome: 'refused',
+      failure: unfit(
+        'the RDMA device of 0000:01:10.0',
+        found,
+        'Put type rdma behind the plugin that moves the link of the same device into the pod',
+      ),
+    });
   });
 
   it('meets another interface of that name in the pod', () => {

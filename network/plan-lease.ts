@@ -1,5 +1,12 @@
-import type { DeviceConf, DeviceLease, LentLink } from '../contracts/device.ts';
+import {
+  type DeviceConf,
+  type DeviceLease,
+  type LentLink,
+  noGuid,
+  type VirtualFunctionConf,
+} from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
+import { identityOf } from './link-identity.ts';
 import { loanOf } from './loan-mark.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedAddress, ObservedLink } from './observed-namespace.ts';
@@ -19,10 +26,7 @@ export type LeasePlan =
 export function planLease(observed: ObservedDevice, host: ObservedHost, conf: DeviceConf): LeasePlan {
   const failure =
     missing(observed, conf) ??
-    (conf.kind === 'sriov' ? unfitFunction(observed, conf) : neededByVfs(observed, conf)) ??
-    lentAlready(observed, conf) ??
-    unfitLink(observed, host, conf) ??
-    unfitMtu(observed, conf) ??
+    (conf.kind === 'rdma' ? undefined : unfitToMove(observed, host, conf)) ??
     unfitRdma(observed, conf);
   if (failure !== undefined) return { outcome: 'refused', failure };
   const { link, pci, vf, rdma } = observed;
@@ -31,14 +35,14 @@ export function planLease(observed: ObservedDevice, host: ObservedHost, conf: De
     lease: {
       ...(pci === undefined ? {} : { pciAddress: pci.address }),
       ...(pci?.driver === undefined ? {} : { driver: pci.driver }),
-      ...(link === undefined ? {} : { link: originalOf(link) }),
+      ...(link === undefined || conf.kind === 'rdma' ? {} : { link: originalOf(link) }),
       ...(conf.kind !== 'sriov' || vf === undefined ? {} : { settings: vf.settings }),
       ...(movesRdma(conf) ? { rdmaDevices: rdma.inNode } : {}),
     },
   };
 }
 
-const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'sriov' && conf.movesRdma;
+const movesRdma = (conf: DeviceConf): boolean => conf.kind === 'rdma' || (conf.kind === 'sriov' && conf.movesRdma);
 
 const originalOf = ({ ifName, kind, mac, mtuBytes, isUp, alias }: ObservedLink): LentLink => ({
   ifName,
@@ -52,6 +56,7 @@ const originalOf = ({ ifName, kind, mac, mtuBytes, isUp, alias }: ObservedLink):
 /** As a message names it: "VF 0000:3b:02.1", "device eth5". */
 export function nameOfDevice(conf: DeviceConf): string {
   if (conf.kind === 'sriov') return `VF ${conf.pciAddress}`;
+  if (conf.kind === 'rdma') return `the RDMA device of ${conf.pciAddress}`;
   const { select } = conf;
   switch (select.by) {
     case 'name':
@@ -75,7 +80,7 @@ function unfit(conf: DeviceConf, found: string, remedy: string): Failure {
 
 function missing({ link, several, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   const address =
-    conf.kind === 'sriov' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
+    conf.kind !== 'host-device' ? conf.pciAddress : conf.select.by === 'pci' ? conf.select.pciAddress : undefined;
   if (address === undefined) {
     if (link !== undefined) return undefined;
     return unfit(conf, 'the node has no such link', 'Correct the network configuration: ip link show on the node');
@@ -83,6 +88,7 @@ function missing({ link, several, pci }: ObservedDevice, conf: DeviceConf): Fail
   if (pci === undefined) {
     return unfit(conf, 'the node has no such PCI function', `Look at the node: ls /sys/bus/pci/devices/${address}`);
   }
+  if (conf.kind === 'rdma') return undefined;
   if (several !== undefined) {
     return unfit(
       conf,
@@ -104,6 +110,17 @@ function missing({ link, several, pci }: ObservedDevice, conf: DeviceConf): Fail
       );
 }
 
+type MovedDeviceConf = Exclude<DeviceConf, { kind: 'rdma' }>;
+
+/** Where the link itself goes into the pod. */
+const unfitToMove = (observed: ObservedDevice, host: ObservedHost, conf: MovedDeviceConf): Failure | undefined =>
+  (conf.kind === 'sriov'
+    ? (unfitFunction(observed, conf) ?? unfitFabric(observed, conf))
+    : neededByVfs(observed, conf)) ??
+  lentAlready(observed, conf) ??
+  unfitLink(observed, host, conf) ??
+  unfitMtu(observed, conf);
+
 function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   if (pci?.pf === undefined) {
     const { vfs } = pci ?? {};
@@ -124,6 +141,29 @@ function unfitFunction({ pci, vf }: ObservedDevice, conf: DeviceConf): Failure |
     conf,
     `its PF ${pci.pf} has no link in the node's namespace that tells of it`,
     `Look at the PF on the node: ls /sys/bus/pci/devices/${pci.pf}/net, and ip link show`,
+  );
+}
+
+/** What an InfiniBand VF is told and shows is a GUID, and an Ethernet VF's a MAC. */
+function unfitFabric({ link, vf }: ObservedDevice, conf: VirtualFunctionConf): Failure | undefined {
+  if (link !== undefined && link.isInfiniBand !== conf.isInfiniBand) {
+    return link.isInfiniBand === true
+      ? unfit(conf, `"${link.ifName}" is InfiniBand`, 'Use kind "ib-sriov" for it')
+      : unfit(conf, `"${link.ifName}" is no InfiniBand`, 'Use kind "sriov" for it');
+  }
+  if (conf.settings.portGuid !== undefined) {
+    if (vf?.settings.portGuid !== undefined) return undefined;
+    return unfit(
+      conf,
+      'a GUID is asked for, and the driver of its PF tells none, so its own could not be given back',
+      'Leave `guid` out',
+    );
+  }
+  if (link?.isInfiniBand !== true || identityOf(link) !== noGuid) return undefined;
+  return unfit(
+    conf,
+    `no GUID is asked for, and "${link.ifName}" has none`,
+    `Ask for one by \`guid\`, or give it one on the node before it is bound to its driver: ip link set dev ${vf?.pf.ifName ?? 'PF'} vf ${vf?.index ?? 'INDEX'} port_guid GUID`,
   );
 }
 
@@ -173,7 +213,7 @@ function unfitLink({ link }: ObservedDevice, host: ObservedHost, conf: DeviceCon
   return found === undefined ? undefined : unfit(conf, found, 'Name a device that the node does not use itself');
 }
 
-function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | undefined {
+function unfitMtu({ link, vf }: ObservedDevice, conf: MovedDeviceConf): Failure | undefined {
   const { mtuBytes } = conf;
   if (mtuBytes === undefined) return undefined;
   if (link === undefined) {
@@ -202,6 +242,10 @@ function unfitMtu({ link, vf }: ObservedDevice, conf: DeviceConf): Failure | und
 
 function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | undefined {
   if (!movesRdma(conf)) return undefined;
+  const [asked, way] =
+    conf.kind === 'rdma'
+      ? ['', 'take type rdma out of the chain']
+      : ['`rdmaIsolation` is asked for, and ', 'set `rdmaIsolation` to false'];
   if (rdma.mode === undefined) {
     return unfit(
       conf,
@@ -212,14 +256,14 @@ function unfitRdma({ rdma, pci }: ObservedDevice, conf: DeviceConf): Failure | u
   if (rdma.mode === 'shared') {
     return unfit(
       conf,
-      '`rdmaIsolation` is asked for, and the RDMA of the node is in shared mode, in which every pod sees every device',
-      'Set the node to exclusive mode before it has pods: options ib_core netns_mode=0 in /etc/modprobe.d, or rdma system set netns exclusive. Or leave `rdmaIsolation` out',
+      `${asked}the RDMA of the node is in shared mode, in which every pod sees every device`,
+      `Set the node to exclusive mode before it has pods: options ib_core netns_mode=0 in /etc/modprobe.d, or rdma system set netns exclusive. Or ${way}`,
     );
   }
   if (rdma.inNode.length > 0) return undefined;
   return unfit(
     conf,
-    '`rdmaIsolation` is asked for, and it has no RDMA device in the namespace of the node',
+    `${asked}it has no RDMA device in the namespace of the node`,
     `Look at the node: ls /sys/bus/pci/devices/${pci?.address ?? ''}/infiniband, rdma link show`,
   );
 }

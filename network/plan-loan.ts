@@ -1,6 +1,7 @@
 import type { DeviceConf, DeviceLease } from '../contracts/device.ts';
 import type { Failure } from '../contracts/failures.ts';
 import type { DeviceOperation, Rebind } from './device-operation.ts';
+import { identityOf } from './link-identity.ts';
 import { loanAliasOf } from './loan-mark.ts';
 import type { ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
@@ -33,6 +34,11 @@ export type LoanPlan =
 export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired: DesiredLoan): LoanPlan {
   const { ifName, lease, device: conf } = desired;
   const { link, vf, pci, rdma } = device;
+  const moveRdma = rdma.inNode.map((name) => ({ op: 'move-rdma-in', device: name }) as const);
+  if (conf.kind === 'rdma') {
+    if (link?.place !== 'pod') return { outcome: 'refused', failure: linkElsewhere(desired, link) };
+    return { outcome: 'plan', operations: moveRdma, isWhole: true };
+  }
   const failure = occupied(podLinks, device, desired);
   if (failure !== undefined) return { outcome: 'refused', failure };
   const unbound = rebindLost(device, lease);
@@ -58,11 +64,17 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
   if (rdma.inNode.length + rdma.inPod.length < (lease.rdmaDevices ?? []).length) {
     return { outcome: 'wait', why: 'its RDMA device is not back' };
   }
-  if (link.place === 'node' && settings.mac !== undefined && link.mac !== settings.mac) {
+  const address = settings.mac ?? settings.portGuid;
+  if (link.place === 'node' && address !== undefined && identityOf(link) !== address) {
     if (isRebound || pci?.driver === undefined)
-      return { outcome: 'refused', failure: macNotTaken(desired, settings.mac) };
+      return { outcome: 'refused', failure: addressNotTaken(desired, address) };
     operations.push({ op: 'rebind', pciAddress: pci.address, driver: pci.driver });
     return { outcome: 'plan', operations, isWhole: false };
+  }
+  const stranger = rdma.inNode.find((name) => lease.rdmaDevices?.includes(name) === false);
+  if (link.isInfiniBand === true && stranger !== undefined) {
+    // In the pod nothing but its name would tell whose it is: an InfiniBand port names no link.
+    return { outcome: 'wait', why: `its RDMA device has come back as "${stranger}"` };
   }
   if (link.place === 'node') {
     const alias = loanAliasOf(desired);
@@ -76,9 +88,7 @@ export function planLoan({ device, podLinks, isRebound }: ObservedLoan, desired:
   if (mtuBytes !== undefined && mtuBytes !== link.mtuBytes) {
     operations.push({ op: 'set-mtu', place: 'pod', ifName, mtuBytes });
   }
-  if (conf.kind === 'sriov' && conf.movesRdma) {
-    operations.push(...rdma.inNode.map((name) => ({ op: 'move-rdma-in', device: name }) as const));
-  }
+  if (conf.kind === 'sriov' && conf.movesRdma) operations.push(...moveRdma);
   return { outcome: 'plan', operations, isWhole: true };
 }
 
@@ -111,8 +121,15 @@ function occupied(
   };
 }
 
-const macNotTaken = ({ device }: DesiredLoan, mac: string): Failure => ({
+/** The RDMA device of a NIC that the node, or another pod, has must not leave it. */
+const linkElsewhere = ({ device }: DesiredLoan, link: ObservedLink | undefined): Failure => ({
+  type: 'DeviceUnfit',
+  message: `Cannot lend ${nameOfDevice(device)} to the pod: its link is not in the pod${link === undefined ? '' : `, it is "${link.ifName}" on the node`}. Nothing was changed`,
+  remedy: 'Put type rdma behind the plugin that moves the link of the same device into the pod',
+});
+
+const addressNotTaken = ({ device }: DesiredLoan, address: string): Failure => ({
   type: 'KernelRefused',
-  message: `Cannot give ${nameOfDevice(device)} the MAC ${mac}: its PF has it, and the driver of the VF does not take it over`,
-  remedy: 'Leave `mac` out, or look at the driver of the VF: dmesg on the node',
+  message: `Cannot give ${nameOfDevice(device)} the address ${address}: its PF has it, and the driver of the VF does not take it over`,
+  remedy: 'Leave `mac` or `guid` out, or look at the driver of the VF: dmesg on the node',
 });

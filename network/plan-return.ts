@@ -1,5 +1,6 @@
 import type { DeviceLease, LentLink } from '../contracts/device.ts';
 import type { DeviceOperation } from './device-operation.ts';
+import { identityOf } from './link-identity.ts';
 import { isUserspaceDriver, type ObservedDevice } from './observed-device.ts';
 import type { ObservedLink } from './observed-namespace.ts';
 import { type LoanPlan, pfOutOfReach, rebindLost } from './plan-loan.ts';
@@ -54,9 +55,10 @@ export function planReturn({ device, nodeLinks, isRebound }: ObservedReturn, lea
     return { outcome: 'plan', operations, isWhole: !isOnItsWay };
   }
   // What the PF had told the VF, its link may have taken over only in the pod, and gives up no more.
-  const told = (lease.settings ?? vf?.settings)?.mac;
-  const wanted = link.mac === told ? { ...original, mac: told } : original;
-  if (vf !== undefined && link.mac !== wanted.mac && pci?.driver !== undefined && !isRebound) {
+  const told = lease.settings ?? vf?.settings;
+  const isAsTold = identityOf(link) === (link.isInfiniBand === true ? told?.portGuid : told?.mac);
+  const wanted = isAsTold ? { ...original, mac: link.mac } : original;
+  if (vf !== undefined && identityOf(link) !== identityOf(wanted) && pci?.driver !== undefined && !isRebound) {
     operations.push({ op: 'rebind', pciAddress: pci.address, driver: pci.driver });
     return { outcome: 'plan', operations, isWhole: false };
   }
@@ -84,7 +86,10 @@ function restoreLink(
   if (link.mtuBytes !== original.mtuBytes) {
     operations.push({ op: 'set-mtu', place, ifName: name, mtuBytes: original.mtuBytes });
   }
-  if (link.mac !== original.mac) operations.push({ op: 'set-mac', place, ifName: name, mac: original.mac });
+  // A port GUID is the PF's to tell, and the rest of such an address the driver's.
+  const hasOwnMac = link.isInfiniBand !== true;
+  if (hasOwnMac && link.mac !== original.mac)
+    operations.push({ op: 'set-mac', place, ifName: name, mac: original.mac });
   if (isUp !== original.isUp) operations.push({ op: original.isUp ? 'set-up' : 'set-down', place, ifName: name });
   // Last: until then the alias says whose it was.
   if (link.alias !== original.alias) operations.push({ op: 'set-alias', place, ifName: name, alias: original.alias });

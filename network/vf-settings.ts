@@ -10,6 +10,8 @@ const order = [
   'linkState',
   'spoofCheck',
   'mac',
+  'nodeGuid',
+  'portGuid',
   'trust',
 ] as const satisfies readonly (keyof VfSettings)[];
 

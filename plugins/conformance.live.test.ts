@@ -57,9 +57,9 @@ async function run(executable: string, environment: Record<string, string>, stdi
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`Waited 10 s in vain until ${what}`);
+    if (Date.now() > deadline) throw new Error(`Waited 30 s in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -212,12 +212,15 @@ describe('a call that the worker answers', () => {
     expect(worker.requests[0]?.environment).toEqual(new Map(Object.entries(sent)));
   });
 
-  it.each(['orbweaver', 'spiderpool', 'coordinator', 'ifacer'])('says that it was called as %s', async (name) => {
-    const cni = installed(patient, name);
-    const worker = await serving(cni.runDirectory, reply(0, '{}'));
-    await run(cni.executable, add);
-    expect(worker.requests[0]?.environment.get('ORBWEAVER_PLUGIN')).toBe(name);
-  });
+  it.each(['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer'])(
+    'says that it was called as %s',
+    async (name) => {
+      const cni = installed(patient, name);
+      const worker = await serving(cni.runDirectory, reply(0, '{}'));
+      await run(cni.executable, add);
+      expect(worker.requests[0]?.environment.get('ORBWEAVER_PLUGIN')).toBe(name);
+    },
+  );
 
   it.each([0, 1, 65_536, frameLimits.stdinBytes])('carries a stdin of %d bytes', async (size) => {
     const cni = installed(patient);

@@ -119,7 +119,7 @@ async function runChecks({ commands }: Checks): Promise<Outcome> {
 
 async function runJest(tier: string, tests: JestSelection, limitSeconds: number): Promise<Outcome> {
   const report = join(reports, `${tier}.json`);
-  const flags = ['--json', `--outputFile=${report}`, '--verbose=false', ...(tests.inBand ? ['--runInBand'] : [])];
+  const flags = ['--json', `--outputFile=${report}`, '--verbose=false', ...limitOf(tests)];
   const ended = await run('node', [...jest, ...flags, ...selection(tests)], { output: 'errors', limitSeconds });
   if (ended.isLate) return failed(`hangs: ended after ${limitSeconds} s`);
   if (!existsSync(report)) return failed(`jest ended with ${ended.code} and left no report`);
@@ -143,6 +143,11 @@ async function runInGuest({ files }: GuestSuite, limitSeconds: number): Promise<
   return ended.code === 0 || outcome.failed > 0
     ? outcome
     : { ...outcome, problem: `the guest ended with ${ended.code}` };
+}
+
+function limitOf({ atOnce }: JestSelection): readonly string[] {
+  if (atOnce === undefined) return [];
+  return [atOnce === 1 ? '--runInBand' : `--maxWorkers=${atOnce}`];
 }
 
 function selection({ project, only }: JestSelection): readonly string[] {

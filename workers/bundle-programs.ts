@@ -10,13 +10,14 @@ const external = ['@temporalio/*', 'koffi'];
  * beside it. A node then keeps 130 MB instead of 200 before its first call: most of the Kubernetes client is not loaded. Takes a second or two.
  *
  * @param directory Where the files go. What is `external` is looked for from there upwards, in `node_modules`.
+ * @param program The node worker, from the root of the repository: the shipped one unless a test needs another.
  * @returns The path of the node worker's program.
  */
-export async function bundleNodeWorker(directory: string): Promise<string> {
+export async function bundleNodeWorker(directory: string, program = 'workers/node/main.ts'): Promise<string> {
   const sources = join(dirname(fileURLToPath(import.meta.url)), '..');
   await build({
     entryPoints: {
-      'node-worker': join(sources, 'workers/node/main.ts'),
+      'node-worker': join(sources, program),
       'kernel-thread': join(sources, 'kernel/kernel-thread.ts'),
       'probe-thread': join(sources, 'kernel/probe-thread.ts'),
     },

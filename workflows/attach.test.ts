@@ -33,6 +33,18 @@ const onlyCoordination: AddRequest = {
   },
 };
 
+const onlyRdma: AddRequest = {
+  ...request,
+  attachment: { ...request.attachment, kind: 'rdma' },
+  network: {
+    provides: 'rdma',
+    device: { kind: 'rdma', pciAddress: '0000:3b:02.1' },
+    defaultIPv4Pools: [],
+    defaultIPv6Pools: [],
+    cleanGateway: false,
+  },
+};
+
 describe('attach', () => {
   it('claims the addresses before it makes the link', async () => {
     const node = new NodeModel();
@@ -79,6 +91,13 @@ describe('attach', () => {
     const node = new NodeModel({ at: 'after', step: 'coordinate' });
     await expect(attach(node, onlyCoordination, inline)).rejects.toThrow('failed after coordinate');
     expect(node.calls).toEqual(['coordinate eth0', 'removeLink eth0', 'releaseAddresses eth0']);
+    expect(node.holds).toEqual(new Set());
+  });
+
+  it('moves nothing but the RDMA device for a network that only asks for it, and takes it back when it fails', async () => {
+    const node = new NodeModel({ at: 'after', step: 'lendRdma' });
+    await expect(attach(node, onlyRdma, inline)).rejects.toThrow('failed after lendRdma');
+    expect(node.calls).toEqual(['lendRdma eth0', 'removeLink eth0', 'releaseAddresses eth0']);
     expect(node.holds).toEqual(new Set());
   });
 
@@ -141,6 +160,7 @@ const twice = (node: NodeActivities): NodeActivities => ({
   prepareLinks: (add) => repeated(() => node.prepareLinks(add)),
   claimAddresses: (add) => repeated(() => node.claimAddresses(add)),
   plumbLink: (add, addresses) => repeated(() => node.plumbLink(add, addresses)),
+  lendRdma: (add) => repeated(() => node.lendRdma(add)),
   coordinate: (add, made) => repeated(() => node.coordinate(add, made)),
   removeLink: (gone) => repeated(() => node.removeLink(gone)),
   releaseAddresses: (gone) => repeated(() => node.releaseAddresses(gone)),

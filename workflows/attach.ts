@@ -23,7 +23,14 @@ export async function attach(node: NodeActivities, request: AddRequest, shield: 
       });
     }
     if (provides === 'links') return { addresses: [], result: toCniResult([]) };
-    // As above: no older run has it.
+    // As above: no older run has these.
+    if (provides === 'rdma') {
+      await saga.step('RDMA device', {
+        run: () => node.lendRdma(request),
+        undo: () => detach(node, failed),
+      });
+      return { addresses: [], result: toCniResult([]) };
+    }
     if (provides === 'coordination') {
       const result = await saga.step('coordination', {
         run: () => node.coordinate(request, toCniResult([])),

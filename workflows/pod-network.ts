@@ -15,13 +15,14 @@ import { stepOptions, undoOptions } from '../temporal-config/timeouts.ts';
 import { attach, detach } from './attach.ts';
 import { netPhaseOf, SandboxState, toMarkdown } from './sandbox-state.ts';
 
-const { prepareLinks, claimAddresses, plumbLink, coordinate, answerFailure } =
+const { prepareLinks, claimAddresses, plumbLink, lendRdma, coordinate, answerFailure } =
   wf.proxyLocalActivities<NodeActivities>(stepOptions);
 const { releaseAddresses, removeLink } = wf.proxyLocalActivities<NodeActivities>(undoOptions);
 const node: NodeActivities = {
   prepareLinks,
   claimAddresses,
   plumbLink,
+  lendRdma,
   coordinate,
   answerFailure,
   releaseAddresses,

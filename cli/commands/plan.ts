@@ -57,7 +57,7 @@ export async function plan(subject: string, options: PlanOptions, terminal: Term
       const evidence = {
         subject,
         node,
-        podUID: pod.uid,
+        pod,
         annotations: pod.annotations,
         standing,
         networks,
@@ -180,7 +180,11 @@ async function withNode<Result>(work: (node: NodeLook) => Promise<Result>): Prom
       const value = await readFile(`/proc/sys/${key.replaceAll('.', '/')}`, 'utf8').catch(() => undefined);
       if (value !== undefined) sysctls[key] = value.trim();
     }
-    return await work({ sysctls, inspectNode: (of) => lookingAt(kernel, of) });
+    return await work({
+      sysctls,
+      inspectNode: (of) => lookingAt(kernel, of),
+      masterAddresses: (of) => kernel.masterAddresses(of),
+    });
   } finally {
     await kernel.close();
   }

@@ -1,16 +1,18 @@
 import type { ClusterSettings } from '../../contracts/cluster-settings.ts';
 import type { NetworkConf } from '../../contracts/pod-network.ts';
+import { nicIdentities } from '../../ipam/nic-identities.ts';
 import { findPodNetwork } from '../../ipam/pod-networks.ts';
 import { readPoolCatalogue } from '../../ipam/pool-catalogue.ts';
 import type { PoolRequest } from '../../ipam/pool-request.ts';
 import { explainSelection } from '../../ipam/select-pools.ts';
+import { identityText } from '../../ipam/sticky-identity.ts';
 import type { ApiClient } from '../../kube/api-client.ts';
 import type { PodView } from '../../kube/pod-view.ts';
 import { openCluster } from '../cluster.ts';
+import { keptClaims } from '../kept-claims.ts';
 import { readNetworkDefinition } from '../network-definition.ts';
 import { checkInterface, checkObjectName, parsePodName } from '../pod-name.ts';
-import { findPod, readDefinition, readSettings, readStanding, warningsOf } from '../pod-standing.ts';
-import { podRows } from '../pod-table.ts';
+import { findPod, type PodStanding, readDefinition, readSettings, readStanding, warningsOf } from '../pod-standing.ts';
 import { poolRows } from '../pool-table.ts';
 import { readPoolView } from '../pool-view.ts';
 import { renderWhy, type WhyPage, whyPage } from '../why-page.ts';
@@ -47,7 +49,7 @@ export async function why(text: string, options: WhyOptions, terminal: Terminal)
 }
 
 interface Around {
-  readonly request: Omit<PoolRequest, 'ifName'>;
+  readonly request: Omit<PoolRequest, 'ifName'> & Pick<PodStanding, 'cluster'>;
   readonly application: WhyPage['application'];
   readonly network?: string;
   readonly warnings: readonly string[];
@@ -111,6 +113,7 @@ function gather(
   { request, application, network, warnings }: Around,
 ): WhyPage {
   const { namespace, name } = pod;
+  const identities = nicIdentities(pod, ifName, request.cluster);
   const trace = explainSelection({ ...request, ifName }, readPoolCatalogue(view.pools, view.reservations));
   return whyPage({
     namespace,
@@ -119,9 +122,12 @@ function gather(
     node: request.node.name,
     ...(network === undefined ? {} : { network }),
     application,
-    claims: podRows(view.claims, { namespace, pod: name })
-      .filter((row) => row.interface === ifName)
-      .map(({ address, pool, phase }) => ({ address, pool, phase })),
+    claims: keptClaims(view.claims, { podUID: pod.uid, ifName, identities }).map(({ claim: { spec }, identity }) => ({
+      address: spec.address,
+      pool: spec.pool,
+      phase: spec.phase,
+      ...(identity === undefined ? {} : { keptFor: identityText(identity) }),
+    })),
     warnings,
     trace,
     free: new Map(poolRows(view).flatMap((row) => (row.free === undefined ? [] : [[row.name, row.free] as const]))),

@@ -153,6 +153,10 @@ const activities: NodeActivities = {
     answered.get(nonce)?.();
     return toCniResult(addresses, { name: attachment.ifName, mac: '0e:5b:00:00:00:14', mtu: 1500, sandbox: netns });
   },
+  async lendRdma({ pod, nonce }) {
+    fault(pod.name, 'lendRdma');
+    answered.get(nonce)?.();
+  },
   async coordinate({ pod, nonce }, made) {
     fault(pod.name, 'coordinate');
     answered.get(nonce)?.();

@@ -26,6 +26,8 @@ export const insideApiServer = `https://${management.control}:${ports.apiServer}
 export interface ControlPlaneOptions {
   /** Also the controller-manager and the scheduler. */
   readonly controllers: boolean;
+  /** CIDRs of Services, at most one of each family; a Service that asks for no family is of the first one's. */
+  readonly serviceRanges: readonly string[];
   /** What etcd acknowledged is on disk. */
   readonly durable: boolean;
 }
@@ -35,7 +37,7 @@ export async function startControlPlane(
   layout: StackLayout,
   control: Place,
   hostPort: number,
-  { controllers, durable }: ControlPlaneOptions,
+  { controllers, serviceRanges, durable }: ControlPlaneOptions,
 ): Promise<ControlPlane> {
   const etcd = startEtcd(layout, control, durable);
   const authority = await createAuthority(layout.pki);
@@ -70,7 +72,7 @@ export async function startControlPlane(
       'service-account-issuer': 'https://kubernetes.default.svc',
       'service-account-key-file': signingKey.publicFile,
       'service-account-signing-key-file': signingKey.privateFile,
-      'service-cluster-ip-range': '10.96.0.0/16',
+      'service-cluster-ip-range': serviceRanges.join(),
       'authorization-mode': 'Node,RBAC',
       'enable-admission-plugins': 'NodeRestriction',
       'allow-privileged': true,

@@ -122,7 +122,7 @@ async function failedAddsLeaveNothing(on: Cluster, client: Client): Promise<void
 async function aKilledWorkerLosesNothing(on: Cluster, client: Client): Promise<void> {
   chapter('A node worker is killed with -9 while 20 pods start');
   await on.stack.apply(deployment('crowd', 20));
-  await eventually('The first of the 20 pods has a claim', 30, async () => {
+  await eventually('The first of the 20 pods has a claim', 60, async () => {
     const claims = await on.stack.kubectl('get', 'ipclaims', '-o', 'jsonpath={.items[*].spec.holders[0].pod}');
     const begun = claims.split(' ').filter((pod) => pod.startsWith('crowd-'));
     return begun.length > 0 ? { value: true } : { state: 'none has yet' };
@@ -132,7 +132,7 @@ async function aKilledWorkerLosesNothing(on: Cluster, client: Client): Promise<v
   tell(`kill -9 of the worker of ${node.name}, in the middle`);
   worker.start();
   tell('… and it is started again');
-  const pods = await untilRunning(on, 'crowd', 20, 120);
+  const pods = await untilRunning(on, 'crowd', 20, 180);
   const all = (await readPods(on)).flatMap(({ addresses }) => addresses);
   expectFact(pods.length === 20, 'All 20 reach Running', String(pods.length));
   expectFact(
@@ -140,14 +140,14 @@ async function aKilledWorkerLosesNothing(on: Cluster, client: Client): Promise<v
     `${all.length} addresses on ${all.length / 2} pods, none twice`,
     all.join(),
   );
-  await eventually('Claims are those of the pods', 30, async () => {
+  await eventually('Claims are those of the pods', 60, async () => {
     const claims = await claimNames(on);
     return claims.length === all.length
       ? { value: true }
       : { state: `${claims.length} claims for ${all.length} addresses` };
   });
   tell(`${all.length} claims: none too many, none too few`);
-  await eventually('Open runs are those of the pods', 30, async () => {
+  await eventually('Open runs are those of the pods', 60, async () => {
     const { count } = await client.workflow.count('ExecutionStatus="Running"');
     return count === all.length / 2 ? { value: true } : { state: `${count} runs for ${all.length / 2} pods` };
   });
@@ -179,7 +179,7 @@ async function deletedPodsLeaveNothing(on: Cluster, client: Client): Promise<voi
   tell('No claim and no open run is left');
 }
 
-async function untilRunning(on: Cluster, app: string, count: number, seconds = 60): Promise<readonly Podlike[]> {
+async function untilRunning(on: Cluster, app: string, count: number, seconds = 120): Promise<readonly Podlike[]> {
   return await eventually(`${count} pods of ${app} Running`, seconds, async () => {
     const pods = (await readPods(on)).filter((pod) => pod.app === app);
     const running = pods.filter((pod) => pod.isRunning);

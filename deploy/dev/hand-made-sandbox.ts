@@ -26,7 +26,7 @@ export interface CallOptions {
   readonly stdin?: string;
   /** Keys over those of the stack's network. */
   readonly conf?: Readonly<Record<string, unknown>>;
-  readonly plugin?: 'orbweaver' | 'spiderpool' | 'coordinator' | 'ifacer' | 'macvlan';
+  readonly plugin?: 'orbweaver' | 'spiderpool' | 'rdma' | 'coordinator' | 'ifacer' | 'macvlan';
   /** Kills the executable after this time, as a runtime does that gave up. */
   readonly killAfterSeconds?: number;
 }

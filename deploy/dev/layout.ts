@@ -57,6 +57,9 @@ export const underlay = {
   v6: { subnet: 'fd00:70::/64', gateway: 'fd00:70::1', outside: 'fd00:70::ff02', prefixLength: 64 },
 } as const;
 
+/** Where Services get their addresses. */
+export const serviceRanges = { v4: '10.96.0.0/16', v6: 'fd00:96::/108' } as const;
+
 /** Ports inside the `control` namespace: the same in every stack. */
 export const ports = {
   etcd: 2379,

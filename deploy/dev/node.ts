@@ -8,6 +8,7 @@ import { startContainerd } from './containerd.ts';
 import { type ControlPlane, insideApiServer } from './control-plane.ts';
 import { eventually } from './eventually.ts';
 import { flags } from './flags.ts';
+import { startKubeProxy } from './kube-proxy.ts';
 import { startKubelet } from './kubelet.ts';
 import type { NodeLayout, NodePaths, StackLayout } from './layout.ts';
 import { configureMultus, orbweaverNetwork } from './multus.ts';
@@ -22,7 +23,7 @@ export class StackNode extends Place {
   /** Address on the management network. */
   readonly address: string;
   readonly paths: NodePaths;
-  /** containerd and kubelet; empty for a bare node. */
+  /** containerd, kubelet and, where it is asked for, kube-proxy; empty for a bare node. */
   readonly parts: readonly StackProcess[];
   readonly #kubectl: ControlPlane['kubectl'];
 
@@ -83,11 +84,12 @@ export interface NodeContext {
   readonly controlPlane: ControlPlane;
   /** Kubeconfig text for Multus; undefined makes bare nodes: the Node object and the plugins, with neither kubelet nor containerd. */
   readonly multusKubeconfig: string | undefined;
+  readonly kubeProxy?: boolean;
 }
 
 /** Starts one node and waits until it is registered. It becomes Ready once its CNI plugin says so: `untilReady`. */
 export async function startNode(
-  { layout, controlPlane, multusKubeconfig }: NodeContext,
+  { layout, controlPlane, multusKubeconfig, kubeProxy = false }: NodeContext,
   node: NodeLayout,
 ): Promise<StackNode> {
   const { paths } = node;
@@ -110,6 +112,7 @@ export async function startNode(
   const token = await untilReady(registered, 60, async () => ({ value: await kubectl(tokenRequest(node.name)) }));
   const kubeconfig = await kubeconfigText(insideApiServer, authority, { token: token.trim() });
   await writeFile(paths.workerKubeconfig, kubeconfig, { mode: 0o600 });
+  if (kubeProxy) parts.push(await startKubeProxy(node, place, authority));
   return new StackNode(layout, node, mounts, parts, kubectl);
 }
 
@@ -136,7 +139,7 @@ async function installPlugins({ cniBin, run, queue }: NodePaths): Promise<void> 
   await writeFile(join(cniBin, 'orbweaver.conf'), `run = ${run}\nqueue = ${queue}\n`);
   const executable = join(repositoryRoot, '.tools/bin/orbweaver-cni');
   if (!existsSync(executable)) return; // a stack with another network runs without ours
-  for (const plugin of ['orbweaver', 'spiderpool', 'coordinator', 'ifacer']) {
+  for (const plugin of ['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer']) {
     const arriving = join(cniBin, `.${plugin}`);
     await copyFile(executable, arriving);
     await rename(arriving, join(cniBin, plugin));

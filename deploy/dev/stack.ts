@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { kubeconfigText } from './certificates.ts';
 import { type ControlPlane, insideApiServer, startControlPlane } from './control-plane.ts';
+import { eventually, GivenUp } from './eventually.ts';
 import { buildFabric } from './fabric.ts';
 import { openHostPorts } from './host-ports.ts';
-import { layoutOf, management, ports, type StackLayout, stackDirectory } from './layout.ts';
+import { layoutOf, management, ports, type StackLayout, serviceRanges, stackDirectory } from './layout.ts';
 import { applyClusterNetwork, applyDefinitions, type NetworkConfiguration, orbweaverNetwork } from './multus.ts';
 import { type StackNode, startNode } from './node.ts';
 import { Place } from './place.ts';
@@ -27,6 +28,8 @@ export interface StackOptions {
    * play the runtime; and no controller makes or ends pods. A dozen such nodes start in seconds.
    */
   readonly kubelets?: boolean;
+  /** Default false. With it addresses and NodePorts of Services answer, of both families, by kube-proxy in nftables mode; it needs kubelets. */
+  readonly kubeProxy?: boolean;
   /** Default false. With it etcd acknowledges a write only once it is on disk, as a cluster's does: for measurements. */
   readonly durable?: boolean;
   /** Where the stack's directory `orbweaver-<id>` is made; default /tmp, or $TMPDIR. */
@@ -62,7 +65,7 @@ export interface Stack {
   readonly uiUrl: string;
   /** Runs kubectl as administrator and gives its output. */
   kubectl(...args: string[]): Promise<string>;
-  /** Creates or changes objects, as `kubectl apply` does. */
+  /** Creates or changes objects, as `kubectl apply` does; again while the API server or a webhook says that it cannot tell. */
   apply(...objects: object[]): Promise<void>;
   /** A part by the name of its log: `etcd`, `kube-apiserver`, `temporal`, `node-a/kubelet`, … To stop, freeze and start it again. */
   part(name: string): StackProcess;
@@ -96,6 +99,7 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   const {
     kubernetes = true,
     kubelets = true,
+    kubeProxy = false,
     temporal = true,
     durable = false,
     onProgress = () => undefined,
@@ -122,12 +126,17 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
   };
   const bringKubernetes = async (): Promise<{ controlPlane: ControlPlane; nodes: StackNode[] }> => {
     const controllers = kubelets && layout.nodes.length > 0;
-    const controlPlane = await startControlPlane(layout, control, apiPort, { controllers, durable });
+    const controlPlane = await startControlPlane(layout, control, apiPort, {
+      controllers,
+      // Without kube-proxy nodes have no IPv6 of their own either, and every ADD would warn that it cannot hand those Services to its node.
+      serviceRanges: kubeProxy ? Object.values(serviceRanges) : [serviceRanges.v4],
+      durable,
+    });
     parts.push(...controlPlane.parts);
     await applyDefinitions(controlPlane);
     onProgress('API server is ready and knows our resources');
     const nodes = kubelets
-      ? await startNodes(layout, controlPlane, options.defaultNetwork ?? orbweaverNetwork)
+      ? await startNodes(layout, controlPlane, { network: options.defaultNetwork ?? orbweaverNetwork, kubeProxy })
       : await startBareNodes(layout, controlPlane);
     for (const node of nodes) onProgress(`${node.name} is registered`);
     return { controlPlane, nodes };
@@ -162,10 +171,10 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     uiUrl,
     kubectl: (...args) => kubectl(args),
     apply: async (...items) => {
-      await kubectl(
-        ['apply', '--server-side', '--filename', '-'],
-        JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
-      );
+      const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+      await eventually('Objects applied', 60, async () => ({
+        value: await kubectl(['apply', '--server-side', '--filename', '-'], list).catch(giveUpUnlessInternal),
+      }));
     },
     part(name) {
       const found = parts.find((part) => part.name === name);
@@ -174,6 +183,12 @@ async function start(layout: StackLayout, options: StackOptions): Promise<Stack>
     },
     stop: () => teardown(layout.id, layout.directory),
   };
+}
+
+/** Admission asks the API server in its turn, which may be too busy to answer in time. */
+function giveUpUnlessInternal(error: Error): never {
+  if (error.message.includes('(InternalError)')) throw error;
+  throw new GivenUp(error.message, { cause: error });
 }
 
 async function startBareNodes(layout: StackLayout, controlPlane: ControlPlane): Promise<StackNode[]> {
@@ -186,7 +201,7 @@ async function startBareNodes(layout: StackLayout, controlPlane: ControlPlane): 
 async function startNodes(
   layout: StackLayout,
   controlPlane: ControlPlane,
-  network: NetworkConfiguration,
+  { network, kubeProxy }: { readonly network: NetworkConfiguration; readonly kubeProxy: boolean },
 ): Promise<StackNode[]> {
   if (layout.nodes.length === 0) return [];
   const [token] = await together([
@@ -194,5 +209,5 @@ async function startNodes(
     applyClusterNetwork(controlPlane, network),
   ]);
   const multusKubeconfig = await kubeconfigText(insideApiServer, controlPlane.authority, { token: token.trim() });
-  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig }, node)));
+  return together(layout.nodes.map((node) => startNode({ layout, controlPlane, multusKubeconfig, kubeProxy }, node)));
 }

@@ -13,6 +13,7 @@ packages=(
   libseccomp-dev pkg-config   # runc: without seccomp every pod sandbox fails
   busybox-static              # the pod image
   iproute2                    # dev stack; tests compare our netlink bytes with ip's
+  nftables                    # kube-proxy of the dev stack; tests compare our netlink bytes with nft's
   strace                      # golden netlink bytes are captured with it
   openssl                     # the dev stack's certificates
   procps                      # demo and tests look for leftover processes

@@ -110,6 +110,11 @@ export const parts = {
     coldBuildSeconds: 15,
     recipe: kubernetes({ kubelet: 'k8s.io/kubernetes/cmd/kubelet' }),
   },
+  'kube-proxy': {
+    version: '1.36.3',
+    coldBuildSeconds: 10,
+    recipe: kubernetes({ 'kube-proxy': 'k8s.io/kubernetes/cmd/kube-proxy' }),
+  },
   containerd: {
     version: '2.4.2',
     coldBuildSeconds: 90,

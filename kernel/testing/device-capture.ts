@@ -1,3 +1,4 @@
+import { noGuid } from '../../contracts/device.ts';
 import { moveLink, setLinkName } from '../link-message.ts';
 import { setVf } from '../vf-message.ts';
 import { type CapturedCommands, onCaptureStage } from './netlink-capture.ts';
@@ -19,6 +20,10 @@ export interface DeviceCapture {
 export const deviceCommands: CapturedCommands<DeviceFacts> = {
   'ip -n NODE link set dev eth1 vf 3 mac 02:00:00:00:00:09': ({ linkIndex }) =>
     setVf(linkIndex, 3, { mac: '02:00:00:00:00:09' }),
+  'ip -n NODE link set dev eth1 vf 3 node_guid 02:00:00:00:00:00:00:2a': ({ linkIndex }) =>
+    setVf(linkIndex, 3, { nodeGuid: '02:00:00:00:00:00:00:2a' }),
+  'ip -n NODE link set dev eth1 vf 3 port_guid ff:ff:ff:ff:ff:ff:ff:ff': ({ linkIndex }) =>
+    setVf(linkIndex, 3, { portGuid: noGuid }),
   'ip -n NODE link set dev eth1 vf 3 vlan 100': ({ linkIndex }) =>
     setVf(linkIndex, 3, { vlan: { id: 100, qos: 0, protocol: '802.1Q' } }),
   'ip -n NODE link set dev eth1 vf 3 vlan 100 qos 5': ({ linkIndex }) =>

@@ -1,4 +1,4 @@
-import type { VfSettings } from '../../contracts/device.ts';
+import { noGuid, type VfSettings } from '../../contracts/device.ts';
 import type { DeviceOperation } from '../device-operation.ts';
 import type { ObservedDevice, Place } from '../observed-device.ts';
 import type { ObservedLink } from '../observed-namespace.ts';
@@ -7,6 +7,8 @@ export interface ModelState {
   readonly place: Place;
   readonly ifName: string;
   readonly mac: string;
+  /** Its address is a queue pair, which each start of the driver gives anew, and a GUID. */
+  readonly isInfiniBand?: true;
   readonly mtuBytes: number;
   readonly isUp: boolean;
   readonly alias: string;
@@ -43,7 +45,7 @@ export class DeviceModel {
 
   observe(): { device: ObservedDevice; nodeLinks: readonly ObservedLink[]; podLinks: readonly ObservedLink[] } {
     const { place, rdma, settings, driver, ...shown } = this.#state;
-    const link = { ...plainLink, ...shown, pciAddress };
+    const link = { ...plainLink, ...shown, isEthernet: shown.isInfiniBand !== true, pciAddress };
     const hasLink = driver !== undefined;
     return {
       device: {
@@ -82,7 +84,7 @@ export class DeviceModel {
       case 'set-vf':
         return { ...state, settings: { ...state.settings, ...operation.settings } };
       case 'rebind': {
-        const mac = state.settings.mac ?? state.mac;
+        const mac = state.isInfiniBand === true ? startedAgain(state) : (state.settings.mac ?? state.mac);
         return {
           ...untouched,
           ...state,
@@ -116,6 +118,7 @@ export class DeviceModel {
         return { ...state, mtuBytes: operation.mtuBytes };
       case 'set-mac':
         this.#require(operation.ifName, operation.place);
+        this.#refuse('EOPNOTSUPP', state.isInfiniBand === true);
         this.#refuse('EADDRNOTAVAIL', (state.settings.mac ?? operation.mac) !== operation.mac);
         return { ...state, mac: operation.mac };
       case 'set-up':
@@ -156,6 +159,23 @@ export const plainLink: ObservedLink = {
   group: 0,
   alias: '',
 };
+
+/** An IPoIB address: RFC 4391 §9.1.1. */
+const ipoibAddress = (queuePair: number, guid: string): string =>
+  `80:00:00:${queuePair.toString(16).padStart(2, '0')}:fe:80:00:00:00:00:00:00:${guid}`;
+
+function startedAgain({ mac, settings: { portGuid = noGuid } }: ModelState): string {
+  const queuePair = Number.parseInt(mac.split(':')[3] ?? '', 16) + 1;
+  return ipoibAddress(queuePair, portGuid === noGuid ? noGuid.replaceAll('f', '0') : portGuid);
+}
+
+/** What `DeviceModel` is given for the VF of an InfiniBand HCA; without a GUID: one that was never told any. */
+export const infiniBandVf = (guid?: string): Partial<ModelState> => ({
+  isInfiniBand: true,
+  ifName: 'ibp1s0v0',
+  mac: ipoibAddress(1, guid ?? noGuid.replaceAll('f', '0')),
+  settings: { nodeGuid: guid ?? noGuid, portGuid: guid ?? noGuid, linkState: 'auto' },
+});
 
 const untouched: ModelState = {
   place: 'node',

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { repositoryRoot } from '../../deploy/toolchain/parts.ts';
 import { Fleet } from '../fleet/fleet.ts';
+import { type AdmissionFigures, measureAdmission } from './admission.ts';
 import { calibrate } from './calibration.ts';
 import { measureControlWorker } from './control-worker.ts';
 import { fillPool } from './fill-pool.ts';
@@ -67,7 +68,7 @@ console.log(`\n${report}`);
 tell(`written: dist/bench/${name}.json and .md`);
 
 async function measureEverything(): Promise<
-  Pick<Results, 'phases' | 'executableAlone' | 'calibration' | 'nics' | 'memory'>
+  Pick<Results, 'phases' | 'executableAlone' | 'calibration' | 'nics' | 'admission' | 'memory'>
 > {
   const measured: PhaseResults[] = [];
   let executableAlone: Results['executableAlone'];
@@ -89,6 +90,14 @@ async function measureEverything(): Promise<
       nics = await measureNics(fleet, plan, tell);
     });
   }
+  let admission: AdmissionFigures | undefined;
+  if (isWanted('admission')) {
+    await onFleet(1, async (fleet) => {
+      calibration ??= await calibrate(fleet);
+      const plan = isQuick ? { neighbours: 10, tries: 5 } : { neighbours: 100, tries: 40 };
+      admission = await measureAdmission(fleet.api, plan, tell);
+    });
+  }
   let memory: MemoryFigures | undefined;
   if (isWanted('memory')) {
     const plan = isQuick
@@ -103,6 +112,7 @@ async function measureEverything(): Promise<
     ...(executableAlone === undefined ? {} : { executableAlone }),
     ...(calibration === undefined ? {} : { calibration }),
     ...(nics === undefined ? {} : { nics }),
+    ...(admission === undefined ? {} : { admission }),
     ...(memory === undefined ? {} : { memory }),
   };
 }

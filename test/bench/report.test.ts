@@ -192,6 +192,22 @@ describe('what is asked of many interfaces', () => {
   });
 });
 
+it('a large pool is to be admitted within 50 ms, however its addresses are written down', () => {
+  const kind = (name: string, p50Ms: number) => ({ name, p50Ms, minMs: p50Ms / 2, p99Ms: p50Ms * 2 });
+  const kinds = [kind('one address', 60), kind('65,536 addresses, one range', 20), kind('65,536, one by one', 70)];
+  const markdown = toMarkdown({ ...resultsOf(round(14)), admission: { neighbours: 100, tries: 40, kinds } });
+  const target = (name: string): string => `admission of a pool of ${name}, p50`;
+  expect(row(markdown, target('65,536 addresses, one range')).slice(1)).toEqual([
+    '≤ 50 ms',
+    '20.0 ms',
+    '20.0 ms',
+    'met',
+  ]);
+  expect(row(markdown, target('65,536, one by one')).at(-1)).toBe('**missed**');
+  expect(row(markdown, target('one address'))).toEqual([]);
+  expect(row(markdown, '65,536 addresses, one range').slice(1)).toEqual(['20.0', '10.0', '40.0']);
+});
+
 describe('the variants', () => {
   it('have names of their own, and call on nodes that their fleet has', () => {
     const all = phases.flatMap(({ beforeFill = [], variants, fleetNodes }) =>

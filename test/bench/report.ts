@@ -1,3 +1,4 @@
+import type { AdmissionFigures } from './admission.ts';
 import { type Calibration, calibrationOfReference, slowness } from './calibration.ts';
 import type { ControlWorkerFigures } from './control-worker.ts';
 import type { CommandRound, Shares, VariantRound } from './measure.ts';
@@ -10,7 +11,7 @@ import { judge } from './targets.ts';
 
 /** The results as Markdown: the tables of docs/benchmarks.md. */
 export function toMarkdown(results: Results): string {
-  const { machine, executableAlone, calibration, nics, memory } = results;
+  const { machine, executableAlone, calibration, nics, admission, memory } = results;
   const sections = [
     `Measured ${results.startedAt.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}; ${results.rounds} rounds${results.isQuick ? ' of a quick run' : ''} in ${results.minutes.toFixed(0)} minutes, ` +
@@ -32,6 +33,7 @@ export function toMarkdown(results: Results): string {
     );
   }
   if (nics !== undefined) sections.push(nicsSection(nics));
+  if (admission !== undefined) sections.push(admissionSection(admission));
   if (memory !== undefined) sections.push(memorySection(memory));
   return `${sections.join('\n\n')}\n`;
 }
@@ -194,6 +196,12 @@ function nicsSection({ pods, nics, podsAtOnce, add, del, claimsLeft }: NicFigure
   ];
   const title = `${pods} pods with ${nics} interfaces each, tied to their node, ${podsAtOnce} pods at once`;
   return section(title, ['p50 / p99 ms', ...commands.map(([command]) => command)], rows);
+}
+
+function admissionSection({ neighbours, tries, kinds }: AdmissionFigures): string {
+  const rows = kinds.map(({ name, p50Ms, minMs, p99Ms }) => [name, ...[p50Ms, minMs, p99Ms].map(ms)]);
+  const title = `A pool is created, with ${neighbours} others; ${tries} times each, in turns`;
+  return section(title, ['ms', 'p50', 'quickest', 'p99'], rows);
 }
 
 const shownLatency = (found: Latency | undefined): string =>

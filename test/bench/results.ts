@@ -1,3 +1,4 @@
+import type { AdmissionFigures } from './admission.ts';
 import type { Calibration } from './calibration.ts';
 import type { ControlWorkerFigures } from './control-worker.ts';
 import type { VariantRound } from './measure.ts';
@@ -27,6 +28,7 @@ export interface Results {
   readonly executableAlone?: { readonly p50Ms: number; readonly p99Ms: number; readonly spawnP50Ms: number };
   readonly calibration?: Calibration;
   readonly nics?: NicFigures;
+  readonly admission?: AdmissionFigures;
   readonly memory?: MemoryFigures;
 }
 

@@ -7,7 +7,7 @@ import { spreadOf } from './statistics.ts';
 type Row = readonly [target: string, asked: string, found: string, atReferenceSpeed: string, verdict: string];
 
 /** Each target with what was found; those whose variants were not run are left out. */
-export function judge({ phases, calibration, nics, memory }: Results): readonly Row[] {
+export function judge({ phases, calibration, nics, admission, memory }: Results): readonly Row[] {
   const variants = new Map(
     phases.flatMap(({ variants: some }) => some.map(({ variant, rounds }) => [variant.name, rounds] as const)),
   );
@@ -153,6 +153,9 @@ export function judge({ phases, calibration, nics, memory }: Results): readonly 
     growth('p50 in the last quarter of the pods above the second', add.byQuarter);
     const late = Math.max(add.eventLoopDelayMs.p99, del.eventLoopDelayMs.p99);
     atMost(`${of}, delay of the event loop, p99`, 20, late, 'ms');
+  }
+  for (const { name, p50Ms } of admission?.kinds ?? []) {
+    if (name.startsWith('65,536')) atMost(`admission of a pool of ${name}, p50`, 50, p50Ms, 'ms');
   }
   if (memory !== undefined) {
     atMost('node worker with 200 pods', 280, memory.workerWithPods.rssMiB, 'MiB', 0);

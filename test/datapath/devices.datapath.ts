@@ -7,13 +7,20 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { recordOf } from '../../activities/attachment-record.ts';
 import { createDeviceLending } from '../../activities/lent-devices.ts';
 import type { AttachmentRecord, Log } from '../../activities/node-ports.ts';
-import type { DeviceLease, VfSettings, VirtualFunctionConf } from '../../contracts/device.ts';
+import type {
+  DeviceConf,
+  DeviceSelector,
+  RdmaDeviceConf,
+  VfSettings,
+  VirtualFunctionConf,
+} from '../../contracts/device.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import type { LendSpec } from '../../kernel/device-tasks.ts';
 import { type Kernel, openKernel } from '../../kernel/kernel.ts';
 import { closing, openNodeNamespace } from '../../kernel/network-namespace.ts';
 import { systemCalls } from '../../kernel/system-calls.ts';
 import { getPf, readVf, setVf } from '../../kernel/vf-message.ts';
+import { nameOfDevice } from '../../network/plan-lease.ts';
 import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
 import { lacks, loadModules } from './guest-machine.ts';
 import { addRdmaDevice, ownNamespace, rdmaDevices, rdmaPing, setRdmaMode } from './rdma-devices.ts';
@@ -52,12 +59,10 @@ const vfConf = (
 let nodes: TwoNodes;
 let kernel: Kernel;
 
-/** As the activity does it: the lease first, then until it is settled. */
-async function lend(device: VirtualFunctionConf, host: number, known?: DeviceLease): Promise<LendSpec> {
-  const netns = nodes.pod();
+async function loanOf(device: DeviceConf, host: number, netns: string): Promise<LendSpec> {
   const { cookie } = await kernel.identifyNamespace(netns);
-  const lease = known ?? (await kernel.examineDevice(device));
-  const spec: LendSpec = {
+  const lease = await kernel.examineDevice(device);
+  return {
     containerID: `c${host}`,
     ifName: 'net1',
     netns,
@@ -69,7 +74,12 @@ async function lend(device: VirtualFunctionConf, host: number, known?: DeviceLea
       { family: 6, address: `fd00:77::${host}/64`, pool: 'v6', routes: [] },
     ],
   };
-  await eventually(`${device.pciAddress} is lent and has a carrier`, 20, async () => {
+}
+
+/** As the activity does it: the lease first, then until it is settled. */
+async function lend(device: DeviceConf, host: number, netns = nodes.pod()): Promise<LendSpec> {
+  const spec = await loanOf(device, host, netns);
+  await eventually(`${nameOfDevice(device)} is lent and has a carrier`, 20, async () => {
     const lending = await kernel.lendDevice(spec);
     return lending.outcome === 'lent' && lending.hasCarrier ? { value: undefined } : { state: JSON.stringify(lending) };
   });
@@ -328,6 +338,85 @@ describe('VFs that are lent to pods', () => {
   });
 });
 
+describe('a whole NIC that is lent to a pod', () => {
+  let name: string;
+  before(() => {
+    nodes = new TwoNodes();
+    const far = nodes.namespace('far');
+    inHost(`link set ${linkOf(outside)} netns ${nameOf(far)} name wire`);
+    ip(far, 'link set wire up', 'addr add 10.70.7.1/24 dev wire', 'addr add fd00:77::1/64 dev wire nodad');
+    name = pf();
+    inHost(`link set ${name} up mtu 1400 alias rack-7`);
+    kernel = openKernel({ threads: 1 });
+  });
+  after(async () => {
+    await kernel.close();
+    inHost(`link set ${name} down mtu 1500 alias ''`);
+    nodes[Symbol.dispose]();
+  });
+
+  const nic = (select: DeviceSelector, mtuBytes?: number): DeviceConf => ({
+    kind: 'host-device',
+    select,
+    ...(mtuBytes === undefined ? {} : { mtuBytes }),
+  });
+
+  function nicState(): unknown {
+    const [link] = hostJson('addr', 'show', 'dev', linkOf(node) ?? assert.fail('the node has no such link'));
+    const addresses = (link?.['addr_info'] as { scope: string; local: string }[] | undefined) ?? [];
+    return {
+      name: link?.['ifname'],
+      isUp: (link?.['flags'] as string[] | undefined)?.includes('UP'),
+      mtu: link?.['mtu'],
+      mac: link?.['address'],
+      alias: link?.['ifalias'],
+      addresses: addresses.filter(({ scope }) => scope === 'global').map(({ local }) => local),
+    };
+  }
+
+  /** What a pod may do to what it has. */
+  async function used({ netns }: LendSpec): Promise<void> {
+    await reaches(netns, '10.70.7.1');
+    await reaches(netns, 'fd00:77::1');
+    ip(netns, 'link set net1 down', 'link set net1 address 02:00:00:00:00:41 mtu 1300 name eth7', 'link set eth7 up');
+  }
+
+  it('is used there, and a DEL takes it back with name, MTU, MAC, alias and state, without the addresses of the pod', async () => {
+    const untouched = nicState();
+    const spec = await lend(nic({ by: 'name', ifName: name }, 1450), 21);
+    const [[shown] = []] = ipJson(spec.netns, 'link show dev net1');
+    assert.equal(shown?.['mtu'], 1450);
+    assert.deepEqual(await kernel.checkDevice(spec), []);
+    assert.equal(linkOf(node), undefined);
+    const { message } = await refusal(kernel.examineDevice(nic({ by: 'name', ifName: name })));
+    assert.match(message, /the node has no such link/);
+    await used(spec);
+    await giveBack(spec);
+    assert.deepEqual(nicState(), untouched);
+    assert.deepEqual(await giveBack(spec), []);
+  });
+
+  it('comes back the same when its namespace ends without a DEL', async () => {
+    const untouched = nicState() as { mac: string };
+    const spec = await lend(nic({ by: 'mac', mac: untouched.mac }), 22);
+    await used(spec);
+    execFileSync('ip', ['netns', 'del', nameOf(spec.netns)]);
+    await giveBack(spec);
+    assert.deepEqual(nicState(), untouched);
+  });
+
+  it('stays with the node while that has an address on it', async () => {
+    inHost(`addr add 10.70.7.2/24 dev ${name}`);
+    try {
+      const { type, message } = await refusal(kernel.examineDevice(nic({ by: 'pci', pciAddress: node })));
+      assert.equal(type, 'DeviceUnfit');
+      assert.match(message, /carries the node's address 10\.70\.7\.2\/24/);
+    } finally {
+      inHost(`addr flush dev ${name}`);
+    }
+  });
+});
+
 describe('every setting of a VF', { skip: lacks('netdevsim') }, () => {
   const bus = '/sys/bus/netdevsim';
   before(() => {
@@ -352,6 +441,11 @@ describe('every setting of a VF', { skip: lacks('netdevsim') }, () => {
     const found = closing(openNodeNamespace(systemCalls, undefined), (namespace) =>
       closing(namespace.netlink(), (socket) => {
         socket.change('RTM_NEWLINK', setVf(pfIndex, 2, settings));
+        // Understood, and refused: its link is no InfiniBand.
+        for (const key of ['nodeGuid', 'portGuid']) {
+          const guid = setVf(pfIndex, 2, { [key]: '02:00:00:00:00:00:00:2a' });
+          assert.throws(() => socket.change('RTM_NEWLINK', guid), /NOTSUP/);
+        }
         const answer = socket.get('RTM_GETLINK', getPf(pfIndex));
         return [0, 2, 3].map((index) => readVf(answer, index));
       }),
@@ -402,11 +496,54 @@ describe('the RDMA device of a VF', { skip: lacks('rdma_rxe') }, () => {
     assert.deepEqual(vfs.map(vfState), before);
   });
 
+  const rdmaOf = (vf: VirtualFunction | undefined): RdmaDeviceConf => ({ kind: 'rdma', pciAddress: vf?.pci ?? '' });
+
+  /** A pod with the VF in it, as sriov-cni would leave both. */
+  function podWith({ link }: VirtualFunction, host: number): string {
+    const netns = nodes.pod();
+    inHost(`link set ${link} netns ${nameOf(netns)} name net1`);
+    ip(netns, 'link set net1 up', `addr add 10.70.7.${host}/24 dev net1`);
+    return netns;
+  }
+
+  it('follows a VF that another plugin has moved, is used there, and comes back without it, by DEL and by the end of the namespace', async () => {
+    await begin('exclusive');
+    const tooEarly = await refusal(kernel.lendDevice(await loanOf(rdmaOf(vfs[0]), 10, nodes.pod())));
+    assert.match(tooEarly.message, new RegExp(`its link is not in the pod, it is "${vfs[0]?.link}" on the node`));
+    const pods = vfs.map((vf) => podWith(vf, 11 + vf.index));
+    assert.deepEqual((await rdmaDevices(ownNamespace)).toSorted(), ['rdma0', 'rdma1']);
+    const [first, second] = [await lend(rdmaOf(vfs[0]), 11, pods[0]), await lend(rdmaOf(vfs[1]), 12, pods[1])];
+    assert.deepEqual(first.lease.rdmaDevices, ['rdma0']);
+    assert.deepEqual([await rdmaDevices(first.netns), await rdmaDevices(second.netns)], [['rdma0'], ['rdma1']]);
+    assert.deepEqual((await kernel.lendDevice(first)).commands, []);
+    assert.deepEqual(await kernel.checkDevice(first), []);
+    const { type, message } = await refusal(kernel.examineDevice(rdmaOf(vfs[0])));
+    assert.equal(type, 'DeviceUnfit');
+    assert.match(message, /it has no RDMA device in the namespace of the node/);
+    await reaches(first.netns, '10.70.7.12');
+    await rdmaPing(first.netns, second.netns, '10.70.7.12');
+
+    await giveBack(first);
+    assert.deepEqual(await rdmaDevices(ownNamespace), ['rdma0']);
+    await reaches(first.netns, '10.70.7.12');
+    assert.deepEqual(await kernel.checkDevice(first), [
+      `Interface "net1" would need: rdma dev set rdma0 netns ${nameOf(first.netns)}`,
+    ]);
+    execFileSync('ip', ['netns', 'del', nameOf(second.netns)]);
+    await giveBack(second);
+    await eventually('both are back', 20, async () => {
+      const devices = (await rdmaDevices(ownNamespace)).toSorted();
+      return devices.join() === 'rdma0,rdma1' ? { value: undefined } : { state: devices.join() };
+    });
+  });
+
   it('cannot go with it while all namespaces share it, which is said', async () => {
     await begin('shared');
-    const { type, message } = await refusal(kernel.examineDevice(vfConf(vfs[0], {}, { movesRdma: true })));
-    assert.equal(type, 'DeviceUnfit');
-    assert.match(message, /the RDMA of the node is in shared mode/);
+    for (const device of [vfConf(vfs[0], {}, { movesRdma: true }), rdmaOf(vfs[0])]) {
+      const { type, message } = await refusal(kernel.examineDevice(device));
+      assert.equal(type, 'DeviceUnfit');
+      assert.match(message, /the RDMA of the node is in shared mode/);
+    }
     const spec = await lend(vfConf(vfs[0]), 11);
     assert.ok(existsSync(`/sys/bus/pci/devices/${vfs[0]?.pci}/infiniband/rdma0`));
     await giveBack(spec);

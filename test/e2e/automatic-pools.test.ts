@@ -360,7 +360,7 @@ describe('an application', () => {
       expect(await poolsOfApp('i20-second')).toEqual([]);
       const control = new Client({ connection: cluster.temporal.connection, namespace: controlNamespace });
       const run = control.workflow.getHandle('pool/default/Deployment/i20-second/eth0/4');
-      await eventually('It waits for its Subnet', 30, async () => {
+      await eventually('It waits for its Subnet', 60, async () => {
         const phase = String((await run.describe()).searchAttributes['NetPhase']);
         return phase === 'WaitingForSubnet' ? { value: true } : { state: phase };
       });
@@ -434,7 +434,7 @@ describe('D00008: a pool of the same CIDR as a SpiderSubnet', () => {
           routes: [toOffice('10.76.0.253')],
         }),
       );
-      await eventually('The pool is adopted', 30, async () => {
+      await eventually('The pool is adopted', 60, async () => {
         const path = `${group}/spiderippools/d8-first`;
         const { spec } = await cluster.api.request<SpiderIPPool>({ method: 'GET', path, timeoutMs: 5000 });
         return spec.gateway === '10.76.0.254' ? { value: true } : { state: `gateway ${spec.gateway}` };

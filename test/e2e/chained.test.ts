@@ -77,7 +77,7 @@ const deployments = ['whole', 'chained'] as const;
 /** Waits until all pods run. */
 async function untilRolledOut(): Promise<void> {
   for (const name of deployments) {
-    await cluster.stack.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=90s');
+    await cluster.stack.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=150s');
   }
 }
 
@@ -126,7 +126,7 @@ describe('two Deployments on one pool, one in whole mode and one chained', () =>
       }),
     );
     await untilRolledOut();
-  }, 120_000);
+  }, 400_000);
 
   it('give each NIC an address of its own, on both nodes', async () => {
     const held = await heldAddresses();
@@ -138,7 +138,7 @@ describe('two Deployments on one pool, one in whole mode and one chained', () =>
       expect(here.map(({ pool, network, interface: ifName }) => `${pool} ${network} ${ifName}`).sort()).toEqual(nics);
     }
     expect(violationsOf(await cluster.state())).toEqual([]);
-  }, 30_000);
+  });
 
   it('reach each other across nodes and are reached from outside, at every NIC', async () => {
     const held = await heldAddresses();
@@ -148,7 +148,7 @@ describe('two Deployments on one pool, one in whole mode and one chained', () =>
       const pod = held.find((one) => one.network === network)?.pod ?? '';
       expect(await cluster.stack.kubectl('exec', pod, '--', ...ping(targets))).toBe('');
     }
-  }, 30_000);
+  });
 
   it('stay as they are when the node workers are killed and start again', async () => {
     const before = await cluster.state();
@@ -156,7 +156,7 @@ describe('two Deployments on one pool, one in whole mode and one chained', () =>
     await Promise.all(cluster.nodes.map(({ node }) => node.untilReady()));
     expect(await cluster.state()).toEqual(before);
     expect(await cluster.stack.outside.exec(ping((await heldAddresses()).map(({ address }) => address)))).toBe('');
-  }, 60_000);
+  });
 
   it('keep the addresses of every NIC when a sandbox ends and kubelet makes the next one', async () => {
     const before = (await heldAddresses()).filter(({ network, node }) => network !== 'underlay' && node === nodeA.name);
@@ -173,12 +173,12 @@ describe('two Deployments on one pool, one in whole mode and one chained', () =>
     expect(after.map(({ claim }) => claim)).toEqual(before.map(({ claim }) => claim));
     await untilRolledOut();
     expect(violationsOf(await cluster.state())).toEqual([]);
-  }, 90_000);
+  }, 300_000);
 
   it('leave nothing when they are deleted', async () => {
     await cluster.stack.kubectl('delete', 'deployment', ...deployments, '--wait=true');
     await cluster.untilAsRemembered(60);
-  }, 90_000);
+  }, 180_000);
 });
 
 interface ChainOptions {
@@ -226,7 +226,7 @@ describe('a chain whose calls come one at a time', () => {
       }),
     );
     await cluster.untilAsRemembered();
-  }, 30_000);
+  });
 
   const expectDone = async (deleting: Promise<CniAnswer>): Promise<void> => {
     const { seconds, ...answer } = await timed(deleting);
@@ -282,7 +282,7 @@ describe('a chain whose calls come one at a time', () => {
       await cluster.untilStatus(sandbox, 'COMPLETED');
     };
     await Promise.all(['0.3.1', '0.4.0', '1.0.0', '1.1.0'].map(serve));
-  }, 60_000);
+  });
 
   it('CHECK tells what the other plugin cannot know: the address is not claimed any more', async () => {
     const sandbox = await sandboxOn(nodeA, 'check', v4Only);
@@ -294,7 +294,7 @@ describe('a chain whose calls come one at a time', () => {
       exitCode: 1,
       body: { code: 103, msg: expect.stringContaining('not claimed') },
     });
-  }, 30_000);
+  });
 
   it('STATUS asks us', async () => {
     const sandbox = await sandboxOn(nodeA, 'status');
@@ -311,7 +311,7 @@ describe('a chain whose calls come one at a time', () => {
       await nodeA.exec(['touch', alive]);
       cluster.node.worker.signal('SIGCONT');
     }
-  }, 30_000);
+  });
 
   it('takes the addresses off an interface that is still there, and only then are they free', async () => {
     const old = await attached('old', bothFamilies);
@@ -343,7 +343,7 @@ describe('a chain whose calls come one at a time', () => {
     expect(await old.look()).not.toContain('eth0');
     expect(await cluster.claimsOf(next)).toHaveLength(2);
     expect(await answering()).toEqual(scarce);
-  }, 60_000);
+  });
 
   it.each<readonly [string, (sandbox: HandMadeSandbox) => Promise<unknown>]>([
     [
@@ -358,19 +358,15 @@ describe('a chain whose calls come one at a time', () => {
       'has lost its record',
       (sandbox) => nodeA.exec(['rm', '-r', `${nodeA.paths.run}/attachments/${sandbox.containerID}`]),
     ],
-  ])(
-    'takes the addresses off an interface that %s',
-    async (_, change) => {
-      const sandbox = await attached('changed');
-      await change(sandbox);
-      await cluster.deletePod(sandbox);
-      await expectDone(ipamAlone(sandbox, 'DEL'));
-      expect(await addressesOf(sandbox)).toBe('');
-      expect(await cluster.claimsOf(sandbox)).toEqual([]);
-      await sandbox.exec(['sh', '-c', 'ip link del x0 || true']);
-    },
-    30_000,
-  );
+  ])('takes the addresses off an interface that %s', async (_, change) => {
+    const sandbox = await attached('changed');
+    await change(sandbox);
+    await cluster.deletePod(sandbox);
+    await expectDone(ipamAlone(sandbox, 'DEL'));
+    expect(await addressesOf(sandbox)).toBe('');
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await sandbox.exec(['sh', '-c', 'ip link del x0 || true']);
+  });
 
   it.each<readonly [string, (sandbox: HandMadeSandbox) => Promise<unknown>, ChainOptions]>([
     ['the interface is gone', (sandbox) => sandbox.exec(['ip', 'link', 'del', 'eth0']), {}],
@@ -381,18 +377,14 @@ describe('a chain whose calls come one at a time', () => {
       { env: { CNI_NETNS: '' } },
     ],
     ['the parent interface is gone', async () => undefined, { conf: { master: 'nowhere' } }],
-  ])(
-    'frees the addresses when %s',
-    async (_, lose, options) => {
-      const sandbox = await attached('lost');
-      await lose(sandbox);
-      await cluster.deletePod(sandbox);
-      await expectDone(chain(sandbox, 'DEL', options));
-      expect(await cluster.claimsOf(sandbox)).toEqual([]);
-      await cluster.untilStatus(sandbox, 'COMPLETED');
-    },
-    30_000,
-  );
+  ])('frees the addresses when %s', async (_, lose, options) => {
+    const sandbox = await attached('lost');
+    await lose(sandbox);
+    await cluster.deletePod(sandbox);
+    await expectDone(chain(sandbox, 'DEL', options));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
 
   it('leaves nothing of an ADD that never came as far as to us', async () => {
     const sandbox = await sandboxOn(nodeA, 'no-master');
@@ -402,7 +394,7 @@ describe('a chain whose calls come one at a time', () => {
     });
     await expectDone(chain(sandbox, 'DEL', { conf: { master: 'nowhere' } }));
     expect(await cluster.claimsOf(sandbox)).toEqual([]);
-  }, 30_000);
+  });
 
   it('holds the addresses for the next try when the other plugin fails after we gave them', async () => {
     // The other plugin waits for duplicate address detection, and somebody on the network has this address.
@@ -421,7 +413,7 @@ describe('a chain whose calls come one at a time', () => {
     const second = await HandMadeSandbox.inPod(cluster.stack, nodeA, { name: first.podName, uid: first.podUID });
     sandboxes.push(second);
     expect(await chain(second, 'ADD')).toMatchObject({ exitCode: 0, body: { ips: [{ address: '10.70.9.9/16' }, {}] } });
-  }, 30_000);
+  });
 
   it('beside a whole network makes two NICs of one run, of which each goes with its own DEL', async () => {
     const sandbox = await sandboxOn(nodeA, 'beside', { [ippoolAnnotation]: '{"ipv4": ["shared-v4"]}' });
@@ -429,7 +421,9 @@ describe('a chain whose calls come one at a time', () => {
     expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
     expect(await chain(sandbox, 'ADD', second)).toMatchObject({ exitCode: 0 });
     expect(
-      (await cluster.describe(sandbox)).interfaces.map(({ ifName, network, phase }) => `${ifName} ${network} ${phase}`),
+      (await cluster.untilAttached(sandbox, 2)).interfaces.map(
+        ({ ifName, network, phase }) => `${ifName} ${network} ${phase}`,
+      ),
     ).toEqual(['eth0 underlay Attached', 'net1 chained Attached']);
     expect(violationsOf(await cluster.state())).toEqual([]);
     await cluster.deletePod(sandbox);
@@ -443,7 +437,7 @@ describe('a chain whose calls come one at a time', () => {
     await expectDone(sandbox.del());
     expect(await cluster.claimsOf(sandbox)).toEqual([]);
     await cluster.untilStatus(sandbox, 'COMPLETED');
-  }, 30_000);
+  });
 
   it('GC does nothing in the other plugin; asked ourselves we let go of what is proven gone', async () => {
     const gone = await attached('gone');
@@ -457,5 +451,5 @@ describe('a chain whose calls come one at a time', () => {
     expect(await gone.call('GC', { plugin: 'spiderpool', stdin })).toEqual(done);
     expect(await cluster.claimsOf(gone)).toEqual(['10.70.9.9 Held']); // for its pod, which lives
     expect(await cluster.claimsOf(living)).toEqual([expect.stringMatching(/ Bound$/)]);
-  }, 30_000);
+  });
 });

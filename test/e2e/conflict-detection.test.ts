@@ -14,7 +14,8 @@ let outsideMac: string;
 beforeAll(async () => {
   cluster = await TestCluster.start({
     nodes: ['node-a'],
-    clusterSettings: { ORBWEAVER_ENABLE_IP_CONFLICT_DETECTION: 'true', ORBWEAVER_CONFLICT_SECONDS: '1' },
+    // Long enough to be looked at: a sweep may come at any moment and ends what is over.
+    clusterSettings: { ORBWEAVER_ENABLE_IP_CONFLICT_DETECTION: 'true', ORBWEAVER_CONFLICT_SECONDS: '5' },
   });
   const pool = (name: string, ips: string, spec: object = {}): object =>
     underlayPool(name, 4, [ips], { default: false, ...spec });
@@ -84,7 +85,7 @@ describe('an address that a machine outside has', () => {
     expect(await sandbox.look()).not.toContain('eth0');
 
     await leaveOutside();
-    await eventually('The control worker ends both claims', 60, async () => {
+    await eventually('The control worker ends both claims', 90, async () => {
       const left = await phasesIn('10.70.9.1', '10.70.9.2');
       return left.length === 0 ? { value: true } : { state: left.join() };
     });
@@ -133,7 +134,7 @@ describe('a pool that says what is asked about its addresses', () => {
     expect(body?.msg).toContain('its gateway 10.70.0.9 does not answer (asked 2 times)');
 
     await cluster.stack.kubectl('annotate', 'spiderippool', 'says', `${detectionAnnotation}-`);
-    await eventually('The node has read the pool again', 10, async () => {
+    await eventually('The node has read the pool again', 30, async () => {
       const { body: answer } = await sandbox.add({ conf: { detectOptions: { retries: 1 } } });
       return answer?.details === 'PoolExhausted' ? { value: true } : { state: JSON.stringify(answer) };
     });
@@ -145,7 +146,7 @@ describe('a pool that says what is asked about its addresses', () => {
     await expect(cluster.stack.apply(wrong)).rejects.toThrow(
       `metadata.annotations["${detectionAnnotation}"] "{"detectOptions":{"retries":99}}" has detectOptions.retries 99: allowed is 1 to 10 tries`,
     );
-  }, 30_000);
+  });
 });
 
 describe('a Suspect address', () => {

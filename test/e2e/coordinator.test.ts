@@ -8,20 +8,28 @@ import type { StackNode } from '../../deploy/dev/node.ts';
 import { defaultRouteAnnotation } from '../../network/coordination/settings-for-pod.ts';
 import { asLines } from './cluster-state.ts';
 import { RunningPods, sleepingPod } from './running-pods.ts';
+import { askWho, podThatTellsWho, serviceOf, whoAt } from './services.ts';
 import { TestCluster } from './test-cluster.ts';
 
 /**
- * Pods that are tied to their node, by kubelet and Multus and by hand. There is no kube-proxy: what it would do with a Service's
- * address the node does by having that address itself.
+ * Pods that are tied to their node, by kubelet and Multus and by hand, and Services that kube-proxy brings them. All are on `node-a`
+ * but one: `far`, and nothing of a Service is on its node.
  */
-jest.setTimeout(60_000); // each test is a few pods or calls, and the machine may be busy
+jest.setTimeout(120_000); // each test is a few pods or calls, and the machine may be busy
 
 let cluster: TestCluster;
 let pods: RunningPods;
 let node: StackNode;
 
 const services = ['10.96.0.77', 'fd00:96::77'] as const;
+const [localServices, serviceBehind] = [['10.96.0.78', 'fd00:96::78'], '10.96.0.79'] as const;
+const nodePorts = { server: 30_080, local: 30_081, behind: 30_082 } as const;
 const nodeIPv6 = 'fd00:222::1';
+/** The nodes on the network of their pods, where their clients are. */
+const onUnderlay = {
+  'node-a': ['10.70.255.10', 'fd00:70::ff0a'],
+  'node-b': ['10.70.255.11', 'fd00:70::ff0b'],
+} as const;
 const [gateways, outside] = [
   [underlay.v4.gateway, underlay.v6.gateway],
   [underlay.v4.outside, underlay.v6.outside],
@@ -45,8 +53,13 @@ const coordinator = (name: string, spec: object): object => ({
   spec,
 });
 
+const networks = (first: string, ...others: readonly string[]): Record<string, string> => ({
+  'v1.multus-cni.io/default-network': `default/${first}`,
+  ...(others.length === 0 ? {} : { 'k8s.v1.cni.cncf.io/networks': others.map((one) => `default/${one}`).join(',') }),
+});
+
 beforeAll(async () => {
-  cluster = await TestCluster.start({ nodes: ['node-a'] });
+  cluster = await TestCluster.start({ nodes: ['node-a', 'node-b'], kubeProxy: true });
   pods = new RunningPods(cluster);
   node = cluster.node.node;
   await cluster.stack.apply(
@@ -58,17 +71,38 @@ beforeAll(async () => {
     coordinator('rack7', { podCIDRType: 'none', hostRuleTable: 200, vethMTU: 1400 }),
     coordinator('unknown', { podCIDRType: 'calico' }),
   );
-  const more = JSON.stringify({ spec: { hijackCIDR: ['169.254.0.0/16', 'fd00:96::/108'] } });
-  await cluster.stack.kubectl('patch', 'spidercoordinator', 'default', '--type=merge', '-p', more);
   const isSynced = '--for=jsonpath={.status.phase}=Synced';
   await cluster.stack.kubectl('wait', 'spidercoordinator', 'default', 'rack7', isSynced, '--timeout=60s');
-  const own = [`addr add ${nodeIPv6}/64 dev eth0 nodad`, ...services.map((address) => `addr add ${address} dev lo`)];
-  for (const words of own) await node.exec(['ip', ...words.split(' ')]);
-  // The node's rules serve all its pods and stay: they are there before anything is compared.
-  const first = await cluster.sandbox('first');
-  const { exitCode, body } = await first.add({ conf: tied() });
-  if (exitCode !== 0) throw new Error(JSON.stringify(body));
-  await cluster.removeSandboxes();
+  await node.exec(['ip', 'addr', 'add', `${nodeIPv6}/64`, 'dev', 'eth0', 'nodad']);
+  for (const one of cluster.stack.nodes) {
+    const [own4, own6] = onUnderlay[one.name as keyof typeof onUnderlay];
+    const lines = [
+      `addr add ${own4}/16 dev underlay0`,
+      `addr add ${own6}/64 dev underlay0 nodad`,
+      ...gateways.map((gateway) => `route add default via ${gateway}`),
+    ];
+    await one.exec(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+  // They stay: the rules of a node that serve all its pods are there before anything is compared.
+  await cluster.stack.apply(
+    podThatTellsWho('server', networks('whole'), 'node-a'),
+    podThatTellsWho('behind', networks('overlay', 'chained'), 'node-a'),
+    sleepingPod('far', networks('whole'), { node: 'node-b' }),
+    serviceOf('server', 'server', { clusterIPs: services, nodePort: nodePorts.server }),
+    serviceOf('server', 'local', { clusterIPs: localServices, nodePort: nodePorts.local, trafficPolicy: 'Local' }),
+    serviceOf('behind', 'behind', { clusterIPs: [serviceBehind], nodePort: nodePorts.behind, trafficPolicy: 'Local' }),
+  );
+  for (const name of ['server', 'behind', 'far']) await pods.one(name);
+  const [v4, v6] = onUnderlay['node-a'];
+  const urls = [
+    ...Object.values(onUnderlay).flatMap((addresses) => addresses.map((address) => whoAt(address, nodePorts.server))),
+    ...[v4, v6].map((address) => whoAt(address, nodePorts.local)),
+    whoAt(v4, nodePorts.behind),
+  ];
+  await eventually('Services answer', 60, async () => {
+    const left = await cluster.stack.outside.exec(missed(urls));
+    return left === '' ? { value: true } : { state: left };
+  });
 }, 300_000);
 afterAll(() => cluster?.stop(), 60_000);
 
@@ -79,15 +113,25 @@ const tied = (settings: object = {}, more: object = {}): Record<string, unknown>
   coordinator: settings,
 });
 
-/** What does not answer. */
-const ping = (targets: readonly string[]): string[] => [
+/** What does not answer, in order: an address a ping, a URL a request. All are asked at once. */
+const missed = (targets: readonly string[]): string[] => [
   'sh',
   '-c',
-  'for to in "$@"; do busybox ping -c 1 -W 3 "$to" >/dev/null || echo "$to"; done',
+  `{ for to in "$@"; do case $to in
+    http:*) busybox timeout 3 busybox wget -q -O /dev/null "$to" ;;
+    *) busybox ping -c 1 -W 3 "$to" >/dev/null ;;
+  esac || echo "$to" & done; wait; } | sort`,
   'sh',
   ...targets,
 ];
-const reachable = [management.node(0), nodeIPv6, ...services, ...gateways, ...outside];
+const reachable = [
+  management.node(0),
+  nodeIPv6,
+  ...gateways,
+  ...outside,
+  ...[...services, serviceBehind].map((address) => whoAt(address)),
+  ...[management.node(0), nodeIPv6].map((address) => whoAt(address, nodePorts.server)),
+];
 const isIPv6 = (address: string): boolean => address.includes(':');
 
 describe('a pod that kubelet runs', () => {
@@ -100,16 +144,12 @@ describe('a pod that kubelet runs', () => {
         return / dev (\S+)/.exec(told)?.[1] ?? told;
       }),
     );
-  const networks = (first: string, ...others: readonly string[]): Record<string, string> => ({
-    'v1.multus-cni.io/default-network': `default/${first}`,
-    ...(others.length === 0 ? {} : { 'k8s.v1.cni.cncf.io/networks': others.map((one) => `default/${one}`).join(',') }),
-  });
   const abroad = ['198.51.100.1', '2001:db8::1'] as const;
 
   /** Starts a pod; it goes again whatever the test finds. */
   async function run(name: string, annotations: Record<string, string>, check: () => Promise<void>): Promise<void> {
     const before = new Set(asLines(await cluster.state()));
-    await cluster.stack.apply(sleepingPod(name, annotations));
+    await cluster.stack.apply(sleepingPod(name, annotations, { node: node.name }));
     try {
       await check();
     } finally {
@@ -124,15 +164,15 @@ describe('a pod that kubelet runs', () => {
   const isOfOverlay = (line: string): boolean => /10\.244\.7\.|ptp|link veth[0-9a-f]{8} /.test(line);
 
   /** Reaches node, Services, network and outside; and each of its addresses is reached by its node and from outside. */
-  async function isInReach(pod: string, reach: readonly string[] = reachable): Promise<void> {
+  async function isInReach(pod: string): Promise<void> {
     const { nics } = await pods.one(pod);
     const own = nics.map(({ address }) => address);
     expect(own.length).toBeGreaterThan(0);
     const target = { name: pod, namespace: 'default' };
     expect({
-      fromPod: await pods.exec(target, ...ping(reach)),
-      fromNode: await node.exec(ping(own)),
-      fromOutside: await cluster.stack.outside.exec(ping(own)),
+      fromPod: await pods.exec(target, ...missed(reachable)),
+      fromNode: await node.exec(missed(own)),
+      fromOutside: await cluster.stack.outside.exec(missed(own)),
     }).toEqual({ fromPod: '', fromNode: '', fromOutside: '' });
   }
 
@@ -174,7 +214,7 @@ describe('a pod that kubelet runs', () => {
     async (network) => {
       const name = `overlay-${network}`;
       await run(name, networks('overlay', network), async () => {
-        await isInReach(name, [management.node(0), services[0], ...gateways, ...outside]);
+        await isInReach(name);
         expect(await ways(name, abroad[0], services[0], management.node(0))).toEqual(['eth0', 'eth0', 'eth0']);
       });
     },
@@ -182,15 +222,13 @@ describe('a pod that kubelet runs', () => {
   );
 
   it('C00004: with an overlay and two macvlans is in reach by both', async () => {
-    await run('overlay-two', networks('overlay', 'whole', 'chained'), () =>
-      isInReach('overlay-two', [management.node(0), services[0], ...gateways, ...outside]),
-    );
+    await run('overlay-two', networks('overlay', 'whole', 'chained'), () => isInReach('overlay-two'));
   }, 120_000);
 
   it('C00005, A00012: with an overlay leaves by the macvlan that it names, also one that comes last', async () => {
     const annotations = { ...networks('overlay', 'whole', 'chained'), [defaultRouteAnnotation]: 'net2' };
     await run('overlay-default', annotations, async () => {
-      await isInReach('overlay-default', [management.node(0), services[0], ...gateways, ...outside]);
+      await isInReach('overlay-default');
       expect(await ways('overlay-default', ...abroad)).toEqual(['net2', 'net2']);
       expect(await ways('overlay-default', services[0])).toEqual(['eth0']);
     });
@@ -208,9 +246,46 @@ describe('a pod that kubelet runs', () => {
   );
 });
 
+describe('a Service', () => {
+  const client = () => cluster.stack.outside;
+  const inPod = (name: string) => ({
+    exec: (command: readonly string[]) => pods.exec({ name, namespace: 'default' }, ...command),
+  });
+
+  it.each([
+    ['of a macvlan', onUnderlay['node-a'], nodePorts.local],
+    ['behind an overlay and on a macvlan', onUnderlay['node-a'].slice(0, 1), nodePorts.behind],
+  ])('C00013: by a NodePort of policy Local a pod %s sees who asks', async (_, addresses, port) => {
+    const seen = await Promise.all(addresses.map((address) => client().exec(askWho(whoAt(address, port)))));
+    expect(seen.map((line) => line.trim())).toEqual(outside.slice(0, addresses.length));
+  });
+
+  it('answers by a node that has none of its pods, unless its policy is Local', async () => {
+    const [v4, v6] = onUnderlay['node-b'];
+    const seen = await Promise.all([v4, v6].map((address) => client().exec(askWho(whoAt(address, nodePorts.server)))));
+    expect(seen.map((line) => line.trim())).toEqual([v4, v6]); // the answer has to come by the same node
+    const local = [v4, v6].map((address) => whoAt(address, nodePorts.local));
+    expect((await client().exec(missed(local))).trim().split('\n')).toEqual(local.toSorted());
+  });
+
+  it('is reached by its own pod, by nodes, and by a pod of another node', async () => {
+    const urls = services.map((address) => whoAt(address));
+    const [self, own, other, far] = await Promise.all(
+      [inPod('server'), ...cluster.stack.nodes, inPod('far')].map((place) => place.exec(missed(urls))),
+    );
+    expect({ self, own, other, far }).toEqual({ self: '', own: '', other: '', far: '' });
+  });
+
+  it('of policy Local is reached by pods of its own node alone', async () => {
+    const urls = localServices.map((address) => whoAt(address));
+    expect(await inPod('behind').exec(missed(urls.slice(0, 1)))).toBe('');
+    expect((await inPod('far').exec(missed(urls))).trim().split('\n')).toEqual(urls.toSorted());
+  });
+});
+
 describe('a sandbox', () => {
   beforeEach(() => cluster.remember());
-  afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered(20)), 60_000);
+  afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 60_000);
 
   const ip = async (sandbox: HandMadeSandbox, words: string): Promise<readonly Shown[]> =>
     JSON.parse((await sandbox.exec(['sh', '-c', `ip -j -N ${words} 2>/dev/null || echo '[]'`])) || '[]') as Shown[];
@@ -258,7 +333,7 @@ describe('a sandbox', () => {
     const address = await addressOf(sandbox);
     const known = await onNode(`neigh show to ${address}`);
     expect(known).toMatchObject([{ dev: expect.stringMatching(/^veth/), state: ['PERMANENT'] }]);
-    expect(await node.exec(ping([address]))).toBe('');
+    expect(await node.exec(missed([address]))).toBe('');
     await node.exec(['ip', 'neigh', 'flush', 'dev', 'eth0', 'to', '10.70.20.0/24']);
   });
 
@@ -281,8 +356,8 @@ describe('a sandbox', () => {
     expect(await sandbox.add({ conf: tied({ spiderCoordinator: 'rack7' }) })).toEqual(added);
     const address = await addressOf(sandbox);
     expect(await onNode('route show table 200')).toMatchObject([{ dst: address, dev: expect.stringMatching(/^veth/) }]);
-    expect(await onNode('route show table 500')).toEqual([]);
-    expect(await node.exec(ping([address]))).toBe('');
+    expect((await onNode('route show table 500')).map(({ dst }) => dst)).not.toContain(address);
+    expect(await node.exec(missed([address]))).toBe('');
     for (const family of ['-4', '-6']) await node.exec(['ip', family, 'rule', 'del', 'lookup', '200']);
   });
 
@@ -312,9 +387,9 @@ describe('a sandbox', () => {
       .map((claim) => claim.split(' ', 1).join())
       .filter((text) => !text.includes('-'));
     expect(own).toHaveLength(3);
-    expect(await node.exec(ping(own))).toBe('');
-    expect(await cluster.stack.outside.exec(ping(own))).toBe('');
-    expect(await sandbox.exec(ping(reachable))).toBe('');
+    expect(await node.exec(missed(own))).toBe('');
+    expect(await cluster.stack.outside.exec(missed(own))).toBe('');
+    expect(await sandbox.exec(missed(reachable))).toBe('');
     await cluster.deletePod(sandbox);
     for (const ifName of ['net1', 'net2']) expect(await sandbox.del(nic(ifName))).toMatchObject({ exitCode: 0 });
   });

@@ -22,7 +22,7 @@ describe('make demo', () => {
     }
     const [, id = ''] = /stack (\w+): network namespaces made/.exec(told) ?? [];
     expect(await findLeftovers(id)).toEqual([]);
-  }, 300_000);
+  }, 600_000);
 });
 
 function run(script: string, env: Record<string, string>): Promise<{ exitCode: number | null; told: string }> {

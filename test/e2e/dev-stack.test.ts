@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { down, kinds } from '../testing/stack-end.ts';
 
 describe('a dev stack with a node', () => {
   it('leaves nothing when its start fails', async () => {
-    const id = 'failing';
+    const id = randomBytes(3).toString('hex');
     const notJson = { ...communityMacvlan, vlan: 70n };
     await expect(startStack({ id, nodes: ['node-a'], defaultNetwork: notJson })).rejects.toThrow('BigInt');
     expect(await findLeftovers(id)).toEqual([]);

@@ -36,7 +36,7 @@ afterEach(async () => {
   await cluster.stack.kubectl('delete', 'ipamclaims', '--all'); // they would keep their addresses
   await cluster.removeSandboxes();
   await cluster.untilAsRemembered();
-}, 30_000);
+});
 
 const addresses = ({ body }: CniAnswer): readonly string[] => (body?.ips ?? []).map(({ address }) => address);
 const inArgs = (sandbox: HandMadeSandbox, ip: string): CallOptions => ({
@@ -90,7 +90,6 @@ describe('an exact address', () => {
       expect(addresses(answer)).toEqual(['10.70.7.21/16', expect.stringMatching(/^fd00:70::7:/)]);
       expect(await sandbox.look()).toContain('10.70.7.21/16');
     },
-    30_000,
   );
 
   it('of an IPAMClaim is what its status has, whatever was asked for; and nothing is given while it is not there', async () => {
@@ -105,7 +104,7 @@ describe('an exact address', () => {
     const sandbox = await cluster.sandbox('lacks', naming('lacks'));
     expect(await sandbox.add()).toMatchObject(refused(7, 'InvalidAnnotation', 'the pod names IPAMClaim "lacks"'));
     expect(await cluster.claimsOf(sandbox)).toEqual([]);
-  }, 30_000);
+  });
 
   it('is asked for of both families in one list', async () => {
     const sandbox = await cluster.sandbox('both');
@@ -113,7 +112,7 @@ describe('an exact address', () => {
       '10.70.7.21/16',
       'fd00:70::7:21/64',
     ]);
-  }, 30_000);
+  });
 
   it('is met again when the ADD is repeated, and kept when the sandbox is made anew', async () => {
     const first = await cluster.sandbox('again', onePool);
@@ -123,7 +122,7 @@ describe('an exact address', () => {
     const next = await cluster.successorOf(first);
     expect(addresses(await next.add(inArgs(next, '10.70.7.21')))).toEqual(['10.70.7.21/16']);
     expect(await cluster.claimsOf(next)).toEqual(['10.70.7.21 Bound']);
-  }, 30_000);
+  });
 
   it('that another pod has is refused, and it is said who has it', async () => {
     const owner = await cluster.sandbox('owner', onePool);
@@ -133,7 +132,7 @@ describe('an exact address', () => {
       refused(11, 'AddressTaken', 'Cannot claim 10.70.7.21', 'pod default/owner on node "node-a" has it (Bound)'),
     );
     expect(await cluster.claimsOf(other)).toEqual([]);
-  }, 30_000);
+  });
 
   it.each([
     [
@@ -146,17 +145,11 @@ describe('an exact address', () => {
     ['the gateway', '10.70.0.1', 'it is its gateway'],
     ['of a family that the pod does not get', 'fd00:70::7:21', 'the pod gets no IPv6 address'],
     ['of another prefix length', '10.70.7.21/24', 'has prefix length 16, and 24 is asked'],
-  ])(
-    'that is %s is refused with the reason, and nothing is left',
-    async (_, ip, why) => {
-      const sandbox = await cluster.sandbox('refused', onePool);
-      expect(await sandbox.add(inArgs(sandbox, ip))).toMatchObject(
-        refused(7, 'AddressNotOffered', 'Cannot claim', why),
-      );
-      expect(await cluster.claimsOf(sandbox)).toEqual([]);
-    },
-    30_000,
-  );
+  ])('that is %s is refused with the reason, and nothing is left', async (_, ip, why) => {
+    const sandbox = await cluster.sandbox('refused', onePool);
+    expect(await sandbox.add(inArgs(sandbox, ip))).toMatchObject(refused(7, 'AddressNotOffered', 'Cannot claim', why));
+    expect(await cluster.claimsOf(sandbox)).toEqual([]);
+  });
 
   it('is refused where two sources differ, with both named', async () => {
     const sandbox = await cluster.sandbox('torn', onePool);
@@ -164,5 +157,5 @@ describe('an exact address', () => {
     expect(await sandbox.add(options)).toMatchObject(
       refused(7, 'InvalidConfig', 'args.cni.ips asks for 10.70.7.21 and IP of CNI_ARGS for 10.70.7.22'),
     );
-  }, 30_000);
+  });
 });

@@ -4,6 +4,13 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { faultMoments, undoMoments } from '../../deploy/dev/faulty-node-worker.ts';
 import type { CallOptions, CniAnswer, HandMadeSandbox } from '../../deploy/dev/hand-made-sandbox.ts';
 import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
+import {
+  type BadNetwork,
+  badNetworks,
+  lentDevice,
+  linksForBadNetworks,
+  withoutLinksForBadNetworks,
+} from './bad-networks.ts';
 import { asLines } from './cluster-state.ts';
 import { violationsOf } from './invariants.ts';
 import { TestCluster, timed } from './test-cluster.ts';
@@ -21,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.stop(), 60_000);
 
 beforeEach(() => cluster.remember());
-afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()), 30_000);
+afterEach(() => cluster.removeSandboxes().then(() => cluster.untilAsRemembered()));
 
 const injected = (moment: string): object => ({
   cniVersion: '1.1.0',
@@ -98,13 +105,12 @@ describe('an ADD', () => {
       // A caller that waits is given its interface: it came back under the same nonce.
       expect({ exitCode, msg: body?.msg }).toEqual({ exitCode: 0, msg: undefined });
       expect(violationsOf(await cluster.state())).toEqual([]);
-      expect((await cluster.describe(sandbox)).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
+      expect((await cluster.untilAttached(sandbox)).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
       expect(asLines(await cluster.state())).toEqual(untouched);
       await cluster.untilStatus(sandbox, 'COMPLETED');
     },
-    30_000,
   );
 
   it('whose worker is killed right after the answer is recorded by its run', async () => {
@@ -113,15 +119,12 @@ describe('an ADD', () => {
     await cluster.restartWorker();
     expect(added).toMatchObject({ exitCode: 0 });
 
-    const { interfaces } = await eventually('The run knows its interface', 15, async () => {
-      const found = await cluster.describe(sandbox);
-      return found.interfaces[0]?.phase === 'Attached' ? { value: found } : { state: JSON.stringify(found) };
-    });
+    const { interfaces } = await cluster.untilAttached(sandbox);
     expect(interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address.split('/', 1).join()))).toEqual(
       addressesIn(added),
     );
     expect(violationsOf(await cluster.state())).toEqual([]);
-  }, 30_000);
+  });
 
   it('whose caller hangs up leaves nothing, or what its DEL finds', async () => {
     for (const killAfterSeconds of [0.001, 0.004, 0.008, 0.016, 0.032, 0.1]) {
@@ -130,7 +133,7 @@ describe('an ADD', () => {
       await sandbox.add({ killAfterSeconds });
       await cluster.deletePod(sandbox);
       expect(await sandbox.del()).toMatchObject({ exitCode: 0 });
-      await untilUntouched(untouched, 5);
+      await untilUntouched(untouched, 20);
     }
   });
 });
@@ -150,28 +153,24 @@ describe('a DEL', () => {
     expect(asLines(await cluster.state())).toEqual(untouched);
   });
 
-  it.each(undoMoments)(
-    'during which the worker is killed %s is finished by the next worker',
-    async (moment) => {
-      const sandbox = await cluster.sandbox('del-killed');
-      const untouched = asLines(await cluster.state());
-      expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
-      await cluster.deletePod(sandbox);
-      await cluster.inject(`kill ${moment}`);
+  it.each(undoMoments)('during which the worker is killed %s is finished by the next worker', async (moment) => {
+    const sandbox = await cluster.sandbox('del-killed');
+    const untouched = asLines(await cluster.state());
+    expect(await sandbox.add()).toMatchObject({ exitCode: 0 });
+    await cluster.deletePod(sandbox);
+    await cluster.inject(`kill ${moment}`);
 
-      const { ended } = cluster.node.worker;
-      const deleting = sandbox.del();
-      expect(await ended).toBe('signal SIGKILL');
-      cluster.node.worker.start();
-      expect(await deleting).toMatchObject({ exitCode: 0 });
-      await eventually('Nothing is left', 10, async () => {
-        const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
-        return left.length === 0 ? { value: true } : { state: left.join('\n') };
-      });
-      await cluster.untilStatus(sandbox, 'COMPLETED');
-    },
-    30_000,
-  );
+    const { ended } = cluster.node.worker;
+    const deleting = sandbox.del();
+    expect(await ended).toBe('signal SIGKILL');
+    cluster.node.worker.start();
+    expect(await deleting).toMatchObject({ exitCode: 0 });
+    await eventually('Nothing is left', 20, async () => {
+      const left = asLines(await cluster.state()).filter((line) => !untouched.includes(line));
+      return left.length === 0 ? { value: true } : { state: left.join('\n') };
+    });
+    await cluster.untilStatus(sandbox, 'COMPLETED');
+  });
 });
 
 describe('bad input', () => {
@@ -358,6 +357,33 @@ describe('bad input', () => {
       expect(await next.add()).toMatchObject({ exitCode: 0 });
     },
   );
+
+  describe('of a network', () => {
+    const ip = (lines: readonly string[]) =>
+      cluster.node.node.exec(['ip', '-batch', '-'], { input: lines.map((line) => `${line}\n`).join('') });
+    beforeAll(() => ip(linksForBadNetworks), 30_000);
+    afterAll(() => ip(withoutLinksForBadNetworks), 30_000);
+
+    it.each(badNetworks)(
+      '$name is refused with its code and message, and leaves nothing',
+      async ({ conf, annotations, type, code, message }: BadNetwork) => {
+        const owner = type === 'DeviceInUse' ? await cluster.sandbox('device-owner') : undefined;
+        if (owner !== undefined) expect(await owner.add({ conf: lentDevice })).toMatchObject({ exitCode: 0 });
+        const sandbox = await cluster.sandbox('bad-network', annotations);
+        const untouched = asLines(await cluster.state());
+
+        const { exitCode, body } = await sandbox.add({ conf });
+        expect(asLines(await cluster.state())).toEqual(untouched);
+        expect({ exitCode, code: body?.code, type: body?.details, msg: body?.msg }).toEqual({
+          exitCode: 1,
+          code,
+          type,
+          msg: message.replace('CONTAINER', owner?.containerID ?? ''),
+        });
+      },
+      60_000,
+    );
+  });
 
   it('an exhausted pool is told with exact numbers, and leaves nothing', async () => {
     const annotations = { [ippoolAnnotation]: '{"ipv4": ["tiny"]}' };

@@ -117,7 +117,7 @@ async function orbImport(...args: readonly string[]): Promise<ImportReport> {
 }
 
 const untilLogged = (process: StackProcess, text: string): Promise<boolean> =>
-  eventually(`${process.name} says "${text}"`, 30, () =>
+  eventually(`${process.name} says "${text}"`, 60, () =>
     readFileSync(process.logFile, 'utf8').includes(text) ? { value: true } : { state: process.tail(3) },
   );
 
@@ -128,7 +128,7 @@ describe('moving over from Spiderpool', () => {
     control = startControlWorker(cluster.stack, 0, { kubeconfig, workflowBundle, logLevel: 'info' });
     await untilLogged(control, 'nothing is published before that');
     expect(recordsIn(await readPool())).toHaveLength(5);
-  }, 60_000);
+  });
 
   it('serves no node on which its agent answers', async () => {
     const { node, worker } = cluster.node;
@@ -136,13 +136,13 @@ describe('moving over from Spiderpool', () => {
     await untilLogged(worker, 'a Spiderpool agent serves this node, waiting for its end');
     const { status, text } = await getFrom(node, '127.0.0.1:5710', monitoringPaths.readiness);
     expect({ status, text }).toEqual({ status: 503, text: expect.stringContaining('a Spiderpool agent answers at') });
-  }, 60_000);
+  });
 
   it('tells beforehand what it would claim, and claims nothing', async () => {
     const report = await orbImport('--dry-run');
     expect(report.created.map(({ name }) => name).sort()).toEqual(Object.values(addressOf).sort());
     expect(await cluster.claims()).toEqual([]);
-  }, 30_000);
+  });
 
   it('claims the addresses of all pods, and says which record does not fit', async () => {
     const report = await orbImport();
@@ -152,25 +152,25 @@ describe('moving over from Spiderpool', () => {
     ]);
     const claims = await cluster.claims();
     expect(claims.map(({ spec }) => spec.holders[0]?.pod ?? '').sort()).toEqual(Object.keys(addressOf).sort());
-  }, 30_000);
+  });
 
   it('does nothing the second time', async () => {
     const before = (await cluster.claims()).map(({ metadata }) => metadata.resourceVersion);
     expect(await orbImport()).toMatchObject({ created: [], present: 4, withdrawn: [] });
     expect((await cluster.claims()).map(({ metadata }) => metadata.resourceVersion)).toEqual(before);
-  }, 30_000);
+  });
 
   it('serves when the agent is gone, and finds the sandboxes of the imported pods', async () => {
     await new Promise((resolve) => agent.close(resolve));
     await cluster.node.node.untilReady();
     for (const [name, sandbox] of running) {
-      const holder = await eventually(`The worker found ${name}`, 20, async () => {
+      const holder = await eventually(`The worker found ${name}`, 60, async () => {
         const found = (await claimOf(name))?.spec.holders[0];
         return found?.netns === '' || found === undefined ? { state: JSON.stringify(found) } : { value: found };
       });
       expect(holder).toMatchObject({ netns: sandbox.netns, node: 'n1', podUID: sandbox.podUID });
     }
-  }, 60_000);
+  });
 
   it('gives new pods what is left, and nothing twice', async () => {
     const answers = [];
@@ -178,13 +178,13 @@ describe('moving over from Spiderpool', () => {
     expect(answers.map(({ exitCode }) => exitCode)).toEqual([0, 0, 1]);
     expect(answers[2]?.body?.msg).toContain(`pool "${poolName}": all 6 are in use`);
     expect((await cluster.claims()).map(({ metadata }) => metadata.name)).toHaveLength(6);
-  }, 60_000);
+  });
 
   it('hears no DEL of a sandbox that the pod had long ago', async () => {
     const old = { env: { CNI_CONTAINERID: 'f'.repeat(64), CNI_NETNS: '/run/netns/cni-of-old' } };
     expect((await sandboxOf('stays').del(old)).exitCode).toBe(0);
     expect((await claimOf('stays'))?.spec.phase).toBe('Bound');
-  }, 30_000);
+  });
 
   it('frees the address of an imported pod at its DEL, whatever its container is called', async () => {
     const ends = sandboxOf('ends');
@@ -192,7 +192,7 @@ describe('moving over from Spiderpool', () => {
     expect((await ends.del()).exitCode).toBe(0);
     expect(await claimOf('ends')).toBeUndefined();
     expect(await ends.look()).not.toContain('10.70.8.21');
-  }, 30_000);
+  });
 
   it('keeps the address of an imported pod for its next sandbox', async () => {
     const restarts = sandboxOf('restarts');
@@ -203,25 +203,25 @@ describe('moving over from Spiderpool', () => {
     const { exitCode, body } = await next.add();
     expect({ exitCode, address: body?.ips?.[0]?.address }).toEqual({ exitCode: 0, address: '10.70.8.22/16' });
     expect((await claimOf('restarts'))?.spec.holders[0]?.containerID).toBe(next.containerID);
-  }, 30_000);
+  });
 
   it('frees the address of an imported pod that went without its DEL', async () => {
     const vanishes = sandboxOf('vanishes');
     await cluster.deletePod(vanishes);
     await vanishes.deleteNamespace();
-    await eventually('Its address is free', 15, async () => {
+    await eventually('Its address is free', 30, async () => {
       const claim = await claimOf('vanishes');
       return claim === undefined ? { value: true } : { state: JSON.stringify(claim.spec.holders) };
     });
-  }, 30_000);
+  });
 
   it('publishes what the claims say from then on', async () => {
-    await eventually('The pool shows its claims', 30, async () => {
+    await eventually('The pool shows its claims', 60, async () => {
       const [shown, claims] = await Promise.all([readPool(), cluster.claims()]);
       const names = claims.map(({ metadata }) => metadata.name).sort();
       return recordsIn(shown).join() === names.join() ? { value: true } : { state: recordsIn(shown).join() };
     });
-    await eventually('Endpoints are those of pods with addresses', 30, async () => {
+    await eventually('Endpoints are those of pods with addresses', 60, async () => {
       const path = `${group}/spiderendpoints`;
       const { items } = await cluster.api.request<{ items: readonly SpiderEndpoint[] }>({
         method: 'GET',
@@ -232,5 +232,5 @@ describe('moving over from Spiderpool', () => {
       return names.join() === 'new-0,new-1,restarts,stays' ? { value: true } : { state: names.join() };
     });
     expect(control.isRunning).toBe(true);
-  }, 60_000);
+  });
 });

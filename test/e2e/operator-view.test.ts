@@ -31,7 +31,7 @@ beforeAll(async () => {
   await cluster.stack.apply(underlayPool('elsewhere', 4, ['10.70.9.9'], { default: false, nodeName: ['n9'] }));
 }, 240_000);
 afterAll(() => cluster?.stop(), 60_000);
-afterEach(() => cluster.removeSandboxes(), 30_000);
+afterEach(() => cluster.removeSandboxes());
 
 async function orb(...args: readonly string[]): Promise<{ readonly code: number; readonly text: string }> {
   const out: string[] = [];
@@ -53,12 +53,12 @@ describe('the metrics of real workers', () => {
     expect(await getFrom(node, ports.metrics, monitoringPaths.metrics)).toMatchObject({ status: 200 });
     expect(await getFrom(node, ports.health, monitoringPaths.readiness)).toEqual({ status: 200, text: 'ok\n' });
     expect(await getFrom(node, ports.health, monitoringPaths.liveness)).toMatchObject({ status: 200 });
-    await eventually('The control worker answers', 20, async () => {
+    await eventually('The control worker answers', 60, async () => {
       const { status } = await getFrom(control, controlPorts.metrics, monitoringPaths.metrics);
       return status === 200 ? { value: true } : { state: String(status) };
     });
     expect(await getFrom(control, controlPorts.health, monitoringPaths.startup)).toMatchObject({ status: 200 });
-  }, 60_000);
+  });
 
   it('§12.3 #29: have every documented name with its documented type', async () => {
     const { text: ofNode } = await getFrom(cluster.node.node, ports.metrics, monitoringPaths.metrics);
@@ -70,7 +70,7 @@ describe('the metrics of real workers', () => {
     for (const [name, type] of controllerMetrics) expect({ name, type: control.get(name) }).toEqual({ name, type });
     expect([...node.keys()].sort()).toEqual(Object.keys(nodeMetrics).sort());
     expect([...control.keys()].sort()).toEqual(Object.keys(controlMetrics).sort());
-  }, 30_000);
+  });
 
   it('§12.3 #29: count what their names say', async () => {
     const node = cluster.node.node;
@@ -119,12 +119,12 @@ describe('the metrics of real workers', () => {
     for (const which of ['average', 'max', 'min', 'latest']) {
       expect(after.get(`spiderpool_ipam_allocation_${which}_duration_seconds`)).toBeGreaterThan(0);
     }
-  }, 60_000);
+  });
 
   it('tell of the cluster on the leader', async () => {
     const taken = await cluster.sandbox('taken', from('wide'), 'n1');
     expect((await taken.add()).exitCode).toBe(0);
-    const seen = await eventually('The leader saw the claim', 20, async () => {
+    const seen = await eventually('The leader saw the claim', 60, async () => {
       const samples = await samplesOf(cluster.stack.control, controlPorts.metrics);
       const bound = samples.get('orbweaver_claims{phase="Bound"}');
       return bound === 1 ? { value: samples } : { state: `leader ${samples.get('orbweaver_leader')}, bound ${bound}` };
@@ -132,7 +132,7 @@ describe('the metrics of real workers', () => {
     expect(seen.get('orbweaver_leader')).toBe(1);
     expect(seen.get('spiderpool_total_ippool_counts')).toBe(3);
     expect(seen.get('spiderpool_total_subnet_counts')).toBe(0);
-  }, 60_000);
+  });
 });
 
 describe('orb, for who looks at pools', () => {
@@ -143,7 +143,7 @@ describe('orb, for who looks at pools', () => {
     expect((await orb('free', 'one')).text).toBe('one: 0 of 1 addresses are free\nWho has them: orb pools one');
     expect((await orb('pools', 'one')).text).toContain('default/one');
     expect(await orb('free', 'none')).toMatchObject({ code: 3 });
-  }, 30_000);
+  });
 
   it('orb why says beforehand what the ADD then does, and allocates nothing', async () => {
     const sandbox = await cluster.sandbox('asks', from('elsewhere', 'wide'), 'n1');
@@ -164,7 +164,7 @@ describe('orb, for who looks at pools', () => {
     expect((await orb('why', 'default/asks', ...network)).text).toMatch(
       /^Has already {2}10\.70\.8\.\d+\/16 of wide \(Bound\)$/m,
     );
-  }, 30_000);
+  });
 
   it('orb why says of a pod without an address what its event says', async () => {
     const sandbox = await cluster.sandbox('refused', from('elsewhere'), 'n1');
@@ -173,5 +173,5 @@ describe('orb, for who looks at pools', () => {
     const [said] = /Cannot choose .*?(?=\. Correct these pools)/.exec(body?.msg ?? '') ?? ['nothing'];
     expect(text).toContain(said);
     expect(await orb('why', 'default/nobody')).toMatchObject({ code: 3 });
-  }, 30_000);
+  });
 });

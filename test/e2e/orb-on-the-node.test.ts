@@ -31,6 +31,8 @@ beforeAll(async () => {
   await cluster.stack.kubectl('wait', 'spidercoordinator', 'default', '--for=create', '--timeout=60s');
   const explicit = { spec: { podCIDRType: 'none', serviceCIDR: [] } };
   await cluster.stack.kubectl('patch', 'spidercoordinator', 'default', '--type=merge', '-p', JSON.stringify(explicit));
+  const isSynced = '--for=jsonpath={.status.phase}=Synced';
+  await cluster.stack.kubectl('wait', 'spidercoordinator', 'default', isSynced, '--timeout=60s');
   // Who looks after nodes has rights of their own, and reaches the API server as the node does.
   kubeconfig = join(node.paths.root, 'operator.kubeconfig');
   const admin = await readFile(cluster.stack.kubeconfigs.admin, 'utf8');
@@ -39,7 +41,7 @@ beforeAll(async () => {
   });
 }, 240_000);
 afterAll(() => cluster?.stop(), 60_000);
-afterEach(() => cluster.removeSandboxes(), 30_000);
+afterEach(() => cluster.removeSandboxes());
 
 /** Runs on the node, as root there. A non-zero exit code is thrown. */
 const orb = (...args: readonly string[]): Promise<string> =>
@@ -82,7 +84,7 @@ describe('orb on the node', () => {
     const page = await asked<PlanPage>('plan', file, '--nic', 'net1');
     expect(page.nics.map(({ ifName, network }) => [ifName, network])).toEqual([['net1', 'underlay']]);
     expect(commandsOf(page)).toContain('ip -n <sandbox> addr add <net1:wide>/16 dev net1');
-  }, 30_000);
+  });
 
   it('explain shows links, routes, rules and tables, and what is not as it should be', async () => {
     const sandbox = await cluster.sandbox('looked-at', {}, 'n1');

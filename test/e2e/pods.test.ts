@@ -7,7 +7,9 @@ import { underlay } from '../../deploy/dev/layout.ts';
 import type { StackNode } from '../../deploy/dev/node.ts';
 import { runCommand } from '../../deploy/dev/run-command.ts';
 import { repositoryRoot, toolPath } from '../../deploy/toolchain/parts.ts';
+import { ippoolAnnotation } from '../../ipam/pool-annotation.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
+import { loadSeed, SeededRandom } from '../load/seeded-random.ts';
 import { expectGolden } from '../testing/golden-file.ts';
 import { violationsOf } from './invariants.ts';
 import { TestCluster } from './test-cluster.ts';
@@ -19,6 +21,7 @@ beforeAll(async () => {
     underlayPool('web-v4', 4, ['10.70.8.1-10.70.8.250']),
     underlayPool('web-v6', 6, ['fd00:70::8:1-fd00:70::8:ff']),
     underlayPool('second', 4, ['10.70.9.1-10.70.9.20'], { default: false }),
+    underlayPool('exact', 4, ['10.70.10.1-10.70.10.12'], { default: false }),
     chainedNetwork,
   );
   await cluster.remember();
@@ -94,7 +97,7 @@ const nodeOf = ({ node }: RunningPod): StackNode => {
 
 const crictl = (pod: RunningPod, ...args: readonly string[]): Promise<string> => {
   const endpoint = `unix://${nodeOf(pod).paths.criSocket}`;
-  return nodeOf(pod).exec([toolPath('crictl'), '--runtime-endpoint', endpoint, ...args]);
+  return nodeOf(pod).exec([toolPath('crictl'), '--runtime-endpoint', endpoint, '--timeout', '30s', ...args]);
 };
 
 const sandboxesOf = async (pod: RunningPod): Promise<readonly string[]> =>
@@ -146,11 +149,11 @@ describe('a Deployment of 6 pods', () => {
   let first: RunningPod;
   beforeAll(async () => {
     await cluster.stack.apply(deployment('web', 6));
-    pods = await untilRunning('web', 6, 90);
+    pods = await untilRunning('web', 6, 120);
     const [one] = pods;
     if (one === undefined) throw new Error('There is no pod');
     first = one;
-  }, 120_000);
+  }, 180_000);
 
   it('runs on both nodes, each pod with an address of each pool', () => {
     expect(new Set(pods.map(({ node }) => node))).toEqual(new Set(['node-a', 'node-b']));
@@ -166,7 +169,7 @@ describe('a Deployment of 6 pods', () => {
   it('holds every address that is in a namespace, and no other', async () => {
     await untilAtRest(10);
     expect(await cluster.claims()).toHaveLength(12);
-  }, 30_000);
+  });
 
   it('reaches its pods across nodes, the gateway and a host outside, in both families', async () => {
     const targets = [
@@ -189,7 +192,7 @@ describe('a Deployment of 6 pods', () => {
     );
     expect(await cluster.openRuns()).toEqual(sandboxes.flat().sort());
     expect(sandboxes.flat()).toHaveLength(6);
-  }, 30_000);
+  });
 
   it('shows itself in the Temporal UI, where an address finds its pod', async () => {
     const ui = await fetch(cluster.stack.uiUrl);
@@ -221,7 +224,7 @@ describe('a Deployment of 6 pods', () => {
       .replaceAll(v4, 'IPV4')
       .replaceAll(/ +$/gm, '');
     expectGolden(new URL('testdata/web-pod.metadata.txt', import.meta.url), anonymous);
-  }, 30_000);
+  });
 
   it('is listed by orb pods', async () => {
     const text = await orb('pods', '--namespace', 'default');
@@ -245,7 +248,7 @@ describe('a Deployment of 6 pods', () => {
         );
       }
     }
-  }, 30_000);
+  });
 
   it('is counted by orb pools', async () => {
     const text = await orb('pools');
@@ -257,7 +260,7 @@ describe('a Deployment of 6 pods', () => {
       expect(one).toContain(name);
       expect(one).toContain(addresses[0]);
     }
-  }, 30_000);
+  });
 
   it('is explained by orb explain pod', async () => {
     const text = await orb('explain', 'pod', `default/${first.name}`);
@@ -271,7 +274,7 @@ describe('a Deployment of 6 pods', () => {
     >;
     expect(JSON.stringify(json)).toContain(containerID);
     await expect(orb('explain', 'pod', 'default/nobody')).rejects.toThrow('exit code 3');
-  }, 30_000);
+  });
 
   it('is shown by orb node on each node', async () => {
     for (const { node } of cluster.nodes) {
@@ -294,7 +297,7 @@ describe('a Deployment of 6 pods', () => {
           .sort(),
       );
     }
-  }, 30_000);
+  });
 
   it('keeps its addresses when a sandbox ends and kubelet makes the next one', async () => {
     const [before = ''] = await sandboxesOf(first);
@@ -303,13 +306,13 @@ describe('a Deployment of 6 pods', () => {
       const [id] = await sandboxesOf(first);
       return id !== undefined && id !== before ? { value: id } : { state: id ?? 'none' };
     });
-    const again = await untilRunning('web', 6, 60);
+    const again = await untilRunning('web', 6, 120);
     expect(again.find(({ name }) => name === first.name)?.addresses).toEqual(first.addresses);
     await untilAtRest(20);
     const handle = cluster.temporal.workflow.getHandle(`pod/default/${first.name}/${before}`);
     expect((await handle.describe()).status.name).toBe('COMPLETED');
     expect(await cluster.openRuns()).toContain(`pod/default/${first.name}/${after}`);
-  }, 150_000);
+  }, 240_000);
 
   it('leaves nothing when it is deleted', async () => {
     const ids = await cluster.openRuns();
@@ -321,10 +324,46 @@ describe('a Deployment of 6 pods', () => {
   }, 90_000);
 });
 
+describe('a Deployment of exactly as many pods as its pool has addresses', () => {
+  const rounds = process.env['ORBWEAVER_LONG'] === '1' ? 20 : 2; // each ends with kubelet's next try, 12 to 15 s after a refusal
+  const everyAddress = Array.from({ length: 12 }, (_, at) => `10.70.10.${at + 1}`);
+  const random = new SeededRandom(loadSeed);
+
+  it(
+    `has all of them Running again, each time that all are deleted at once, ${rounds} times (seed ${loadSeed})`,
+    async () => {
+      await cluster.stack.apply(deployment('exact', 12, { [ippoolAnnotation]: '{"ipv4": ["exact"]}' }));
+      let before = await untilRunning('exact', 12, 240);
+      const seconds: string[] = [];
+      for (let round = 1; round <= rounds; round += 1) {
+        const startedAt = performance.now();
+        // 0: the objects are gone at once, and their sandboxes end later.
+        const gracePeriodSeconds = Math.floor(random.between(0, 3));
+        await cluster.api.request({
+          method: 'DELETE',
+          path: '/api/v1/namespaces/default/pods',
+          query: { labelSelector: 'app=exact' },
+          body: { gracePeriodSeconds },
+          timeoutMs: 10_000,
+        });
+        const after = await untilRunning('exact', 12, 240);
+        expect(after.filter(({ name }) => before.some((pod) => pod.name === name))).toEqual([]);
+        expect(new Set(after.flatMap(({ addresses }) => addresses))).toEqual(new Set(everyAddress));
+        before = after;
+        seconds.push(`${((performance.now() - startedAt) / 1000).toFixed(0)} (grace ${gracePeriodSeconds})`);
+      }
+      process.stderr.write(`12 pods of 12 addresses again after, in seconds: ${seconds.join(', ')}\n`);
+      await cluster.stack.kubectl('delete', 'deployment', 'exact', '--wait=true');
+      await cluster.untilAsRemembered(60);
+    },
+    rounds * 250_000 + 400_000,
+  );
+});
+
 describe('a pod with a second interface by another plugin, which asks us for its address', () => {
   it('has one run for both, and leaves nothing', async () => {
     await cluster.stack.apply(deployment('chained', 2, { 'k8s.v1.cni.cncf.io/networks': 'default/chained' }));
-    const pods = await untilRunning('chained', 2, 60);
+    const pods = await untilRunning('chained', 2, 120);
     await untilAtRest(10);
     const claims = await cluster.claims();
     expect(claims.filter(({ spec }) => spec.pool === 'second').map(({ spec }) => spec.holders[0]?.interface)).toEqual([
@@ -340,7 +379,7 @@ describe('a pod with a second interface by another plugin, which asks us for its
 
     await cluster.stack.kubectl('delete', 'deployment', 'chained', '--wait=true');
     await cluster.untilAsRemembered(60);
-  }, 150_000);
+  }, 240_000);
 });
 
 describe('a pod that has done its work', () => {
@@ -357,7 +396,7 @@ describe('a pod that has done its work', () => {
     await cluster.stack.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/finished', '--timeout=60s');
     await cluster.untilAsRemembered(30);
     await cluster.stack.kubectl('delete', 'pod', 'finished', '--wait=true');
-    await cluster.untilAsRemembered(10);
+    await cluster.untilAsRemembered();
   }, 120_000);
 });
 

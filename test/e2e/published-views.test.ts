@@ -36,7 +36,7 @@ interface Pod {
 
 /** Waits for the pods, and until the addresses of those that went are free: a DEL comes a while after its pod went. */
 async function untilRunning(count: number): Promise<readonly Pod[]> {
-  return await eventually(`${count} pods Running, and no claims but theirs`, 60, async () => {
+  return await eventually(`${count} pods Running, and no claims but theirs`, 120, async () => {
     const [pods, claims] = await Promise.all([
       list<Pod>('/api/v1/namespaces/default/pods'),
       list<IPClaim>('/apis/orbweaver.io/v1alpha1/ipclaims'),
@@ -106,7 +106,7 @@ async function untilPublished(pods: readonly Pod[], seconds: number): Promise<vo
 }
 
 async function leader(): Promise<StackProcess> {
-  return await eventually('A control worker leads', 15, async () => {
+  return await eventually('A control worker leads', 30, async () => {
     const { spec } = await read<{ spec: { holderIdentity: string } }>(
       '/apis/coordination.k8s.io/v1/namespaces/orbweaver-system/leases/orbweaver-control',
     );
@@ -123,7 +123,7 @@ describe('pool status and SpiderEndpoint', () => {
   it('show the pods of a Deployment within 2 s', async () => {
     await cluster.stack.apply(deployment('web', 6));
     await untilPublished(await untilRunning(6), 2);
-  }, 90_000);
+  }, 180_000);
 
   it('go on after kill -9 of the control worker that publishes them: another does within 10 s', async () => {
     const killed = await leader();
@@ -131,7 +131,7 @@ describe('pool status and SpiderEndpoint', () => {
     await scale(8);
     await untilPublished(await untilRunning(8), 10);
     expect((await leader()).name).not.toBe(killed.name);
-  }, 90_000);
+  }, 180_000);
 
   it('go on after SIGTERM of the control worker that publishes them: another takes over at once', async () => {
     const stopped = await leader();
@@ -139,10 +139,10 @@ describe('pool status and SpiderEndpoint', () => {
     await scale(5);
     await untilPublished(await untilRunning(5), 4);
     expect((await leader()).name).not.toBe(stopped.name);
-  }, 90_000);
+  }, 180_000);
 
   it('are zero and nothing when the Deployment is deleted', async () => {
     await cluster.stack.kubectl('delete', 'deployment', 'web', '--wait=true');
     await untilPublished(await untilRunning(0), 2);
-  }, 90_000);
+  }, 180_000);
 });

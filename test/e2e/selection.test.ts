@@ -115,6 +115,9 @@ const workloads = [
   sleepingPod('a00003-type', { 'ipam.spidernet.io/ippool': '{"ipv4": "a00002"}' }),
   sleepingPod('a00003-key', { 'ipam.spidernet.io/ippool': '{"IPv44": ["a00002"]}' }),
   sleepingPod('a00003-list', { 'ipam.spidernet.io/ippools': '{"ipv4": ["a00002"]}' }),
+  sleepingPod('a00003-default-route', {
+    'ipam.spidernet.io/ippools': '[{"interface": "eth0", "ipv4": ["a00002"], "cleangateway": "no"}]',
+  }),
   sleepingPod('a00003-route', {
     ...ippool(['a00002']),
     'ipam.spidernet.io/routes': '[{"dst": "nowhere", "gw": "10.70.0.9"}]',
@@ -181,7 +184,7 @@ const workloads = [
   sleepingPod('d00016', ippool(['d00016']), { namespace: 'l00003' }),
 ];
 
-const seconds = 150_000;
+const seconds = 300_000;
 
 describe('the level that decides', () => {
   it(
@@ -222,13 +225,17 @@ describe('the level that decides', () => {
   it.each([
     ['missing', /"no-such-pool" does not exist\. Correct these pools, or name others in pod annotation/],
     ['type', /pod annotation ipam\.spidernet\.io\/ippool: "ipv4" is not a list of pool names\. Found: .*Write it as/],
-    ['key', /pod annotation ipam\.spidernet\.io\/ippool: it names no pool\. Found: /],
-    ['list', /pod annotation ipam\.spidernet\.io\/ippools: it is not a list\. Found: /],
-    ['route', /pod annotation ipam\.spidernet\.io\/routes: "dst" of item 0 is not a CIDR\. Found: /],
+    ['key', /annotation ipam\.spidernet\.io\/ippool: it names no pool\. Found: {"IPv44": \["a00002"\]}\. Write it as/],
+    ['list', /annotation ipam\.spidernet\.io\/ippools: it is not a list\. Found: {"ipv4": \["a00002"\]}\. Write it as/],
+    ['default route', /ippools: "cleangateway" of item 0 is neither true nor false\. Found: .*"no".*\. Write it as/],
+    [
+      'route',
+      /annotation ipam\.spidernet\.io\/routes: "dst" of item 0 is not a CIDR\. Found: .*"nowhere".*\. Write it as/,
+    ],
   ])(
     'A00003: bad input (%s) is told in the pod’s event: what is wrong, what was found, what to do',
     async (kind, told) => {
-      await pods.untilRefused(`a00003-${kind}`, told);
+      await pods.untilRefused(`a00003-${kind.replace(' ', '-')}`, told);
     },
     seconds,
   );

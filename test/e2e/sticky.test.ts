@@ -171,7 +171,7 @@ async function endpointOf(name: string): Promise<SpiderEndpoint | undefined> {
 }
 
 async function untilEndpoint(name: string, wanted: string | undefined): Promise<void> {
-  await eventually(`Endpoint ${name} is ${wanted}`, 15, async () => {
+  await eventually(`Endpoint ${name} is ${wanted}`, 60, async () => {
     const { status } = (await endpointOf(name)) ?? {};
     const ips = status?.current.ips.map(({ interface: nic, ipv4 }) => `${nic} ${ipv4}`).join(', ');
     const found = status && `${status.ownerControllerType} ${status.ownerControllerName} ${status.current.uid}: ${ips}`;
@@ -200,7 +200,7 @@ describe('the pods of a StatefulSet', () => {
   beforeAll(async () => {
     await cluster.stack.apply(statefulSet('web', 3));
     pods = await untilRunning('web', 3);
-  }, 150_000);
+  }, 240_000);
 
   it('E00003: have neighbouring addresses when they start first, recorded as theirs', async () => {
     expect(ipsOf(pods)).toEqual({ 'web-0': '10.70.8.1', 'web-1': '10.70.8.2', 'web-2': '10.70.8.3' });
@@ -214,7 +214,7 @@ describe('the pods of a StatefulSet', () => {
     pods = await untilRunning('web', 3, before);
     expect(ipsOf(pods)).toEqual(ipsOf(before));
     await untilEndpoint('web-0', `StatefulSet web ${pods.find(isNamed('web-0'))?.metadata.uid}: eth0 10.70.8.1/16`);
-  }, 150_000);
+  }, 240_000);
 
   it('keep them when the application is rebuilt', async () => {
     const before = pods;
@@ -237,13 +237,13 @@ describe('the pods of a StatefulSet', () => {
     } finally {
       await kubectl('uncordon', nodeName);
     }
-  }, 150_000);
+  }, 240_000);
 
   it('lose them when they are scaled down, and the others keep theirs', async () => {
     await scale('web', 1);
     await untilKept(named, ['0 eth0 10.70.8.1 Bound']);
     pods = await untilRunning('web', 1);
-  }, 150_000);
+  }, 240_000);
 
   it('keep them over scaling down and up where the StatefulSet says so', async () => {
     await kubectl('annotate', 'statefulset.apps', 'web', `${keepOnScaleDownAnnotation}=true`);
@@ -270,7 +270,7 @@ describe('the pods of a StatefulSet', () => {
     await remove('web');
     await untilKept(named, []);
     await untilEndpoint('web-0', undefined);
-  }, 90_000);
+  }, 240_000);
 });
 
 const isNamed =
@@ -423,7 +423,7 @@ it('T00003: pods of a third party’s StatefulSet keep nothing, and their endpoi
     return length === 0 ? { value: true } : { state: `${length} claims` };
   });
   await untilEndpoint('third-0', undefined);
-}, 150_000);
+}, 240_000);
 
 describe('a KubeVirt machine', () => {
   const [virtual, instances] = ['virtualmachines', 'virtualmachineinstances'];
@@ -513,7 +513,7 @@ describe('a KubeVirt machine', () => {
     expect(await endpointOf('virt-launcher-vm-3-aaaaa')).toBeUndefined();
     await kubectl('delete', virtual, 'vm-3', '--wait=true');
     await untilClaims('vm-3', []);
-  }, 150_000);
+  }, 240_000);
 });
 
 describe('an IPAMClaim', () => {

@@ -15,6 +15,9 @@ import { endpointOf } from '../../kube/kubeconfig.ts';
 import { nodeNamespace } from '../../temporal-config/queues.ts';
 import { asLines, type ClusterState, readNodeState } from './cluster-state.ts';
 
+/** Much for a busy machine, and less than a sweep mostly takes to find what was left behind: what it took away would not be seen here. */
+const usualWaitSeconds = 20;
+
 /** A cluster under test with quick ways in: one connection to its API server and one to Temporal, both from the host. */
 export class TestCluster {
   readonly stack: Stack;
@@ -131,7 +134,7 @@ export class TestCluster {
   }
 
   /** Waits until nothing is there that was not there before. */
-  async untilAsRemembered(seconds = 10): Promise<void> {
+  async untilAsRemembered(seconds = usualWaitSeconds): Promise<void> {
     await eventually('Nothing is left', seconds, async () => {
       const left = (await this.#facts()).filter((fact) => !this.#remembered.has(fact));
       return left.length === 0 ? { value: true } : { state: left.join('\n') };
@@ -151,7 +154,16 @@ export class TestCluster {
     return await this.runOf(sandbox).query<PodNetworkState>(podNetworkMessages.describe);
   }
 
-  async untilStatus(sandbox: HandMadeSandbox, status: string, seconds = 10): Promise<void> {
+  /** Waits until the run knows of so many attached interfaces: an answer may leave a moment before its run has recorded it. */
+  async untilAttached(sandbox: HandMadeSandbox, count = 1): Promise<PodNetworkState> {
+    return await eventually(`Attached interfaces of ${sandbox.podName}: ${count}`, usualWaitSeconds, async () => {
+      const found = await this.describe(sandbox);
+      const isSo = found.interfaces.filter(({ phase }) => phase === 'Attached').length === count;
+      return isSo ? { value: found } : { state: JSON.stringify(found) };
+    });
+  }
+
+  async untilStatus(sandbox: HandMadeSandbox, status: string, seconds = usualWaitSeconds): Promise<void> {
     await eventually(`Run of ${sandbox.podName} ${status}`, seconds, async () => {
       const found = await this.statusOf(sandbox);
       return found === status ? { value: true } : { state: found };
@@ -160,7 +172,7 @@ export class TestCluster {
 
   /** Waits until the server knows that the sandbox is attached: its answer may leave a moment before that. */
   async untilRecorded(sandbox: HandMadeSandbox): Promise<void> {
-    await eventually(`The run of ${sandbox.podName} recorded its answer`, 10, async () => {
+    await eventually(`The run of ${sandbox.podName} recorded its answer`, usualWaitSeconds, async () => {
       const { searchAttributes } = await this.runOf(sandbox).describe();
       const phase = String(searchAttributes['NetPhase']);
       return phase === 'Attached' ? { value: true } : { state: phase };

@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => cluster?.stop(), 60_000);
 
-const seconds = 180_000;
+const seconds = 300_000;
 const v4 = (name: string, third: number, spec: object = {}) =>
   underlayPool(name, 4, [`10.70.${third}.1-10.70.${third}.100`], { default: false, ...spec });
 const v6 = (name: string, group: string, spec: object = {}) =>

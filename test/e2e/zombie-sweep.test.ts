@@ -122,7 +122,7 @@ describe('on a cluster of living nodes', () => {
   beforeAll(async () => {
     living = await attachedOnEachNode();
     kept = await Promise.all(living.map(claimOf));
-  }, 30_000);
+  });
   const expectUntouched = async (): Promise<void> => {
     const now = await Promise.all(living.map(claimOf));
     expect(now.map(({ metadata }) => metadata.uid)).toEqual(kept.map(({ metadata }) => metadata.uid));
@@ -212,5 +212,5 @@ describe('on a cluster of living nodes', () => {
       code: 0,
       verdict: expect.stringMatching(/ {2}free$/),
     });
-  }, 30_000);
+  });
 });

@@ -62,19 +62,22 @@ const kubeconfigFor = (url: string): string =>
 /** Requests in the rounds in which they were made: nobody gets an answer as long as somebody still asks. */
 function countRounds(): { readonly rounds: readonly (readonly string[])[]; readonly stop: () => void } {
   const rounds: string[][] = [];
-  let open: { readonly asked: string[]; readonly answered: Promise<void> } | undefined;
+  let open:
+    | { readonly asked: string[]; readonly answered: Promise<void>; readonly isStillAsked: () => void }
+    | undefined;
   proxy.onRequest = async ({ method, path }) => {
     if (path.includes('watch=true') || path.includes('/leases')) return undefined;
     if (open === undefined) {
       const asked: string[] = [];
       rounds.push(asked);
       const { promise, resolve } = Promise.withResolvers<void>();
-      setTimeout(() => {
+      const quiet = setTimeout(() => {
         open = undefined;
         resolve();
       }, 50);
-      open = { asked, answered: promise };
+      open = { asked, answered: promise, isStillAsked: () => quiet.refresh() };
     }
+    open.isStillAsked();
     open.asked.push(`${method} ${path.replace(/\?.*/, '').replace(/^.*\/(v1|v2beta1|v1alpha1)\//, '')}`);
     await open.answered;
     return undefined;
@@ -89,7 +92,7 @@ async function podOf(name: string, annotations: object = {}): Promise<PodIdentit
     spec: { nodeName: 'r7-n1', automountServiceAccountToken: false, containers: [{ name: 'c', image: 'none' }] },
   });
   const identity = { namespace: 'pay', name, uid: pod.metadata.uid };
-  await eventually(`The watch shows ${name}`, 10, () =>
+  await eventually(`The watch shows ${name}`, 30, () =>
     cluster.isWatchingPods && cluster.pods.remembered(identity) !== undefined ? { value: true } : { state: 'not yet' },
   );
   return identity;
@@ -131,12 +134,17 @@ it('an ADD of a plain pod waits for its claim and for the look at its pool, and 
     expect.arrayContaining(['GET namespaces/pay', 'GET spiderippools', 'GET spiderreservedips']),
   );
   expect(serial).toEqual(serialRounds);
-}, 30_000);
+});
 
 it('the next ADD within 2 s reads nothing of that again, whatever its annotation says', async () => {
-  const [warm, next] = [await podOf('warm'), await podOf('next')];
-  const named = await podOf('named', { [ippoolAnnotation]: '{"ipv4": ["rack*"]}' });
-  await add(warm);
-  expect(await add(next)).toEqual(serialRounds);
-  expect(await add(named)).toEqual(serialRounds);
-}, 30_000);
+  for (let attempt = 1; ; attempt += 1) {
+    const [warm, next] = [await podOf(`warm-${attempt}`), await podOf(`next-${attempt}`)];
+    const named = await podOf(`named-${attempt}`, { [ippoolAnnotation]: '{"ipv4": ["rack*"]}' });
+    const startedAt = performance.now();
+    await add(warm);
+    const others = [await add(next), await add(named)];
+    if (performance.now() - startedAt > 2000) continue; // a busy machine: says nothing
+    expect(others).toEqual([serialRounds, serialRounds]);
+    return;
+  }
+});

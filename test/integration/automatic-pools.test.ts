@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { applicationPoolWorkflow } from '../../contracts/application-pool.ts';
 import { readClusterSettings } from '../../contracts/cluster-settings.ts';
@@ -8,9 +8,11 @@ import { eventually } from '../../deploy/dev/eventually.ts';
 import { type Stack, startStack } from '../../deploy/dev/stack.ts';
 import { type ApiClient, openApiClient } from '../../kube/api-client.ts';
 import { ClaimFeed } from '../../kube/claim-feed.ts';
+import { EndpointFeed } from '../../kube/endpoint-feed.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { labelHash } from '../../kube/label-hash.ts';
 import { LeaderLease } from '../../kube/lease.ts';
+import { PodFeed } from '../../kube/pod-feed.ts';
 import { publishViews } from '../../kube/publish-views.ts';
 import { SubnetBook } from '../../kube/subnet-book.ts';
 import { type FollowedApplications, superviseSubnets } from '../../kube/supervise-subnets.ts';
@@ -19,8 +21,6 @@ import { controlNamespace, nodeNamespace } from '../../temporal-config/queues.ts
 import { type ControlTemporal, startControlTemporal } from '../../workers/control/temporal/control-temporal.ts';
 import { silent } from '../../workers/node/testing/node-world.ts';
 import { bundleToday, installQuietRuntime } from '../testing/sandbox-stage.ts';
-
-jest.setTimeout(60_000);
 
 const group = '/apis/spiderpool.spidernet.io/v2beta1';
 const apiVersion = 'spiderpool.spidernet.io/v2beta1';
@@ -61,14 +61,16 @@ beforeAll(async () => {
   lease = new LeaderLease({ api, namespace: 'orbweaver-system', name: 'test', identity: 'a', log: silent });
   const settings = readClusterSettings({}, []);
   const claims = new ClaimFeed({ api, log: silent });
-  void claims.follow(stopped.signal);
+  const endpoints = new EndpointFeed({ api, log: silent });
+  const pods = new PodFeed({ api, log: silent });
+  for (const feed of [claims, endpoints, pods]) void feed.follow(stopped.signal);
   const onFollowed = (now: FollowedApplications | undefined): void => {
     followed = now;
   };
   leading = lease.compete(async (term) => {
     await Promise.all([
-      superviseSubnets({ api, term, settings, book, hint: temporal.hintAtPool, onFollowed, log: silent }),
-      publishViews({ api, claims, term, log: silent }), // with the finalizers of pools
+      superviseSubnets({ api, pods, term, settings, book, hint: temporal.hintAtPool, onFollowed, log: silent }),
+      publishViews({ api, claims, endpoints, term, log: silent }), // with the finalizers of pools
     ]);
   });
   await eventually('It polls', 30, () => (temporal.isConnected ? { value: true } : { state: 'not connected' }));
@@ -82,7 +84,7 @@ afterAll(async () => {
   await api?.close();
   await bundle?.remove();
   await stack?.stop();
-}, 60_000);
+});
 afterEach(async () => {
   for (const plural of ['deployments', 'statefulsets']) await write('DELETE', `/apis/apps/v1/namespaces/pay/${plural}`);
   await write('DELETE', '/apis/orbweaver.io/v1alpha1/ipclaims');
@@ -92,7 +94,7 @@ afterEach(async () => {
   });
   await write('DELETE', `${group}/spiderippools`);
   await write('DELETE', `${group}/spidersubnets`);
-}, 60_000);
+});
 
 const write = <Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<Answer> =>
   api.request<Answer>({ method, path, body, timeoutMs: 10_000 });
@@ -150,7 +152,7 @@ const sizeOf = ({ spec }: SpiderIPPool): number =>
   }, 0);
 /** "application size", of all automatic pools. */
 const untilPools = (...wanted: readonly string[]): Promise<readonly SpiderIPPool[]> =>
-  eventually(`Pools ${wanted.join(', ')}`, 20, async () => {
+  eventually(`Pools ${wanted.join(', ')}`, 60, async () => {
     const found = (await pools()).filter(({ metadata }) => metadata.name.startsWith('auto'));
     const lines = found
       .map((pool) => `${pool.metadata.labels?.['ipam.spidernet.io/owner-application-name']} ${sizeOf(pool)}`)
@@ -166,7 +168,7 @@ const untilAllocated = (subnet: string, count: number, seconds = 20): Promise<un
   });
 const runOf = (name: string) => control.workflow.getHandle(`pool/pay/Deployment/${name}/eth0/4`);
 const untilState = (name: string, state: string): Promise<string> =>
-  eventually(`Pool of ${name} ${state}`, 20, async () => {
+  eventually(`Pool of ${name} ${state}`, 60, async () => {
     const { searchAttributes, status } = await runOf(name).describe();
     const found = `${String(searchAttributes['NetPhase'])} ${status.name}`;
     return found.startsWith(`${state} `) ? { value: found } : { state: found };
@@ -285,7 +287,7 @@ describe('an application of a third party', () => {
   async function withPod(kind: string, plural: string, name: string, ipNumber: string): Promise<void> {
     const body = { apiVersion: foreign, kind, metadata: { name }, spec: { replicas: 4 } };
     const path = `/apis/${foreign}/namespaces/pay/${plural}`;
-    const made = await eventually(`${kind} ${name}`, 20, async () => ({
+    const made = await eventually(`${kind} ${name}`, 60, async () => ({
       value: await write<{ metadata: { uid: string } }>('POST', path, body),
     }));
     const owner = { apiVersion: foreign, kind, name, uid: made.metadata.uid, controller: true };
@@ -314,7 +316,7 @@ describe('an application of a third party', () => {
     await withPod('Swarm', 'swarms', 'unscaled', '+2');
     await untilPools('scaled 6');
     const run = control.workflow.getHandle('pool/pay/Swarm.example.org/unscaled/eth0/4');
-    await eventually('It is refused', 20, async () => {
+    await eventually('It is refused', 60, async () => {
       const phase = String((await run.describe()).searchAttributes['NetPhase']);
       return phase === 'Refused' ? { value: true } : { state: phase };
     });
@@ -340,7 +342,7 @@ it('I00006/I00008: 30 applications that are created, scaled and deleted at once 
   await Promise.all(names.map((name) => write('DELETE', `${deployments}/${name}`)));
   await untilPools();
   await untilAllocated('rack7', 0, 45); // what was recorded for a pool as it went is doubted for 20 s
-  await eventually('No run is open', 20, async () => {
+  await eventually('No run is open', 60, async () => {
     const query = `WorkflowType = '${applicationPoolWorkflow}' AND ExecutionStatus = 'Running'`;
     const { count } = await control.workflow.count(query);
     return count === 0 ? { value: true } : { state: `${count} are` };
@@ -360,7 +362,7 @@ describe('a Subnet', () => {
     await makeSubnet('rack7', 7);
     await makePool('manual', '10.70.7.20-10.70.7.22');
     await untilAllocated('rack7', 3);
-    const found = await eventually('It is taken on', 20, async () => {
+    const found = await eventually('It is taken on', 60, async () => {
       const [pool] = await pools();
       return pool?.metadata.ownerReferences === undefined ? { state: 'by nobody' } : { value: pool };
     });
@@ -375,7 +377,7 @@ describe('a Subnet', () => {
     await makePool('before', '10.70.7.20');
     await makeSubnet('rack7', 7);
     await makePool('after', '10.70.7.21', { gateway: '10.70.7.2' });
-    const adopted = await eventually('Both are taken on', 20, async () => {
+    const adopted = await eventually('Both are taken on', 60, async () => {
       const found = await pools();
       const owners = found.map(({ metadata }) => metadata.ownerReferences?.[0]?.name ?? 'nobody');
       return owners.join() === 'rack7,rack7' ? { value: found } : { state: owners.join() };

@@ -32,7 +32,7 @@ afterEach(async () => {
   }
   await stack.request('DELETE', `${serviceCIDRs}/more`).catch(unless(404));
   await stack.request('DELETE', `${coordinators}/c`).catch(unless(404));
-}, 30_000);
+});
 
 const create = (path: string, body: object): Promise<unknown> => stack.request('POST', path, body).catch(unless(409));
 
@@ -85,7 +85,7 @@ async function foreign(path: string, kind: string, name: string, spec: object): 
     },
   });
   const body = { apiVersion: `${group}/${version}`, kind, metadata: { name }, spec };
-  await eventually(`${kind} is served`, 20, async () => {
+  await eventually(`${kind} is served`, 30, async () => {
     const made = await stack.request<object>('POST', path, body).catch(unless(404));
     return made ? { value: true } : { state: 'not yet' };
   });
@@ -130,7 +130,7 @@ describe('CIDRs of pods, on a real API server', () => {
     await untilKnown('10.48.0.0/16,fd00:48::/64');
     await stack.request('DELETE', `${calicoPools}/default-ipv4`);
     await untilKnown('fd00:48::/64');
-  }, 90_000);
+  });
 
   it('V00004: are those of Cilium in each of its modes, and of no other network', async () => {
     await calicoPool('default-ipv4', { cidr: '10.48.0.0/16' });
@@ -151,13 +151,13 @@ describe('CIDRs of pods, on a real API server', () => {
     });
     await kubeadm('networking: { podSubnet: 10.244.0.0/16 }');
     await untilKnown('10.244.0.0/16');
-  }, 90_000);
+  });
 
   it('V00005: are none where podCIDRType is none', async () => {
     await calicoPool('default-ipv4', { cidr: '10.48.0.0/16' });
     await coordinator({ podCIDRType: 'none' });
     await untilKnown('none');
-  }, 40_000);
+  });
 
   it('V00001: are those of the network that is there', async () => {
     await kubeadm('networking: { podSubnet: 10.244.0.0/16 }');
@@ -174,7 +174,7 @@ describe('CIDRs of pods, on a real API server', () => {
     await untilKnown('10.48.0.0/16');
     await configMap('cilium-config', { ipam: 'cluster-pool', 'cluster-pool-ipv4-cidr': '10.0.0.0/9' });
     await untilKnown('10.0.0.0/9');
-  }, 90_000);
+  });
 
   it('V00009, V00010, V00011: are what kubeadm recorded, else what kube-controller-manager was told, else not known', async () => {
     await coordinator({ podCIDRType: 'cluster' });
@@ -187,7 +187,7 @@ describe('CIDRs of pods, on a real API server', () => {
       'networking:\n  dnsDomain: cluster.local\n  podSubnet: 10.244.0.0/16\n  serviceSubnet: 10.96.0.0/12\n',
     );
     await untilKnown('10.244.0.0/16');
-  }, 90_000);
+  });
 });
 
 describe('CIDRs of Services, on a real API server', () => {
@@ -198,7 +198,7 @@ describe('CIDRs of Services, on a real API server', () => {
     await untilKnown('none', `${ofServices},10.97.0.0/24`);
     await stack.request('DELETE', `${serviceCIDRs}/more`);
     await untilKnown('none');
-  }, 60_000);
+  });
 });
 
 describe('a coordinator that says the CIDRs itself', () => {
@@ -248,7 +248,7 @@ describe('admission of coordinators, on a real API server', () => {
 
   it('refuses an edit that makes it wrong', async () => {
     await coordinator({ podCIDRType: 'none' });
-    await eventually('The edit is judged', 10, async () => {
+    await eventually('The edit is judged', 30, async () => {
       const found = await find();
       const said = await stack.verdict('PUT', `${coordinators}/c`, {
         ...found,
@@ -267,7 +267,7 @@ describe('admission of coordinators, on a real API server', () => {
       bodyOf({ podCIDRType: 'none' }, { finalizers: ['spiderpool.spidernet.io'] }),
     );
     await stack.request('DELETE', `${coordinators}/c`);
-    await eventually('It is gone', 20, async () => {
+    await eventually('It is gone', 30, async () => {
       const found = await find().catch(unless(404));
       return found === undefined ? { value: true } : { state: JSON.stringify(found.metadata) };
     });

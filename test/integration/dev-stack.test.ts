@@ -91,23 +91,19 @@ describe('down', () => {
   it.each([
     { moment: 'while the stack came up', killAt: 'Temporal answers' },
     { moment: 'when it was complete', killAt: 'End it with' },
-  ])(
-    'leaves nothing of a stack whose owner was killed $moment',
-    async ({ killAt }) => {
-      const id = newId();
-      const owner = spawn(process.execPath, [join(repositoryRoot, 'deploy/dev/up.ts'), '--id', id, '--nodes', ''], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      try {
-        for await (const line of createInterface(owner.stdout)) if (line.includes(killAt)) owner.kill('SIGKILL');
-        expect(kinds(await findLeftovers(id))).toEqual(new Set(['process', 'network namespace', 'directory']));
-        await down(id);
-        expect(await findLeftovers(id)).toEqual([]);
-      } finally {
-        owner.kill('SIGKILL');
-        await teardown(id);
-      }
-    },
-    60_000,
-  );
+  ])('leaves nothing of a stack whose owner was killed $moment', async ({ killAt }) => {
+    const id = newId();
+    const owner = spawn(process.execPath, [join(repositoryRoot, 'deploy/dev/up.ts'), '--id', id, '--nodes', ''], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      for await (const line of createInterface(owner.stdout)) if (line.includes(killAt)) owner.kill('SIGKILL');
+      expect(kinds(await findLeftovers(id))).toEqual(new Set(['process', 'network namespace', 'directory']));
+      await down(id);
+      expect(await findLeftovers(id)).toEqual([]);
+    } finally {
+      owner.kill('SIGKILL');
+      await teardown(id);
+    }
+  });
 });

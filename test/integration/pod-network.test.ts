@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ProvisionError } from '../../contracts/failures.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
@@ -14,8 +14,6 @@ import { bundleToday, installQuietRuntime, type Sandbox, SandboxStage } from '..
 import { forkSandboxWorker } from '../testing/sandbox-worker.ts';
 
 type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
-
-jest.setTimeout(60_000); // longer than any wait in here, so that a wait that fails can say what it saw last
 
 let stack: Stack;
 let bundle: Awaited<ReturnType<typeof bundleToday>>;
@@ -33,12 +31,12 @@ afterAll(async () => {
 
 const statusOf = async ({ run }: Sandbox): Promise<string> => (await run.describe()).status.name;
 const untilStatus = (sandbox: Sandbox, wanted: string) =>
-  eventually(`run of ${sandbox.pod.name} ${wanted}`, 20, async () => {
+  eventually(`run of ${sandbox.pod.name} ${wanted}`, 30, async () => {
     const status = await statusOf(sandbox);
     return status === wanted ? { value: status } : { state: status };
   });
 const untilPhase = (sandbox: Sandbox, ifName: string, wanted: string) =>
-  eventually(`${ifName} ${wanted}`, 20, async () => {
+  eventually(`${ifName} ${wanted}`, 30, async () => {
     const { interfaces } = await sandbox.describe();
     const found = interfaces.find((nic) => nic.ifName === ifName)?.phase ?? 'unknown';
     return found === wanted ? { value: found } : { state: found };
@@ -99,6 +97,7 @@ describe.each([
     const sandbox = stage.sandbox();
     const [eth0, net1] = [await sandbox.add(), await sandbox.add(sandbox.addRequest('net1'))];
     expect(net1.ips).not.toEqual(eth0.ips);
+    await untilPhase(sandbox, 'net1', 'Attached');
     expect((await sandbox.describe()).interfaces).toMatchObject([
       { ifName: 'eth0', phase: 'Attached' },
       { ifName: 'net1', phase: 'Attached' },
@@ -152,6 +151,7 @@ describe.each([
     await sandbox.add();
     failOnce('kernel.plumb', 'before', 'no room');
     await expect(sandbox.add(sandbox.addRequest('net1'))).rejects.toThrow('no room');
+    await untilPhase(sandbox, 'net1', 'Failed');
     expect((await sandbox.describe()).interfaces).toMatchObject([
       { ifName: 'eth0', phase: 'Attached' },
       { ifName: 'net1', phase: 'Failed', failure: { type: 'InterfaceExists' } },
@@ -190,9 +190,7 @@ describe.each([
       ),
     });
     expect(sandbox.holds).toContain(`link ${sandbox.netns} eth0 of ${sandbox.containerID} with ${addressOf(sandbox)}`);
-    expect(await found(`NetPhase = "UnwindStuck" AND PodName = "${sandbox.pod.name}"`)).toEqual([
-      sandbox.run.workflowId,
-    ]);
+    await untilFound(sandbox, `NetPhase = "UnwindStuck" AND PodName = "${sandbox.pod.name}"`);
     stage.world.onMoment = undefined;
     sandbox.podGone();
     expect(await sandbox.detach()).toBe('undone');
@@ -275,6 +273,7 @@ describe.each([
     const sandbox = stage.sandbox();
     await sandbox.add();
     expect(await sandbox.detach(sandbox.detachRequest('net7'))).toBe('undone');
+    await untilPhase(sandbox, 'eth0', 'Attached');
     expect((await sandbox.describe()).interfaces).toMatchObject([{ ifName: 'eth0', phase: 'Attached' }]);
   });
 
@@ -328,10 +327,8 @@ describe.each([
     const sandbox = stage.sandbox();
     const { ips } = await sandbox.add();
     const [address = ''] = ips[0]?.address.split('/') ?? [];
-    expect(await found(`IpAddress = "${address}"`)).toContain(sandbox.run.workflowId);
-    expect(await found(`PoolName = "rack7-v4" AND NodeName = "${nodeName}" AND NetPhase = "Attached"`)).toContain(
-      sandbox.run.workflowId,
-    );
+    await untilFound(sandbox, `IpAddress = "${address}"`);
+    await untilFound(sandbox, `PoolName = "rack7-v4" AND NodeName = "${nodeName}" AND NetPhase = "Attached"`);
   });
 
   const addressOf = (sandbox: Sandbox): string => {
@@ -340,12 +337,11 @@ describe.each([
       .find(({ spec }) => spec.holders.some(({ containerID }) => containerID === sandbox.containerID));
     return claim?.spec.address ?? 'no claim';
   };
-  /** Visibility follows a write a moment later. */
-  const found = async (query: string): Promise<readonly string[]> =>
-    await eventually(query, 20, async () => {
-      const ids = [];
-      for await (const { workflowId } of stage.client.workflow.list({ query })) ids.push(workflowId);
-      return ids.length > 0 ? { value: ids } : { state: 'no run' };
+  /** Visibility follows a write a moment later, also where the query finds runs of other sandboxes at once. */
+  const untilFound = async ({ run }: Sandbox, query: string): Promise<true> =>
+    await eventually(query, 30, async () => {
+      const ids = await Array.fromAsync(stage.client.workflow.list({ query }), ({ workflowId }) => workflowId);
+      return ids.includes(run.workflowId) ? { value: true } : { state: ids.join() || 'no run' };
     });
 });
 
@@ -406,7 +402,7 @@ describe('what a person sees of a run', () => {
           refuse('Cannot make net1: the sandbox has an interface of that name');
       };
       await sandbox.add(sandbox.addRequest('net1')).catch(() => undefined);
-      await sandbox.describe();
+      await untilPhase(sandbox, 'net1', 'Failed');
       const { stdout } = await promisify(execFile)(toolPath('temporal'), [
         'workflow',
         'metadata',

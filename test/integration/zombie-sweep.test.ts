@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client, Connection, type ScheduleDescription, ScheduleOverlapPolicy } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { podNetworkId } from '../../contracts/attachment.ts';
@@ -19,8 +19,6 @@ import { openNodeNamespace } from '../../workers/control/temporal/node-namespace
 import { ensureSweepSchedule, sweepAction } from '../../workers/control/temporal/sweep-schedule.ts';
 import { silent } from '../../workers/node/testing/node-world.ts';
 import { bundleToday, installQuietRuntime } from '../testing/sandbox-stage.ts';
-
-jest.setTimeout(90_000);
 
 let stack: Stack;
 let api: ApiClient;
@@ -151,6 +149,13 @@ const sweep = async (workflowId: string = randomUUID(), pauseMs = 100): Promise<
 const verdictsOf = ({ verdicts }: SweepReport): readonly string[] =>
   verdicts.map(({ subject, node, outcome, reason }) => `${subject} on ${node} ${outcome}: ${reason}`).sort();
 
+/** Visibility follows a write a moment later. */
+const untilOpenRuns = (count: number): Promise<true> =>
+  eventually(`Open runs: ${count}`, 30, async () => {
+    const open = await openNodeNamespace(nodes).runs.listOpen();
+    return open.length === count ? { value: true } : { state: `${open.length} runs` };
+  });
+
 describe('a sweep', () => {
   it('takes garbage away with the word of its node, and leaves the claim of a living pod', async () => {
     const podUID = await pod('api-1');
@@ -188,10 +193,7 @@ describe('a sweep', () => {
       searchAttributes: { NodeName: ['r7-n1'], PodNamespace: ['pay'], PodName: ['api-9'], PodUID: ['uid-9'] },
     });
     try {
-      await eventually('The run is visible', 10, async () => {
-        const open = await openNodeNamespace(nodes).runs.listOpen();
-        return open.length === 1 ? { value: true } : { state: `${open.length} runs` };
-      });
+      await untilOpenRuns(1);
       const report = await sweep('open-run');
       expect(verdictsOf(report)).toEqual([
         `${workflowId} on r7-n1 unanswered: its worker answered, but not about this`,
@@ -203,6 +205,7 @@ describe('a sweep', () => {
       expect(details.currentDetails).toContain(`| \`${workflowId}\` | pay/api-9 | r7-n1 | unanswered |`);
     } finally {
       await nodes.workflow.getHandle(workflowId).terminate('the test is over');
+      await untilOpenRuns(0); // the next sweep would ask about it
     }
   });
 
@@ -306,16 +309,16 @@ describe('the schedule', () => {
     await claim('10.70.8.20'); // so that a sweep takes its pause
     const before = (await schedule().describe()).info;
     await schedule().trigger(ScheduleOverlapPolicy.SKIP);
-    await eventually('It started one', 20, async () => {
+    await eventually('It started one', 30, async () => {
       const { runningActions } = (await schedule().describe()).info;
       return runningActions.length === 1 ? { value: true } : { state: `${runningActions.length} running` };
     });
     await schedule().trigger(ScheduleOverlapPolicy.SKIP);
-    await eventually('It skipped the second', 20, async () => {
+    await eventually('It skipped the second', 30, async () => {
       const { numActionsSkippedOverlap: skipped } = (await schedule().describe()).info;
       return skipped === before.numActionsSkippedOverlap + 1 ? { value: true } : { state: `${skipped} skipped` };
     });
-    await eventually('It is over', 30, async () => {
+    await eventually('It is over', 60, async () => {
       const { runningActions } = (await schedule().describe()).info;
       return runningActions.length === 0 ? { value: true } : { state: `${runningActions.length} running` };
     });

@@ -26,7 +26,7 @@ export async function untilNothingIsLeft({ cluster, api }: Fleet): Promise<void>
   await cluster.untilAsRemembered(30);
   const list = (plural: string): Promise<Published> =>
     api.request({ method: 'GET', path: `/apis/spiderpool.spidernet.io/v2beta1/${plural}`, timeoutMs: 10_000 });
-  await eventually('Nothing is published any more', 15, async () => {
+  await eventually('Nothing is published any more', 60, async () => {
     const [endpoints, pools] = await Promise.all([list('spiderendpoints'), list('spiderippools')]);
     const inUse = pools.items.filter(({ status }) => (status?.allocatedIPCount ?? 0) > 0);
     const left = [...endpoints.items, ...inUse].map(({ metadata }) => metadata.name);

@@ -165,7 +165,7 @@ describe(`I00006, I00008: ${applications} applications with automatic pools, cre
       await eventually('All pools are gone', 120, () =>
         sizes.count === 0 ? { value: true } : { state: `${sizes.count} are left` },
       );
-      await eventually('The Subnet has given nothing', 30, async () => {
+      await eventually('The Subnet has given nothing', 120, async () => {
         const { status } = await api.request<SpiderSubnet>({
           method: 'GET',
           path: `${group}/spidersubnets/rack7`,

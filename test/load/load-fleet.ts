@@ -9,12 +9,12 @@ export function loadFleet(...pools: readonly object[]): () => Fleet {
     fleet = await Fleet.start({ nodes: 2 });
     await fleet.stack.apply(...pools);
     await fleet.cluster.remember();
-  }, 120_000);
+  });
   afterAll(async () => {
     if (fleet === undefined) return;
     await keepLogs(fleet);
     await fleet.stop();
-  }, 60_000);
+  });
   return () => {
     if (fleet === undefined) throw new Error('The fleet is up only while tests run');
     return fleet;

@@ -33,7 +33,7 @@ describe('pods with eight interfaces each, all tied to their node', () => {
     const inside = seen.flat().flatMap(({ containerID, addresses }) => addresses.map((one) => `${containerID} ${one}`));
     expect(inside.toSorted()).toEqual(given.toSorted());
     expect(new Set(given.map((line) => line.split(' ')[1])).size).toBe(added.length);
-    await untilConsistent(fleet(), 10);
+    await untilConsistent(fleet(), 30);
 
     const checked = await callForNics('CHECK', pods, nics, 2);
     expect(checked.filter(({ exitCode }) => exitCode !== 0)).toEqual([]);

@@ -1,5 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { badNetworks } from '../e2e/bad-networks.ts';
 
 /** Rows of all tables of a text, as cells. */
 const rowsOf = (text: string): readonly (readonly string[])[] =>
@@ -40,8 +41,8 @@ const active = [
   'P00002',
 ];
 
-/** Of spec §10: SpiderCoordinator, ifacer, and the annotation for the default route's interface. */
-const ofConnectivity = [...numbered('V', 1, 11), ...numbered('N', 1, 6), 'A00012'];
+/** Of spec §10: coordinator, SpiderCoordinator, ifacer, and the annotation for the default route's interface. */
+const ofConnectivity = [...numbered('C', 1, 24), ...numbered('V', 1, 11), ...numbered('N', 1, 6), 'A00012'];
 
 function numbered(letter: string, first: number, last: number): readonly string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => `${letter}${String(first + at).padStart(5, '0')}`);
@@ -61,8 +62,8 @@ describe('the list of Spiderpool’s cases', () => {
     expect(active.filter((id) => !onCluster.includes(id))).toEqual([]);
   });
 
-  it('has every case of coordinator and ifacer on a cluster, an API server or a kernel with bonds and VLANs', () => {
-    const real = rows.filter(({ state }) => /^(e2e|integration|guest)/.test(state)).flatMap(({ ids }) => ids);
+  it('has every case of coordinator and ifacer on a cluster, an API server or a kernel', () => {
+    const real = rows.filter(({ state }) => /^(e2e|integration|guest|kernel)/.test(state)).flatMap(({ ids }) => ids);
     expect(ofConnectivity.filter((id) => !real.includes(id))).toEqual([]);
   });
 
@@ -84,16 +85,25 @@ describe('the list of Spiderpool’s cases', () => {
 });
 
 describe('the list of Spiderpool’s defects', () => {
-  const [addresses = '', ...others] = readFileSync('docs/reference/spiderpool-defects.md', 'utf8').split('\n## ');
+  const [addresses = '', network = ''] = readFileSync('docs/reference/spiderpool-defects.md', 'utf8').split('\n## ');
   const rows = rowsOf(addresses);
+  const ofNetwork = rowsOf(network);
 
   it('has all 35 of addresses, each with a test', () => {
     expect(rows.map(([number]) => Number(number))).toEqual(Array.from({ length: 35 }, (_, at) => at + 1));
     expect(rows.filter(([, , , tests = '']) => filesIn(tests).length === 0)).toEqual([]);
   });
 
+  it('has all 20 of the network, each with a test, a reason why it cannot occur, or the word that it is open', () => {
+    expect(ofNetwork.map(([number]) => Number(number))).toEqual(Array.from({ length: 20 }, (_, at) => at + 1));
+    const unheld = ofNetwork.filter(
+      ([, , , tests = '']) => !/^(by construction|\*\*open\*\*)/.test(tests) && filesIn(tests).length === 0,
+    );
+    expect(unheld).toEqual([]);
+  });
+
   it('names tests that are there, and by their number where it says so', () => {
-    const dangling = [...rows, ...rowsOf(others.join('\n'))].flatMap(([number = '', , , tests = '']) =>
+    const dangling = [...rows, ...ofNetwork].flatMap(([number = '', , , tests = '']) =>
       tests.split(/(?<=`[^`]*`[^`]*), /).flatMap((entry) => {
         const files = filesIn(entry);
         const missing = files.filter((file) => !existsSync(file));
@@ -103,6 +113,30 @@ describe('the list of Spiderpool’s defects', () => {
       }),
     );
     expect(dangling).toEqual([]);
+  });
+});
+
+describe('the list of bad input', () => {
+  const text = readFileSync('docs/reference/bad-input.md', 'utf8');
+
+  it('has every network that is tried, in the words that are expected', () => {
+    const listed = rowsOf(text).map(([name, type, message = '']) => [
+      name,
+      type,
+      message.replaceAll(/^`+ ?| ?`+$/g, ''),
+    ]);
+    const tried = badNetworks.map(({ name, type, code, message }) => [
+      name,
+      `${type}, ${code}`,
+      message.replace('CONTAINER', '5b1e…'),
+    ]);
+    expect(listed).toEqual(expect.arrayContaining(tried));
+  });
+
+  it('names files that are there', () => {
+    const files = [...text.matchAll(/`([a-z][\w./-]+\.ts)`/g)].map(([, file = '']) => file);
+    expect(files.length).toBeGreaterThan(10);
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
 });
 

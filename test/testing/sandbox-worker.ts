@@ -67,6 +67,7 @@ if (import.meta.main) {
     prepareLinks: ask('prepareLinks'),
     claimAddresses: ask('claimAddresses'),
     plumbLink: ask('plumbLink'),
+    lendRdma: ask('lendRdma'),
     coordinate: ask('coordinate'),
     removeLink: ask('removeLink'),
     releaseAddresses: ask('releaseAddresses'),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { openApiClient } from '../../kube/api-client.ts';
 import { ClaimFeed } from '../../kube/claim-feed.ts';
+import { EndpointFeed } from '../../kube/endpoint-feed.ts';
 import { endpointOf } from '../../kube/kubeconfig.ts';
 import { LeaderLease } from '../../kube/lease.ts';
 import { PodFeed } from '../../kube/pod-feed.ts';
@@ -27,10 +28,15 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   const lookApi = openApiClient(endpoint, looksAtOnce + 4); // looks at pools wait for admission, and the book of Subnets not for them
   const webhookApi = openApiClient(endpoint); // nor does somebody who waits for a verdict
   const feedApi = openApiClient(endpoint);
-  // On every replica, whoever leads: sweeps run on all of them, and a new leader need not list 100,000 claims first.
+  // On every replica, whoever leads: sweeps run on all of them, and a new leader need not list 100,000 of each first.
   const stopped = new AbortController();
-  const followed = { claims: new ClaimFeed({ api: feedApi, log }), pods: new PodFeed({ api: feedApi, log }) };
-  for (const feed of Object.values(followed)) void feed.follow(stopped.signal);
+  const feedOptions = { api: feedApi, log };
+  const claims = new ClaimFeed(feedOptions);
+  const endpoints = new EndpointFeed(feedOptions);
+  const pods = new PodFeed(feedOptions);
+  for (const feed of [claims, endpoints]) void feed.follow(stopped.signal);
+  // After what the views need: the API server would work on all three lists at once, and none would be soon.
+  void Promise.all([claims.listed, endpoints.listed]).then(() => pods.follow(stopped.signal));
   const lease = new LeaderLease({
     api: leaseApi,
     namespace: config.cluster.namespace,
@@ -57,7 +63,7 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
     subnets,
     poolSurplus: config.cluster.automaticPoolSurplus,
     stickiness: config.cluster,
-    followed,
+    followed: { claims, pods },
     followedApplications: () => followedApplications,
     metrics,
     log,
@@ -84,10 +90,11 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   }
   await lease.compete(async (term) => {
     await Promise.all([
-      publishViews({ api, claims: followed.claims, term, log, onFigures: metrics.lead }),
+      publishViews({ api, claims, endpoints, term, log, onFigures: metrics.lead }),
       publishCoordinators({ api, term, log, ciliumConfigMap: config.ciliumConfigMap }),
       superviseSubnets({
         api: subnetApi,
+        pods,
         term,
         log,
         settings: config.cluster,

@@ -4,9 +4,11 @@ import type { OwnerReference } from '../../contracts/crds/object-meta.ts';
 import { ProvisionError } from '../../contracts/failures.ts';
 import type { AddRequest } from '../../contracts/pod-network.ts';
 import { poolAffinity, poolLabels } from '../../ipam/auto-pools/pool-identity.ts';
+import { detectionKeys } from '../../ipam/detection-keys.ts';
 import { defaultNetworkAnnotation, networksAnnotation } from '../../ipam/pod-networks.ts';
 import { routesAnnotation } from '../../ipam/pod-routes.ts';
 import { ippoolAnnotation, ippoolsAnnotation, namespacePoolAnnotations } from '../../ipam/pool-annotation.ts';
+import { detectionAnnotation } from '../../ipam/pool-detection.ts';
 import type { PoolObject } from '../../ipam/pool-snapshot.ts';
 import { migrationAnnotation } from '../../ipam/sticky-identity.ts';
 import {
@@ -15,6 +17,7 @@ import {
   subnetAnnotation,
   subnetsAnnotation,
 } from '../../ipam/subnet-annotation.ts';
+import { defaultRouteAnnotation } from '../../network/coordination/settings-for-pod.ts';
 import { fromTemporal } from '../../temporal-config/failure-conversion.ts';
 import { addRequest, detachRequest } from '../../workflows/testing/node-model.ts';
 import { parseCniCall } from './cni-call.ts';
@@ -94,6 +97,7 @@ const right: Readonly<Record<string, readonly string[]>> = {
   [defaultNetworkAnnotation]: ['netops/vlan-70', '[{"name": "vlan-70", "ipam-claim-reference": "claimed"}]'],
   [routesAnnotation]: ['[{"dst": "10.64.0.0/10", "gw": "10.70.8.9"}]', '[{"dst": "0.0.0.0/0", "gw": "10.70.8.1"}]'],
   [migrationAnnotation]: ['migration-1'],
+  [defaultRouteAnnotation]: ['eth0', 'net1'],
   [namespacePoolAnnotations[4]]: ['["v4"]', '["w*", "v?"]'],
   [namespacePoolAnnotations[6]]: ['["v6"]'],
 };
@@ -140,8 +144,15 @@ const poolSpecs = fc.record(
   },
   { requiredKeys: ['subnet'] },
 );
+const poolNames = fc.constantFrom('wide', 'gone', 'w2', 'vlan');
+const detections = fc.record({
+  [detectionAnnotation]: fc.oneof(fc.constantFrom('{"detectIPConflict": true}', '{"detectGateway": true}'), nonsense),
+});
 const anyPools: fc.Arbitrary<readonly PoolObject[]> = fc.array(
-  fc.record({ metadata: fc.record({ name: fc.constantFrom('wide', 'gone', 'w2', 'vlan') }), spec: poolSpecs }),
+  fc.record({
+    metadata: fc.record({ name: poolNames, annotations: detections }, { requiredKeys: ['name'] }),
+    spec: poolSpecs,
+  }),
   { maxLength: 2 },
 );
 
@@ -154,6 +165,58 @@ const confs = fc.oneof(
       values,
       { maxKeys: 2, noNullPrototype: true },
     ),
+  },
+);
+const coordinationKeys = [
+  'mode',
+  'tunePodRoutes',
+  'podDefaultRouteNic',
+  'hijackCIDR',
+  'overlayPodCIDR',
+  'serviceCIDR',
+  'policyRoutes',
+  'podMACPrefix',
+  'vethLinkAddress',
+  'vethMTU',
+  'hostRuleTable',
+  'podRPFilter',
+  'spiderCoordinator',
+];
+/** Of whole mode: which interface, and on what. */
+const shapes = fc.oneof(
+  { weight: 9, arbitrary: fc.constant({}) },
+  {
+    weight: 6,
+    arbitrary: fc.constantFrom<object>(
+      { kind: 'ipvlan', mode: 'l3' },
+      { kind: 'vlan', vlanID: 7 },
+      { master: ['eno1', 'eno2'], bond: { mode: 4, options: 'miimon=50' }, vlanID: 120 },
+      { kind: 'sriov', master: undefined, deviceID: '0000:01:10.0', trust: 'on' },
+      { kind: 'host-device', master: undefined, device: 'eno9' },
+      { detectIPConflict: true },
+      { detectGateway: true },
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.dictionary(
+      fc.constantFrom('kind', 'master', 'vlanID', 'bond', 'mode', 'mtu', 'deviceID', 'runtimeConfig', ...detectionKeys),
+      fc.oneof(values, fc.constantFrom<unknown>('vlan', 'sriov', 4095, 7, ['eno1', 'eno2'], { options: 'miimon=-1' })),
+      { maxKeys: 2, noNullPrototype: true },
+    ),
+  },
+);
+const ties = fc.oneof(
+  { weight: 6, arbitrary: fc.constant({}) },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom({ coordinator: { podMACPrefix: '0a:1b' } }, { coordinator: { mode: 'disabled' } }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .dictionary(fc.constantFrom(...coordinationKeys), values, { maxKeys: 2, noNullPrototype: true })
+      .map((coordinator) => ({ coordinator })),
   },
 );
 const wishes = fc.oneof(
@@ -181,6 +244,8 @@ const cases = fc.record({
   isWhole: fc.boolean(),
   ifName: fc.constantFrom('eth0', 'net1'),
   conf: confs,
+  shape: shapes,
+  tie: ties,
   wishes,
   ip: fc.oneof({ weight: 9, arbitrary: fc.constant('') }, { weight: 1, arbitrary: texts }),
   annotations: podAnnotations,
@@ -221,13 +286,14 @@ function worldOf({ annotations, namespaceAnnotations, owners, pools, hasApplicat
   world.namespaceMarks.set(namespace, { annotations: namespaceAnnotations });
   if (hasApplication) world.controller = application;
   world.ipamClaims.set(`${namespace}/claimed`, ipamClaims);
+  world.devices.set('0000:01:10.0', { owner: '', settings: {} });
   return world;
 }
 
 /** The frame as an executable sends it, read as the node worker reads it; undefined: refused. */
-function requestOf({ isWhole, ifName, conf, wishes, ip }: Case): AddRequest | undefined {
+function requestOf({ isWhole, ifName, conf, shape, tie, wishes, ip }: Case): AddRequest | undefined {
   const stdin = isWhole
-    ? { ...wholeConf, ...conf, ...wishes }
+    ? { ...wholeConf, ...conf, ...shape, ...tie, ...wishes }
     : { ...chainedConf, ...wishes, ipam: { ...chainedConf.ipam, ...conf } };
   const { CNI_ARGS = '' } = Object.fromEntries(cniCall('ADD').environment);
   const environment = {
@@ -246,13 +312,19 @@ function requestOf({ isWhole, ifName, conf, wishes, ip }: Case): AddRequest | un
   }
 }
 
+/** What nobody needs any more. What sticks to somebody who may come back is kept for him, by an ADD that fails too. */
+function leftIn(world: NodeWorld): readonly string[] {
+  const isSticky = world.api.all().some(({ spec }) => spec.identity !== undefined);
+  return world.holds.filter((line) => !isSticky || !/^claim \S+ Held$/.test(line));
+}
+
 /** With the objects of any-object.test.ts, 10,000 cases and more in `make test-properties`. */
 const numRuns = 2 * (fc.readConfigureGlobal().numRuns ?? 100);
 
 it(
   'any pod, namespace, pool and configuration is served or refused with a type, and a refused ADD leaves nothing',
   async () => {
-    const seen = { unread: 0, refused: new Set<string>(), served: 0 };
+    const seen = { unread: 0, refused: new Set<string>(), served: 0, made: new Set<string>() };
     await fc.assert(
       fc.asyncProperty(cases, async (one) => {
         const request = requestOf(one);
@@ -269,18 +341,20 @@ it(
           seen.refused.add(failure.type);
           expect(failure).not.toMatchObject({ type: 'Internal' });
           expect(failure.message).not.toMatch(/\p{Cc}/u);
-          expect(world.holds).toEqual([]);
+          expect(leftIn(world)).toEqual([]);
           return;
         }
         seen.served += 1;
+        const { link, device, coordination, provides } = request.network;
+        seen.made.add(link?.kind ?? device?.kind ?? provides);
+        if (coordination !== undefined) seen.made.add('coordination');
         expect(world.holds).not.toEqual([]);
         world.pods.clear();
         const del = detachRequest(request);
         calls.open(del.nonce, 'DEL', del.attachment);
         await runDetach(activities, del);
-        // What sticks to somebody who may come back is kept for him.
+        expect(leftIn(world)).toEqual([]);
         const isSticky = world.api.all().some(({ spec }) => spec.identity !== undefined);
-        expect(world.holds.filter((line) => !isSticky || !/^claim \S+ Held$/.test(line))).toEqual([]);
         const namesClaim = Object.values(one.annotations).some((text) => text.includes('ipam-claim-reference'));
         if (one.owners.length === 0 && !namesClaim) expect(isSticky).toBe(false);
         expect(world.violations).toEqual([]);
@@ -290,6 +364,8 @@ it(
     expect(seen.served).toBeGreaterThan(numRuns / 10);
     expect(seen.unread).toBeGreaterThan(0);
     expect([...seen.refused]).toEqual(expect.arrayContaining(['InvalidAnnotation', 'NoPool']));
+    const kinds = ['macvlan', 'ipvlan', 'vlan', 'sriov', 'addresses', 'coordination'];
+    expect([...seen.made]).toEqual(expect.arrayContaining(kinds));
   },
   60_000 + 60 * numRuns,
 );

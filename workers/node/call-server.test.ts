@@ -73,6 +73,24 @@ const doneRecord: AttachmentRecord = {
 };
 
 describe('ADD', () => {
+  it('is for the device that its device information file tells', async () => {
+    const asked: string[] = [];
+    const text = '{"type":"pci","version":"1.1.0","pci":{"pci-address":"0000:3b:02.1"}}';
+    const { serve, added } = open({ readDeviceInfo: (path) => (asked.push(path), text) });
+    const runtimeConfig = { CNIDeviceInfoFile: '/var/run/k8s.cni.cncf.io/devinfo/cni/rail0' };
+    const stdin = {
+      ...wholeConf,
+      kind: 'sriov',
+      master: undefined,
+      mode: undefined,
+      deviceID: 'rail0-1',
+      runtimeConfig,
+    };
+    expect(await serve(cniCall('ADD', { stdin }))).toMatchObject({ exitCode: 0 });
+    expect(asked).toEqual([runtimeConfig.CNIDeviceInfoFile]);
+    expect(added).toMatchObject([{ network: { device: { pciAddress: '0000:3b:02.1' } } }]);
+  });
+
   it('hands the checked request to the run and prints its result', async () => {
     const { serve, added, calls } = open();
     expect(await serve(cniCall('ADD'))).toEqual({
@@ -160,6 +178,7 @@ describe('DEL', () => {
 
   it.each([
     ['ifacer', 'prepare'],
+    ['rdma', 'rdma'],
     ['coordinator', 'coordinate'],
   ])('of %s undoes what that made and nothing of the other plugins of its chain', async (plugin, kind) => {
     const { serve, detached } = open();
@@ -173,6 +192,15 @@ describe('CHECK', () => {
     const { serve, remember } = open();
     remember(doneRecord);
     expect(await serve(cniCall('CHECK'))).toEqual({ exitCode: 0, json: undefined });
+  });
+
+  it('compares with the MAC that the chain answered', async () => {
+    const seen: unknown[] = [];
+    const { serve, remember } = open({ differences: async (_, mac) => (seen.push(mac), []) });
+    remember(doneRecord);
+    const interfaces = [{ name: 'eth0', mac: '02:00:00:00:00:0a', sandbox: netns }];
+    await serve(cniCall('CHECK', { stdin: { ...wholeConf, prevResult: { interfaces } } }));
+    expect(seen).toEqual(['02:00:00:00:00:0a']);
   });
 
   it.each([
@@ -452,7 +480,7 @@ describe('a call that cannot be served', () => {
       {
         code: 4,
         details: 'InvalidEnvironment',
-        msg: 'the name of the executable is "bash". Allowed: orbweaver, spiderpool, coordinator, ifacer',
+        msg: 'the name of the executable is "bash". Allowed: orbweaver, spiderpool, rdma, coordinator, ifacer',
       },
     ],
     [

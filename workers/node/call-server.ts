@@ -19,6 +19,7 @@ import { emptyReply, failureReply, passedOnReply, resultReply, versionOf } from 
 import type { DeleteQueue } from './delete-queue.ts';
 import { createDetachOrKeep } from './detach-or-keep.ts';
 import type { DetachService } from './detach-service.ts';
+import type { ReadDeviceInfo } from './device-info.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { SandboxRuns } from './sandbox-runs.ts';
 
@@ -33,8 +34,8 @@ export interface CallServerOptions {
     identifyNamespace(path: string): Promise<{ readonly cookie: string }>;
     namespaceState(path: string, cookie: string): Promise<'alive' | 'gone' | 'unproven'>;
   };
-  /** Sentences that name what of the attachment is missing or changed, in the kernel and among the claims. */
-  readonly differences: (record: AttachmentRecord) => Promise<readonly string[]>;
+  /** Sentences that name what of the attachment is missing or changed, in the kernel and among the claims; `mac` is what it had. */
+  readonly differences: (record: AttachmentRecord, mac?: string) => Promise<readonly string[]>;
   /** Waits a moment for a worker that is just starting; throws when it is not ready to claim addresses by then. */
   readonly untilReady: () => Promise<void>;
   readonly report: () => Promise<NodeReport>;
@@ -43,6 +44,8 @@ export interface CallServerOptions {
   readonly importedAttachment?: (of: Attachment, pod: PodIdentity, netns: string) => Promise<Attachment | undefined>;
   /** Told of every ADD: what its first step reads may be read while its intent is being recorded. */
   readonly onAdd?: (pod: PodIdentity, network: NetworkConf) => void;
+  /** What device plugins wrote about the devices that they hand out. */
+  readonly readDeviceInfo?: ReadDeviceInfo;
   readonly log: Log;
   /** Knows when the steps ran, for the line about each answered call. */
   readonly times?: CallTimes;
@@ -80,6 +83,7 @@ export class CallServer {
       metrics: uncounted,
       onAdd: () => undefined,
       importedAttachment: async () => undefined,
+      readDeviceInfo: () => undefined,
       ...options,
     };
     this.detachOrKeep = createDetachOrKeep(options.detaches, options.queue, options.log);
@@ -96,7 +100,7 @@ export class CallServer {
       const report = frame.environment.get(reportKey);
       if (report === nodeReportName) return jsonReply(await this.#options.report());
       if (report === sandboxReportName) return jsonReply(await this.#options.sandboxReport(questionIn(frame)));
-      const call = parseCniCall(frame);
+      const call = parseCniCall(frame, this.#options.readDeviceInfo);
       if (call.command === 'nothing') return emptyReply;
       watched = metrics.watchCall(call.command, call.command === 'GC' ? undefined : call.attachment.containerID);
       if (call.command === 'GC') {
@@ -137,7 +141,7 @@ export class CallServer {
         await this.#del(call, frame, watched);
         return emptyReply;
       case 'CHECK':
-        await this.#check(call.attachment);
+        await this.#check(call.attachment, call.mac);
         return emptyReply;
     }
   }
@@ -182,11 +186,11 @@ export class CallServer {
     return { attachment: imported ?? call.attachment, pod, nonce, netns, reason: 'detach' };
   }
 
-  async #check(attachment: Attachment): Promise<void> {
+  async #check(attachment: Attachment, mac: string | undefined): Promise<void> {
     const { records, differences } = this.#options;
     const record = await records.read(attachment);
     const found =
-      record?.doneResult === undefined ? ['it was never attached, or was detached'] : await differences(record);
+      record?.doneResult === undefined ? ['it was never attached, or was detached'] : await differences(record, mac);
     if (found.length === 0) return;
     throw new ProvisionError({
       type: 'NotAsAdded',

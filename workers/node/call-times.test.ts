@@ -13,6 +13,7 @@ describe('the time of a call', () => {
     prepareLinks: takes(4),
     claimAddresses: takes(3),
     plumbLink: takes(1.25),
+    lendRdma: takes(1),
     coordinate: takes(1),
     removeLink: takes(1),
     releaseAddresses: takes(2),

@@ -52,6 +52,7 @@ export class CallTimes {
       prepareLinks: timed('prepareLinks', steps.prepareLinks),
       claimAddresses: timed('claimAddresses', steps.claimAddresses),
       plumbLink: timed('plumbLink', steps.plumbLink),
+      lendRdma: timed('lendRdma', steps.lendRdma),
       coordinate: timed('coordinate', steps.coordinate),
       removeLink: timed('removeLink', steps.removeLink),
       releaseAddresses: timed('releaseAddresses', steps.releaseAddresses),

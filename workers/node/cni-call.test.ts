@@ -43,6 +43,17 @@ describe('a call', () => {
     });
   });
 
+  it.each<[unknown, string | undefined]>([
+    [[{ name: 'eth0', mac: '02:00:00:00:00:0A', sandbox: '/run/netns/cni-1' }], '02:00:00:00:00:0a'],
+    [[{ name: 'eth0', mac: '02:00:00:00:00:0a' }], undefined], // the node's
+    [[null, { name: 'net1', mac: '02:00:00:00:00:0a', sandbox: '/run/netns/cni-1' }], undefined],
+    [[{ name: 'eth0', mac: 'unknown', sandbox: '/run/netns/cni-1' }], undefined],
+    ['eth0', undefined],
+  ])('of CHECK with interfaces %j knows MAC %j', (interfaces, mac) => {
+    const call = parseCniCall(cniCall('CHECK', { stdin: { ...wholeConf, prevResult: { interfaces } } }));
+    expect('mac' in call ? call.mac : undefined).toBe(mac);
+  });
+
   it('of DEL may name no pod and no namespace', () => {
     expect(parseCniCall(cniCall('DEL', { environment: { CNI_ARGS: undefined, CNI_NETNS: undefined } }))).toMatchObject({
       pod: { namespace: '', name: '', uid: '' },
@@ -147,7 +158,7 @@ describe('a configuration of type orbweaver', () => {
   it.each([
     [{ kind: undefined }, 'InvalidConfig', 'Key "kind" of the network configuration is missing'],
     [{ kind: 7 }, 'InvalidConfig', 'Key "kind" of the network configuration is 7'],
-    [{ kind: 'ib-sriov' }, 'NotImplemented', 'kind "ib-sriov" is not supported yet by this version of Orbweaver'],
+    [{ kind: 'ipoib' }, 'NotImplemented', 'kind "ipoib" is not supported yet by this version of Orbweaver'],
     [{ coordinator: [] }, 'InvalidConfig', 'Key "coordinator" of the network configuration is []'],
     [{ coordinator: { mode: 'both' } }, 'InvalidConfig', 'Key "mode" of the coordinator\'s configuration is "both"'],
     [{ coordinator: { type: 'coordinator' } }, 'InvalidConfig', 'Key "type" is unknown to the coordinator'],

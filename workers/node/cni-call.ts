@@ -6,6 +6,7 @@ import type { AddressWish, NetworkConf } from '../../contracts/pod-network.ts';
 import { vethInPod } from '../../network/coordination/pod-layout.ts';
 import { addressWishes } from './address-wishes.ts';
 import { shown } from './conf-refusal.ts';
+import type { ReadDeviceInfo } from './device-info.ts';
 import { type Conf, namePattern, parseConf, parseNetworkConf } from './network-conf.ts';
 
 /** One CNI call, checked: nothing in it needs looking at twice. */
@@ -19,7 +20,12 @@ export type CniCall =
       readonly prevResult?: object;
     } & OfAttachment)
   /** About what was added, whatever the configuration asks for by now. */
-  | ({ readonly command: 'CHECK'; readonly netns: string } & OfAttachment)
+  | ({
+      readonly command: 'CHECK';
+      readonly netns: string;
+      /** MAC that the interface had when all plugins of the chain were through. */
+      readonly mac?: string;
+    } & OfAttachment)
   | ({ readonly command: 'DEL'; readonly netns: string } & OfAttachment)
   | { readonly command: 'GC'; readonly conf: Conf; readonly valid: readonly ValidAttachment[] }
   /** STATUS and VERSION: that this worker answers is all that is asked. */
@@ -36,17 +42,18 @@ export interface ValidAttachment {
   readonly ifName: string;
 }
 
-const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'coordinator', 'ifacer'];
+const plugins: readonly PluginName[] = ['orbweaver', 'spiderpool', 'rdma', 'coordinator', 'ifacer'];
 const kinds = {
   orbweaver: 'attach',
   spiderpool: 'attach',
   ifacer: 'prepare',
+  rdma: 'rdma',
   coordinator: 'coordinate',
 } as const satisfies Record<PluginName, AttachmentKind>;
 const commands: readonly CniCommand[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];
 
 /** Reads a call from its frame. Throws `ProvisionError` with the code that CNI spec 1.1.0 gives the mistake. */
-export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
+export function parseCniCall({ environment, stdin }: RequestFrame, readDeviceInfo?: ReadDeviceInfo): CniCall {
   const command = oneOf(commands, 'CNI_COMMAND', environment.get('CNI_COMMAND'));
   const plugin = oneOf(plugins, 'the name of the executable', environment.get('ORBWEAVER_PLUGIN'));
   const conf = parseConf(stdin);
@@ -78,8 +85,12 @@ export function parseCniCall({ environment, stdin }: RequestFrame): CniCall {
   const netns = environment.get('CNI_NETNS') ?? '';
   const args = parseArgs(environment.get('CNI_ARGS') ?? '');
   const pod = parsePod(args, command);
-  if (command !== 'ADD') return { command, conf, attachment, pod, netns };
-  const [network, wishes] = [parseNetworkConf(plugin, conf), addressWishes(conf, args)];
+  if (command === 'DEL') return { command, conf, attachment, pod, netns };
+  if (command === 'CHECK') {
+    const mac = answeredMac(conf.json['prevResult'], attachment.ifName);
+    return { command, conf, attachment, pod, netns, ...(mac === undefined ? {} : { mac }) };
+  }
+  const [network, wishes] = [parseNetworkConf(plugin, conf, readDeviceInfo), addressWishes(conf, args)];
   const { prevResult } = conf.json;
   const earlier = attachment.kind !== 'attach' && typeof prevResult === 'object' && prevResult !== null;
   return { command, conf, attachment, pod, netns, network, wishes, ...(earlier ? { prevResult } : {}) };
@@ -125,6 +136,14 @@ function missingAttachments(value: unknown): never {
     remedy:
       'GC needs the list of attachments that stay: [{"containerID": "…", "ifname": "…"}]. Without it nothing is removed',
   });
+}
+
+/** Of the interface in the pod: the node's may have the same name, and no sandbox. */
+function answeredMac(prevResult: unknown, ifName: string): string | undefined {
+  const { interfaces } = (prevResult ?? {}) as { readonly interfaces?: unknown };
+  const links = (Array.isArray(interfaces) ? interfaces : []) as readonly ({ [key: string]: unknown } | null)[];
+  const mac = links.find((link) => link?.['name'] === ifName && (link['sandbox'] ?? '') !== '')?.['mac'];
+  return typeof mac === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) ? mac.toLowerCase() : undefined;
 }
 
 /** Multus passes some keys twice; the last one is the runtime's. */

@@ -8,15 +8,18 @@ import { silent } from './testing/node-world.ts';
 const request = detachRequest(addRequest());
 
 describe('a DEL without a call', () => {
-  it.each(['prepare', 'attach'] as const)('is kept as the DEL that a runtime would have sent, to %s', (kind) => {
-    const attachment = { ...request.attachment, kind };
-    expect(delOf(toDelFrame({ ...request, attachment }))).toMatchObject({
-      command: 'DEL',
-      attachment,
-      pod: request.pod,
-      netns: request.netns,
-    });
-  });
+  it.each(['prepare', 'attach', 'rdma', 'coordinate'] as const)(
+    'is kept as the DEL that a runtime would have sent, to %s',
+    (kind) => {
+      const attachment = { ...request.attachment, kind };
+      expect(delOf(toDelFrame({ ...request, attachment }))).toMatchObject({
+        command: 'DEL',
+        attachment,
+        pod: request.pod,
+        netns: request.netns,
+      });
+    },
+  );
 
   it.each([
     ['it is undone', async () => 'undone' as const, 0, undefined],

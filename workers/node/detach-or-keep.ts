@@ -26,10 +26,12 @@ export const createDetachOrKeep =
   };
 
 /** Under which name of the executable each kind of attachment is added and taken away. */
-const pluginOf = { prepare: 'ifacer', attach: 'orbweaver', coordinate: 'coordinator' } as const satisfies Record<
-  AttachmentKind,
-  PluginName
->;
+const pluginOf = {
+  prepare: 'ifacer',
+  attach: 'orbweaver',
+  rdma: 'rdma',
+  coordinate: 'coordinator',
+} as const satisfies Record<AttachmentKind, PluginName>;
 
 /** The DEL that a runtime would have sent for this attachment: what waits on disk has one shape. */
 export const toDelFrame = ({ attachment, pod, nonce, netns = '' }: DetachRequest): RequestFrame => ({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DeviceConf } from '../../contracts/device.ts';
+import { deviceInfoDirectory } from './device-info.ts';
 import { parseConf, parseNetworkConf } from './network-conf.ts';
 import { refusal } from './testing/calls-to-cni.ts';
 
@@ -11,6 +12,14 @@ const parsed = (conf: object) =>
     ),
   );
 const deviceOf = (conf: object): DeviceConf | undefined => parsed(conf).device;
+const infoFile = `${deviceInfoDirectory}/rail0-c1_net1`;
+/** As device plugins write it. Device Information Specification 1.1.0, 4.3. */
+const info = (device: object): string => JSON.stringify({ version: '1.1.0', ...device });
+const handed = (text: string | undefined, conf: object) => {
+  const stdin = { cniVersion: '1.1.0', name: 'rail0', type: 'orbweaver', kind: 'sriov', ...conf };
+  const read = (path: string) => (path === infoFile ? text : undefined);
+  return parseNetworkConf('orbweaver', parseConf(new TextEncoder().encode(JSON.stringify(stdin))), read).device;
+};
 const sriov = (conf: object) => deviceOf({ kind: 'sriov', deviceID: '0000:3b:02.1', ...conf });
 const host = (conf: object) => deviceOf({ kind: 'host-device', ...conf });
 const plainVf = { kind: 'sriov', pciAddress: '0000:3b:02.1', settings: {}, movesRdma: false };
@@ -76,6 +85,121 @@ describe('a VF', () => {
     const refused = refusal(() => sriov(conf));
     expect(refused).toMatchObject({ type, message: expect.stringContaining(message) });
     expect(refused.remedy).toBeTruthy();
+  });
+});
+
+describe('an InfiniBand VF', () => {
+  const ib = (conf: object) => deviceOf({ kind: 'ib-sriov', deviceID: '0000:3b:02.1', ...conf });
+  const plainIbVf = { ...plainVf, isInfiniBand: true, movesRdma: true };
+  const [one, two, three] = [1, 2, 3].map((last) => `02:00:00:00:00:00:00:0${last}`);
+  const told = (guid: string | undefined) => ({ nodeGuid: guid, portGuid: guid });
+  const [runtimeConfig, args] = [{ infinibandGUID: three }, { cni: { guid: two } }];
+
+  it.each<[object, object]>([
+    [{}, {}],
+    [{ pkey: '', ibKubernetesEnabled: false, guid: '', link_state: '' }, {}],
+    [
+      { guid: '02:00:00:00:00:00:00:0A', link_state: 'enable' },
+      { ...told('02:00:00:00:00:00:00:0a'), linkState: 'enable' },
+    ],
+    [{ guid: one, args }, told(two)],
+    [{ guid: one, args, runtimeConfig }, told(three)],
+    [{ guid: one, args: { cni: null } }, told(one)],
+  ])('with %j is told %j', (conf, settings) => {
+    expect(ib(conf)).toEqual({ ...plainIbVf, settings });
+  });
+
+  it('leaves its RDMA device on the node where that is asked for, and has an MTU', () => {
+    expect(ib({ rdmaIsolation: false, mtu: 2044 })).toEqual({
+      ...plainIbVf,
+      settings: {},
+      movesRdma: false,
+      mtuBytes: 2044,
+    });
+  });
+
+  it.each<[object, string]>([
+    [{ deviceID: '' }, 'kind ib-sriov got no device'],
+    [{ guid: '02:00:00:00:00:0a' }, 'Key "guid" of the network configuration is "02:00:00:00:00:0a"'],
+    [{ guid: '00:00:00:00:00:00:00:00' }, 'Key "guid"'],
+    [{ args: { cni: { guid: 'FF:FF:FF:FF:FF:FF:FF:FF' } } }, 'Key "args.cni.guid"'],
+    [{ runtimeConfig: { infinibandGUID: 7 } }, 'Key "runtimeConfig.infinibandGUID"'],
+    [{ pkey: '0x2' }, 'Key "pkey" of the network configuration is for ib-kubernetes'],
+    [{ ibKubernetesEnabled: true }, 'Key "ibKubernetesEnabled" of the network configuration is for ib-kubernetes'],
+    [{ mac: '02:00:00:00:00:01' }, 'Key "mac" is unknown to type orbweaver'],
+    [{ vlanID: 7 }, 'Key "vlanID" is unknown to type orbweaver'],
+  ])('with %j is refused', (conf, message) => {
+    const refused = refusal(() => ib(conf));
+    expect(refused).toMatchObject({ type: 'InvalidConfig', message: expect.stringContaining(message) });
+    expect(refused.remedy).toBeTruthy();
+  });
+});
+
+describe('a VF of a device plugin that has IDs of its own', () => {
+  const runtimeConfig = { CNIDeviceInfoFile: infoFile };
+  const vf = info({ type: 'pci', pci: { 'pci-address': '0000:3B:02.1', 'pf-pci-address': '0000:3b:00.0' } });
+
+  it.each<[string, object]>([
+    ['the ID of Multus', { deviceID: 'rail0-1', pciBusID: 'rail0-1', runtimeConfig }],
+    ['the ID of the runtime', { runtimeConfig: { ...runtimeConfig, deviceID: 'rail0-1' } }],
+    ['no ID', { runtimeConfig }],
+  ])('is the one that the device information file tells, with %s', (_, conf) => {
+    expect(handed(vf, conf)).toEqual(plainVf);
+  });
+
+  it('is not looked up where its PCI address is known', () => {
+    const conf = { deviceID: '0000:3b:02.7', runtimeConfig: { CNIDeviceInfoFile: '/etc/passwd' } };
+    expect(handed('no JSON', conf)).toMatchObject({ pciAddress: '0000:3b:02.7' });
+  });
+
+  it.each<[string | undefined, string]>([
+    [undefined, 'Key "deviceID" of the network configuration is "rail0-1"'],
+    ['{', `Cannot tell the device from ${infoFile}, which runtimeConfig.CNIDeviceInfoFile names: it is no JSON`],
+    ['null', 'its type is missing, and only "pci" can be lent to a pod'],
+    [info({ type: 'vdpa', vdpa: { 'pci-address': '0000:3b:02.1' } }), 'its type is "vdpa"'],
+    [info({ type: 'pci' }), 'its pci-address is missing'],
+    [info({ type: 'pci', pci: null }), 'its pci-address is missing'],
+    [info({ type: 'pci', pci: { 'pci-address': '../../etc' } }), 'its pci-address is "../../etc"'],
+  ])('is refused when its file says %j', (text, message) => {
+    const refused = refusal(() => handed(text, { deviceID: 'rail0-1', runtimeConfig }));
+    expect(refused).toMatchObject({ type: 'InvalidConfig', message: expect.stringContaining(message) });
+    expect(refused.remedy).toBeTruthy();
+  });
+
+  it('is refused when the file is no path, and when the device is an auxiliary one, whatever its file says', () => {
+    const noPath = { deviceID: 'rail0-1', runtimeConfig: { CNIDeviceInfoFile: 7 } };
+    expect(refusal(() => handed(vf, noPath)).message).toContain('"runtimeConfig.CNIDeviceInfoFile"');
+    expect(refusal(() => handed(vf, { deviceID: 'mlx5_core.sf.4', runtimeConfig })).type).toBe('NotImplemented');
+  });
+});
+
+describe('an RDMA device behind another plugin', () => {
+  const rdma = (conf: object) =>
+    parseNetworkConf(
+      'rdma',
+      parseConf(
+        new TextEncoder().encode(
+          JSON.stringify({ cniVersion: '1.1.0', name: 'rail0', type: 'rdma', prevResult: {}, ...conf }),
+        ),
+      ),
+    );
+
+  it('is the one of the VF that Multus names', () => {
+    expect(rdma({ deviceID: '0000:3b:02.1', pciBusID: '0000:3b:02.1' })).toEqual({
+      provides: 'rdma',
+      device: { kind: 'rdma', pciAddress: '0000:3b:02.1' },
+      defaultIPv4Pools: [],
+      defaultIPv6Pools: [],
+      cleanGateway: false,
+    });
+  });
+
+  it.each<[object, string]>([
+    [{}, 'type rdma got no device: "deviceID" is missing'],
+    [{ deviceID: '0000:3b:02.1', prevResult: undefined }, 'type rdma got no prevResult'],
+    [{ deviceID: '0000:3b:02.1', kind: 'sriov' }, 'Key "kind" is unknown to type rdma'],
+  ])('with %j is refused', (conf, message) => {
+    expect(refusal(() => rdma(conf))).toMatchObject({ type: 'InvalidConfig', message });
   });
 });
 

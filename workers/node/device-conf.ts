@@ -1,6 +1,7 @@
 import {
   type DeviceConf,
   type DeviceSelector,
+  noGuid,
   type VfRate,
   type VfSettings,
   type VfVlan,
@@ -8,13 +9,15 @@ import {
   vfVlanProtocols,
 } from '../../contracts/device.ts';
 import { invalid, notYet, refused } from './conf-refusal.ts';
+import { pciAddressIn, type ReadDeviceInfo } from './device-info.ts';
 import { parseMtu } from './link-conf.ts';
 import { isLinkName } from './link-name.ts';
+import { pciAddressExample, toPciAddress } from './pci-address.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 /** Kinds of which the pod's interface is a device of the node. */
-export const deviceKinds = ['host-device', 'sriov'] as const;
+export const deviceKinds = ['host-device', 'sriov', 'ib-sriov'] as const;
 export type DeviceKind = (typeof deviceKinds)[number];
 
 /** Keys that only these kinds have: the community plugins' (host-device, sriov-cni), or SpiderMultusConfig's where that has one. */
@@ -32,46 +35,66 @@ export const deviceKeys: Readonly<Record<DeviceKind, readonly string[]>> = {
     'link_state',
     'rdmaIsolation',
   ],
+  'ib-sriov': ['guid', 'pkey', 'link_state', 'rdmaIsolation', 'ibKubernetesEnabled'],
 };
 
 /** Undefined for every other kind. */
 export const deviceKindOf = (kind: unknown): DeviceKind | undefined => deviceKinds.find((one) => one === kind);
 
 /** Reads which device of the node the pod gets, and what its PF is told about it. */
-export function parseDevice(kind: DeviceKind, json: Json): DeviceConf {
+export function parseDevice(kind: DeviceKind, json: Json, readDeviceInfo: ReadDeviceInfo): DeviceConf {
   const mtu = parseMtu(json['mtu']);
-  const pciAddress = parseDeviceID(json);
+  const pciAddress = parseDeviceID(json, readDeviceInfo);
   if (kind === 'host-device') return { kind, select: parseSelector(json, pciAddress), ...mtu };
-  if (pciAddress === undefined) {
-    throw refused(
-      'InvalidConfig',
-      'kind sriov got no device: "deviceID" is missing',
-      'Annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and request that resource in the pod: Multus then passes the VF that the device plugin chose',
-    );
-  }
-  return {
-    kind,
-    pciAddress,
-    settings: parseSettings(json),
-    movesRdma: parseFlag('rdmaIsolation', json['rdmaIsolation']) ?? false,
-    ...mtu,
-  };
+  const vf = { kind: 'sriov', pciAddress: pciAddress ?? noDevice(`kind ${kind}`), ...mtu } as const;
+  const movesRdma = parseFlag('rdmaIsolation', json['rdmaIsolation']);
+  if (kind === 'sriov') return { ...vf, settings: parseSettings(json), movesRdma: movesRdma ?? false };
+  hasNoPartition(json);
+  const settings = { ...parseGuid(json), ...parseLinkState(json) };
+  // As with SpiderMultusConfig: whoever has an InfiniBand VF wants it for RDMA.
+  return { ...vf, isInfiniBand: true, settings, movesRdma: movesRdma ?? true };
 }
 
-/** What the runtime says comes first (capability deviceID), as with the community plugins. */
-function parseDeviceID(json: Json): string | undefined {
-  const { deviceID: fromRuntime } = (json['runtimeConfig'] ?? {}) as { readonly deviceID?: unknown };
+/** Reads whose RDMA device goes into the pod. */
+export const parseRdmaDevice = (json: Json, readDeviceInfo: ReadDeviceInfo): DeviceConf => ({
+  kind: 'rdma',
+  pciAddress: parseDeviceID(json, readDeviceInfo) ?? noDevice('type rdma'),
+});
+
+function noDevice(asker: string): never {
+  throw refused(
+    'InvalidConfig',
+    `${asker} got no device: "deviceID" is missing`,
+    'Annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and request that resource in the pod: Multus then passes the VF that the device plugin chose',
+  );
+}
+
+/**
+ * What the runtime says comes first (capability deviceID), as with the community plugins. A device plugin may have IDs of its own:
+ * what such a one means is looked up in the file that it wrote.
+ */
+function parseDeviceID(json: Json, readDeviceInfo: ReadDeviceInfo): string | undefined {
+  const { deviceID: fromRuntime, CNIDeviceInfoFile: path = '' } = (json['runtimeConfig'] ?? {}) as {
+    readonly deviceID?: unknown;
+    readonly CNIDeviceInfoFile?: unknown;
+  };
   const [key, value] = Object.entries({
     'runtimeConfig.deviceID': fromRuntime,
     deviceID: json['deviceID'],
     pciBusID: json['pciBusID'],
   }).find(([, text]) => (text ?? '') !== '') ?? ['deviceID', undefined];
-  if (value === undefined) return undefined;
+  const pciAddress = toPciAddress(value);
+  if (pciAddress !== undefined) return pciAddress;
   if (typeof value === 'string' && /^[a-z0-9_]+\.[a-z]+\.\d+$/.test(value)) throw notYet(`Auxiliary device "${value}"`);
-  if (typeof value !== 'string' || !/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i.test(value)) {
-    throw invalid(key, value, 'a PCI address with its domain, for example "0000:3b:02.1"');
-  }
-  return value.toLowerCase();
+  if (typeof path !== 'string') throw invalid('runtimeConfig.CNIDeviceInfoFile', path, 'a path');
+  const info = path === '' ? undefined : readDeviceInfo(path);
+  if (info !== undefined) return pciAddressIn(info, path);
+  if (value === undefined) return undefined;
+  throw invalid(
+    key,
+    value,
+    `${pciAddressExample}; any other ID with the capability CNIDeviceInfoFile and a device plugin that writes such files`,
+  );
 }
 
 function parseSelector({ device, hwaddr }: Json, pciAddress: string | undefined): DeviceSelector {
@@ -98,17 +121,51 @@ function parseSettings(json: Json): VfSettings {
   const rate = parseRate(json);
   const spoofCheck = parseOnOff('spoofchk', json['spoofchk']);
   const trust = parseOnOff('trust', json['trust']);
-  const state = json['link_state'];
-  const linkState = vfLinkStates.find((one) => one === state);
-  if (linkState === undefined && (state ?? '') !== '') throw invalid('link_state', state, vfLinkStates.join(', '));
   return {
     ...((mac ?? '') === '' ? {} : { mac: parseAddress(fromRuntime === undefined ? 'mac' : 'runtimeConfig.mac', mac) }),
     ...(vlan === undefined ? {} : { vlan }),
     ...(rate === undefined ? {} : { rate }),
     ...(spoofCheck === undefined ? {} : { spoofCheck }),
     ...(trust === undefined ? {} : { trust }),
-    ...(linkState === undefined ? {} : { linkState }),
+    ...parseLinkState(json),
   };
+}
+
+function parseLinkState({ link_state: state }: Json): Pick<VfSettings, 'linkState'> {
+  if ((state ?? '') === '') return {};
+  const linkState = vfLinkStates.find((one) => one === state);
+  if (linkState === undefined) throw invalid('link_state', state, vfLinkStates.join(', '));
+  return { linkState };
+}
+
+/** What the pod asks for comes first: by the capability infinibandGUID, then by cni-args, as with ib-sriov-cni. One for node and port. */
+function parseGuid(json: Json): Pick<VfSettings, 'nodeGuid' | 'portGuid'> {
+  const { infinibandGUID } = (json['runtimeConfig'] ?? {}) as { readonly infinibandGUID?: unknown };
+  const { cni } = (json['args'] ?? {}) as { readonly cni?: { readonly guid?: unknown } | null };
+  const [key, value] = Object.entries({
+    'runtimeConfig.infinibandGUID': infinibandGUID,
+    'args.cni.guid': cni?.guid,
+    guid: json['guid'],
+  }).find(([, text]) => (text ?? '') !== '') ?? ['guid', undefined];
+  if (value === undefined) return {};
+  const isOne = typeof value === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){7}$/i.test(value);
+  const guid = isOne ? value.toLowerCase() : '';
+  if (!/[^0:]/.test(guid) || guid === noGuid)
+    throw invalid(key, value, 'a GUID, for example "02:00:00:00:00:00:00:2a"');
+  return { nodeGuid: guid, portGuid: guid };
+}
+
+/** A VF has the partition keys that the subnet manager gives its GUID. */
+function hasNoPartition({ pkey, ibKubernetesEnabled }: Json): void {
+  const asked = Object.entries({ pkey, ibKubernetesEnabled }).find(
+    ([, value]) => (value ?? '') !== '' && value !== false,
+  );
+  if (asked === undefined) return;
+  throw refused(
+    'InvalidConfig',
+    `Key "${asked[0]}" of the network configuration is for ib-kubernetes, which looks at networks of type ib-sriov only`,
+    'Keep type ib-sriov with ipam type spiderpool for it, or let the subnet manager give the GUID its partition and leave the key out',
+  );
 }
 
 /** Without `vlanID` the VF keeps what it has; 0 takes a tag away. */

@@ -39,6 +39,7 @@ const scenarios: readonly Scenario[] = [
   { title: 'links of the node for another plugin', request: onlyLinks(whole) },
   { title: 'an interface on a VLAN of a bond that are made for it', request: onSharedLinks(onlyV4) },
   { title: 'a VF of the node', request: onDevice(whole), prepare: hasDevice },
+  { title: 'the RDMA device of a VF for another plugin', request: onlyRdma(whole), prepare: hasDevice },
   { title: 'a VF of the node that is tied to it', request: tied(onDevice(onlyV4)), prepare: hasDevice },
   {
     title: 'a VF of the node whose network is asked first',
@@ -121,7 +122,7 @@ async function gatewaysAnswer(world: NodeWorld): Promise<void> {
 }
 
 describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps }) => {
-  const familiesAsked = /links|coordination/.test(request.network.provides)
+  const familiesAsked = /links|rdma|coordination/.test(request.network.provides)
     ? 0
     : request.network.defaultIPv6Pools.length + 1;
   const open = async () => {
@@ -350,7 +351,7 @@ describe.each(scenarios)('an ADD for $title', ({ request, prepare, owner, keeps 
     const moments: Moment[] = [];
     world.onMoment = (moment) => void moments.push(moment);
     await runDetach(worker.activities, detachRequestOf());
-    expect(moments.length).toBeGreaterThanOrEqual(request.attachment.kind === 'coordinate' ? 6 : 10);
+    expect(moments.length).toBeGreaterThanOrEqual(/rdma|coordinate/.test(request.attachment.kind) ? 6 : 10);
     for (const moment of moments) await visit(moment);
   };
 
@@ -404,6 +405,13 @@ function onlyTied(request: AddRequest): AddRequest {
   const { link: _, ...network } = tied(request).network;
   const attachment = { ...request.attachment, kind: 'coordinate' } as const;
   return { ...request, attachment, network: { ...network, provides: 'coordination' } };
+}
+
+function onlyRdma(request: AddRequest): AddRequest {
+  const { link: _, ...network } = request.network;
+  const attachment = { ...request.attachment, kind: 'rdma' } as const;
+  const device = { kind: 'rdma', pciAddress: '0000:01:10.0' } as const;
+  return { ...request, attachment, network: { ...network, provides: 'rdma', device } };
 }
 
 function onSharedLinks(request: AddRequest): AddRequest {

@@ -12,7 +12,7 @@ import { isLinkName, longestLinkName, mayNameLink } from './link-name.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const laterKinds = ['ib-sriov', 'ipoib', 'veth'];
+const laterKinds = ['ipoib', 'veth'];
 const kinds = ['macvlan', 'ipvlan', 'vlan'] as const;
 type Kind = LinkConf['kind'];
 
@@ -73,7 +73,7 @@ function parseKind(kind: unknown): Kind {
   if (typeof kind === 'string' && laterKinds.includes(kind)) throw notYet(`kind "${kind}"`);
   const known = kinds.find((one) => one === kind);
   if (known === undefined) {
-    throw invalid('kind', kind, `${kinds.join(', ')}, host-device, sriov, or later ${laterKinds.join(', ')}`);
+    throw invalid('kind', kind, `${kinds.join(', ')}, host-device, sriov, ib-sriov, or later ${laterKinds.join(', ')}`);
   }
   return known;
 }

@@ -5,7 +5,8 @@ import type { NetworkConf } from '../../contracts/pod-network.ts';
 import { detectionKeys } from '../../ipam/detection-keys.ts';
 import { parseCoordinationConf } from '../../network/coordination/parse-coordination.ts';
 import { invalid, refused, shown } from './conf-refusal.ts';
-import { deviceKeys, deviceKindOf, parseDevice } from './device-conf.ts';
+import { deviceKeys, deviceKindOf, parseDevice, parseRdmaDevice } from './device-conf.ts';
+import type { ReadDeviceInfo } from './device-info.ts';
 import { parseIfacer, parseLink } from './link-conf.ts';
 import { parseProbes } from './probe-conf.ts';
 
@@ -85,8 +86,12 @@ export function parseConf(stdin: Uint8Array): Conf {
   return { cniVersion, name, json };
 }
 
-/** Reads what an ADD asks for; `plugin` is the name by which the executable was called. */
-export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkConf {
+/** Reads what an ADD asks for; `plugin` is the name by which the executable was called. Without `readDeviceInfo` no file tells of devices. */
+export function parseNetworkConf(
+  plugin: PluginName,
+  { json }: Conf,
+  readDeviceInfo: ReadDeviceInfo = () => undefined,
+): NetworkConf {
   if (plugin === 'spiderpool') {
     const ipam = asObject('ipam', json['ipam']);
     return { provides: 'addresses', ...parsePools(ipam, 'ipam.', json['type']) };
@@ -102,14 +107,19 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       cleanGateway: false,
     };
   }
+  if (plugin === 'rdma') {
+    knowEveryKey('rdma', json, []);
+    needsInterface('rdma', json);
+    return {
+      provides: 'rdma',
+      device: parseRdmaDevice(json, readDeviceInfo),
+      defaultIPv4Pools: [],
+      defaultIPv6Pools: [],
+      cleanGateway: false,
+    };
+  }
   if (plugin === 'coordinator') {
-    if (typeof json['prevResult'] !== 'object' || json['prevResult'] === null) {
-      throw refused(
-        'InvalidConfig',
-        'type coordinator got no prevResult',
-        'Put it after the plugin that makes the interface in the plugin list',
-      );
-    }
+    needsInterface('coordinator', json);
     return {
       provides: 'coordination',
       coordination: parseCoordination(json, isCniKey),
@@ -128,7 +138,7 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
       'Put it first in the plugin list: it makes the interface',
     );
   }
-  const made = deviceKind === undefined ? parseLink(json) : { device: parseDevice(deviceKind, json) };
+  const made = deviceKind === undefined ? parseLink(json) : { device: parseDevice(deviceKind, json, readDeviceInfo) };
   const coordinator = json['coordinator'] ?? undefined;
   return {
     provides: 'interface',
@@ -136,6 +146,15 @@ export function parseNetworkConf(plugin: PluginName, { json }: Conf): NetworkCon
     ...(coordinator === undefined ? {} : { coordination: parseCoordination(asObject('coordinator', coordinator)) }),
     ...parsePools(json, '', json['kind']),
   };
+}
+
+function needsInterface(plugin: PluginName, { prevResult }: Json): void {
+  if (typeof prevResult === 'object' && prevResult !== null) return;
+  throw refused(
+    'InvalidConfig',
+    `type ${plugin} got no prevResult`,
+    'Put it after the plugin that makes the interface in the plugin list',
+  );
 }
 
 /** `spiderCoordinator` names the object that says what these keys do not. */

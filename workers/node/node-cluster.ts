@@ -115,7 +115,7 @@ export async function openNodeCluster(
     identities: createIdentityReader(api, config.cluster),
     prefetch({ namespace }, { provides, coordination }) {
       if (coordination !== undefined) coordinators.recent(coordination.coordinator).catch(() => undefined);
-      if (provides === 'links' || provides === 'coordination') return;
+      if (provides !== 'interface' && provides !== 'addresses') return;
       const catalogue = pools.recent().then((read) => {
         asksForNodeLabels = read.asksForNodeLabels;
       });

@@ -27,6 +27,7 @@ import type { NodeWorkerConfig } from './config.ts';
 import { DeleteQueue } from './delete-queue.ts';
 import { toDelFrame } from './detach-or-keep.ts';
 import { DetachService } from './detach-service.ts';
+import { createDeviceInfoReader, deviceInfoDirectory } from './device-info.ts';
 import { createImportedAttachment } from './imported-attachment.ts';
 import { LostDeletes } from './lost-deletes.ts';
 import { createMountedNamespaces } from './mounted-namespaces.ts';
@@ -147,7 +148,7 @@ export async function runNodeWorker(
     log,
   });
   const report = createNodeReport({ config, node, startedAtMs, kernel, temporal, queue, records, cluster });
-  const differences = async (record: AttachmentRecord): Promise<readonly string[]> => {
+  const differences = async (record: AttachmentRecord, mac?: string): Promise<readonly string[]> => {
     const { attachment, netns, netnsCookie, link, device, lease, shared = [], coordination, addresses } = record;
     const wanted = {
       ...attachment,
@@ -159,7 +160,7 @@ export async function runNodeWorker(
     return [
       ...(await cluster.claimDifferences(attachment, addresses)),
       ...(shared.length === 0 ? [] : await kernel.checkShared(shared)),
-      ...(link === undefined ? [] : await kernel.check({ ...wanted, link })),
+      ...(link === undefined ? [] : await kernel.check({ ...wanted, link, ...(mac === undefined ? {} : { mac }) })),
       ...(device === undefined || lease === undefined ? [] : await kernel.checkDevice({ ...wanted, device, lease })),
       ...(coordination === undefined ? [] : await kernel.checkCoordination(coordinationSpec(record, coordination))),
     ];
@@ -177,6 +178,7 @@ export async function runNodeWorker(
     report,
     sandboxReport: createSandboxReport({ node: node.name, records, kernel, differences }),
     importedAttachment: createImportedAttachment({ claims, kernel: { ...kernel, namespaceState } }),
+    readDeviceInfo: createDeviceInfoReader(deviceInfoDirectory),
     onAdd: (pod, network) => cluster.prefetch(pod, network),
     log,
     times,

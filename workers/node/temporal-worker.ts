@@ -149,6 +149,7 @@ export const withTemporalFailures = (activities: NodeActivities): NodeActivities
   claimAddresses: withTemporalFailure(activities.claimAddresses),
   releaseAddresses: withTemporalFailure(activities.releaseAddresses),
   plumbLink: withTemporalFailure(activities.plumbLink),
+  lendRdma: withTemporalFailure(activities.lendRdma),
   coordinate: withTemporalFailure(activities.coordinate),
   removeLink: withTemporalFailure(activities.removeLink),
   answerFailure: withTemporalFailure(activities.answerFailure),

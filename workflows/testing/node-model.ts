@@ -22,7 +22,7 @@ export const forwardFaults: readonly Fault[] = (
 
 /** A node of twenty lines that holds what the real one would hold, and fails on demand. */
 export class NodeModel implements NodeActivities {
-  /** `shared <container ID>`, `address …`, `link …` and `tie …`, while they exist. */
+  /** `shared <container ID>`, `address …`, `link …`, `RDMA device …` and `tie …`, while they exist. */
   readonly holds = new Set<string>();
   readonly calls: string[] = [];
   readonly answered: string[] = [];
@@ -54,6 +54,12 @@ export class NodeModel implements NodeActivities {
     });
   }
 
+  lendRdma(request: AddRequest): Promise<void> {
+    return this.#do('lendRdma', request, () => {
+      this.holds.add(`RDMA device ${request.attachment.containerID}`);
+    });
+  }
+
   coordinate(request: AddRequest, made: CniResult) {
     return this.#do('coordinate', request, () => {
       this.holds.add(`tie ${request.attachment.containerID}`);
@@ -64,6 +70,7 @@ export class NodeModel implements NodeActivities {
   removeLink(request: DetachRequest): Promise<void> {
     return this.#do('removeLink', request, () => {
       this.holds.delete(`tie ${request.attachment.containerID}`);
+      this.holds.delete(`RDMA device ${request.attachment.containerID}`);
       this.holds.delete(`link ${request.attachment.containerID}`);
       this.holds.delete(`shared ${request.attachment.containerID}`);
     });

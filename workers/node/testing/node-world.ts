@@ -395,18 +395,19 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     links.delete(ifName);
     return { removed: true, commands: [`ip link del ${ifName}`] };
   },
-  async masterAddresses({ pciAddress }) {
-    return pciAddress === undefined
-      ? { outcome: 'unknown', why: 'eth9 has no PF' }
-      : { outcome: 'found', addresses: world.masterAddresses };
+  async masterAddresses(spec) {
+    return 'pciAddress' in spec
+      ? { outcome: 'found', addresses: world.masterAddresses }
+      : { outcome: 'unknown', why: 'eth9 has no PF' };
   },
   async examineDevice(conf) {
-    const pciAddress = conf.kind === 'sriov' ? conf.pciAddress : '';
+    const pciAddress = conf.kind === 'host-device' ? '' : conf.pciAddress;
     const device = world.devices.get(pciAddress);
     if (device === undefined || device.owner !== '') {
       throw new ProvisionError({ type: 'DeviceUnfit', message: `The node has no device ${pciAddress} to lend` });
     }
     const link = { ifName: 'enp1s0v0', mac: '02:00:00:00:00:10', mtuBytes: 1500, isUp: false, alias: '' };
+    if (conf.kind === 'rdma') return { pciAddress, driver: 'igbvf', rdmaDevices: ['rdma0'] };
     return { pciAddress, driver: 'igbvf', link, settings: device.settings };
   },
   async lendDevice({ containerID, ifName, netns, netnsCookie, device, lease, addresses }) {
@@ -418,7 +419,8 @@ const memoryKernel = (world: NodeWorld): Kernel => ({
     if (owner !== '' && owner !== containerID)
       world.violations.push(`${pciAddress} of ${owner} lent to ${containerID}`);
     world.devices.set(pciAddress, { owner: containerID, settings: device.kind === 'sriov' ? device.settings : {} });
-    namespace.links.set(ifName, { owner: containerID, addresses: new Set(addresses.map(({ address }) => address)) });
+    if (device.kind !== 'rdma')
+      namespace.links.set(ifName, { owner: containerID, addresses: new Set(addresses.map(({ address }) => address)) });
     return { outcome: 'lent', mac: '02:00:00:00:00:10', mtuBytes: 1500, hasCarrier: true, commands: ['ip link set'] };
   },
   async returnDevice({ containerID, ifName, netns, netnsCookie, lease }) {

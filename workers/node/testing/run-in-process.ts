@@ -26,6 +26,7 @@ export const twice = (node: NodeActivities): NodeActivities => ({
   prepareLinks: (add) => again(() => node.prepareLinks(add)),
   claimAddresses: (add) => again(() => node.claimAddresses(add)),
   plumbLink: (add, addresses) => again(() => node.plumbLink(add, addresses)),
+  lendRdma: (add) => again(() => node.lendRdma(add)),
   coordinate: (add, made) => again(() => node.coordinate(add, made)),
   removeLink: (gone) => again(() => node.removeLink(gone)),
   releaseAddresses: (gone) => again(() => node.releaseAddresses(gone)),
