@@ -18,7 +18,7 @@ whenNft('needs nft(8) on PATH: a worker that dies after an effect of an attachme
     directory = mkdtempSync('/run/orbweaver-killed-worker-');
     const { node } = network;
     const interfaces = { eth0: underlay(['eth1']) };
-    deaths = new WorkerDeaths({ node, pod: `${node}-pod`, directory, pools, interfaces });
+    deaths = new WorkerDeaths({ node, pod: `${node}-pod`, hostNetns: node, directory, pools, interfaces });
   });
   afterAll(async () => {
     await deaths.close();

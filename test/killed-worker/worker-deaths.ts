@@ -29,11 +29,15 @@ export interface Scene {
   /** Paths of namespaces, with names for ip(8): the node's, and the one that each pod will have. */
   readonly node: string;
   readonly pod: string;
+  /** Absent: the worker's own namespace is the node's. */
+  readonly hostNetns?: string;
   /** A folder of ours, on tmpfs as records are. */
   readonly directory: string;
   readonly pools: Site['pools'];
   /** Network configurations of the pod's interfaces, by name. */
   readonly interfaces: Readonly<Record<string, { readonly name: string }>>;
+  /** What else an attachment may leave. */
+  readonly alsoSeen?: () => Promise<readonly string[]>;
 }
 
 /**
@@ -51,9 +55,9 @@ export class WorkerDeaths {
   #worker: WorkerProcess;
 
   constructor(scene: Scene) {
-    const { directory, pools, node, pod, interfaces } = scene;
+    const { directory, pools, hostNetns, pod, interfaces } = scene;
     this.#scene = scene;
-    this.#site = { runDirectory: join(directory, 'run'), pools, hostNetns: node };
+    this.#site = { runDirectory: join(directory, 'run'), pools, ...(hostNetns === undefined ? {} : { hostNetns }) };
     const added = Object.entries(interfaces).map(
       ([ifName, conf]): Call => ({ command: 'ADD', request: requestOf(ifName, pod, conf), hasCaller: true }),
     );
@@ -70,12 +74,12 @@ export class WorkerDeaths {
   async rehearse(): Promise<void> {
     await this.#inPod(() => this.#play(this.#calls)); // what serves all pods of the node stays from now on
     await this.#inPod(async () => {
-      this.#states = [this.#look()];
+      this.#states = [await this.#look()];
       for (const call of this.#calls) {
         writeFileSync(this.#file('moments'), '');
         await this.#worker.does(call);
         this.#effects = [...this.#effects, readFileSync(this.#file('moments'), 'utf8').trim().split('\n')];
-        this.#states = [...this.#states, this.#look()];
+        this.#states = [...this.#states, await this.#look()];
       }
       await this.#becomes(this.#states[0]);
     });
@@ -145,8 +149,8 @@ export class WorkerDeaths {
   }
 
   /** All that an attachment may leave: a line each, in no order of the kernel's, less what each interface gets anew. */
-  #look(): readonly string[] {
-    const { node, pod } = this.#scene;
+  async #look(): Promise<readonly string[]> {
+    const { node, pod, alsoSeen } = this.#scene;
     const claims = this.#api.all().map(({ metadata, spec }) => `claim ${metadata.name} ${spec.phase}`);
     const root = join(this.#site.runDirectory, 'attachments');
     const records = existsSync(root) ? readdirSync(root, { recursive: true }) : [];
@@ -154,13 +158,14 @@ export class WorkerDeaths {
       const { lists, nftables } = kernelDump(netns) as { readonly lists: unknown[][][]; readonly nftables: unknown };
       return [...lists.flat(2), nftables].map((fact) => `${role} ${JSON.stringify(fact, nameless)}`);
     });
-    return [...claims, ...records.map((name) => `record ${String(name)}`), ...namespaces].sort();
+    const others = (await alsoSeen?.()) ?? [];
+    return [...claims, ...records.map((name) => `record ${String(name)}`), ...namespaces, ...others].sort();
   }
 
   /** One of these; carriers and namespaces that come and go take the kernel a moment. Throws what the first of them has less or more. */
   async #becomes(...expected: readonly (readonly string[] | undefined)[]): Promise<void> {
     await eventually('Everything is as it should be', 60, async () => {
-      const now = this.#look();
+      const now = await this.#look();
       if (expected.some((one) => isDeepStrictEqual(now, one))) return { value: undefined };
       const [first = []] = expected;
       const missing = first.filter((fact) => !now.includes(fact)).map((fact) => `- ${fact}`);

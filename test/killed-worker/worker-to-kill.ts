@@ -20,8 +20,8 @@ import { moment } from './moments.ts';
 /** What outlives the process and is no file and no kernel. */
 export interface Site {
   readonly runDirectory: string;
-  /** Path of the node's namespace. */
-  readonly hostNetns: string;
+  /** Path of the node's namespace; absent: its own. */
+  readonly hostNetns?: string;
   readonly pools: readonly PoolObject[];
 }
 
@@ -49,7 +49,7 @@ const world = new NodeWorld({ api: Object.assign(new MemoryClaims(), { request: 
 for (const pool of pools) world.pools.set(pool.metadata.name, pool);
 const worker = new NodeProcess(world);
 const files = createAttachmentRecords(runDirectory);
-const kernel = openKernel({ threads: 1, hostNetns });
+const kernel = openKernel({ threads: 1, ...(hostNetns === undefined ? {} : { hostNetns }) });
 const steps = createNodeSteps({
   ...worker.ports,
   records: { ...files, list: async (containerID) => (await files.list(containerID)).records },
