@@ -63,10 +63,11 @@ test-e2e: setup ## the dev stack's cluster
 test-load: setup ## 2,000 pods on two nodes, kills, and a pool too small for all; LOAD_SEED=1 plays another schedule
 	@node test/run.ts load
 
-test-long: setup parts ## the same five times as long, a kubelet that stands still for 60 s instead of 15, pods made again 20 times instead of 2, a worker killed after every effect of an attachment
+test-long: setup parts ## the same five times as long, a kubelet that stands still for 60 s instead of 15, pods made again 20 times instead of 2, a worker killed after every effect
 	@ORBWEAVER_LONG=1 node test/run.ts load
 	@ORBWEAVER_LONG=1 NODE_OPTIONS=--experimental-vm-modules jest --selectProjects e2e -- reclaim-kubelet e2e/pods
 	@KILLS=all NODE_OPTIONS=--experimental-vm-modules jest --selectProjects live -- killed-worker
+	@KILLS=all node test/datapath/run-in-guest.ts --timeout 7200 --env KILLS -- test/datapath/run-tests.sh test/datapath/killed-worker.datapath.ts
 
 ##@ In numbers
 bench: setup parts ## ADD and DEL measured, about an hour on a quiet machine; QUICK=1, ROUNDS=5, ONLY=one-node
