@@ -23,6 +23,25 @@ const open = (add: AddRequest = request) => worker.calls.open(add.nonce, 'ADD', 
 const links = () => world.holds.filter((line) => line.startsWith('link'));
 const claims = () => world.holds.filter((line) => line.startsWith('claim'));
 
+describe('an interface whose sandbox is proven gone', () => {
+  it.each<[string, AddRequest, readonly string[]]>([
+    ['went with its namespace', request, []],
+    [
+      'may still be reached through the node’s end of its pair',
+      { ...request, network: { ...request.network, link: { kind: 'veth', master: 'br0' } } },
+      ['kernel.unplumb'],
+    ],
+  ])('%s', async (_, add, asked) => {
+    open(add);
+    await runAdd(worker.activities, add);
+    world.namespaces.delete(add.netns);
+    const before = world.trace.length;
+    await runDetach(worker.activities, { ...detachRequest(add), reason: 'proven-gone' });
+    expect(world.trace.slice(before).filter((call) => call === 'kernel.unplumb')).toEqual(asked);
+    expect(links()).toEqual([]);
+  });
+});
+
 describe('the undo of an ADD', () => {
   it('leaves an attachment alone that was complete and answered: its pod lives with it', async () => {
     open();

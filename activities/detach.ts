@@ -53,7 +53,9 @@ export const createRemoveLink = (ports: DetachPorts) => {
       await releaseSharedLinks(request, await ports.devices.giveBack(request, record), ports);
       return;
     }
-    if (isThere && attachment.kind === 'attach') await removeInterface(request, record, ports);
+    // A pair's end on the node passes frames for as long as it is there, whoever keeps the namespace of the other one.
+    const mayBeThere = isThere || record?.link?.kind === 'veth';
+    if (mayBeThere && attachment.kind === 'attach') await removeInterface(request, record, ports);
     if (record !== undefined) await releaseSharedLinks(request, record, ports);
   };
 };

@@ -170,10 +170,8 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
         return removeUnlessGone(operation, spec.netns, () => pod.change('RTM_DELLINK', deleteLink(ifIndex)));
       });
     });
-    const commands = [
-      ...asIpCommands(removed ?? [], spec.netns),
-      ...((removed ?? []).length === 0 ? removeNodeEnd(hostNetns, spec) : []),
-    ];
+    // Looked for in any case: a pod that may change links can have put our mark on another one.
+    const commands = [...asIpCommands(removed ?? [], spec.netns), ...removeNodeEnd(hostNetns, spec)];
     return { removed: commands.length > 0, commands };
   },
 

@@ -229,6 +229,19 @@ describe('a pair goes', () => {
     expect(network.json(hidden, 'link show').map(({ ifname }) => ifname)).toEqual(['lo']);
   });
 
+  it('with its end on the node when the pod has put its mark on another link', async () => {
+    const inner = network.pod();
+    const spec = await specFor(pod, 20);
+    await kernel.plumb(spec);
+    network.ip(pod, `link set dev eth0 netns ${nameOf(inner)}`);
+    network.ip(pod, 'link add eth0 group 28530 type veth peer name other');
+    expect(await kernel.unplumb(spec)).toEqual({
+      removed: true,
+      commands: [`ip -n ${nameOf(pod)} link del dev eth0`, `ip link del dev ${end}`],
+    });
+    expect(network.json(inner, 'link show').map(({ ifname }) => ifname)).toEqual(['lo']);
+  });
+
   it('with a sandbox that vanished, at once', async () => {
     const gone = network.pod();
     const spec = await specFor(gone, 20);
