@@ -32,8 +32,8 @@ export interface WishingApplication {
 export interface WishingPods {
   /** False while list and watch are interrupted. */
   readonly isWatching: boolean;
-  /** Resolves when all that there are were seen once. */
-  readonly listed: Promise<void>;
+  /** Resolves when all that there are are known as they are now: at once while a watch says so. */
+  refresh(): Promise<void>;
   wishing(): Iterable<WishingApplication>;
   /** Tells of every change from now on, until the given function is called. */
   subscribe(listener: WishListener): () => void;
@@ -78,11 +78,11 @@ export class ApplicationFeed {
 
   /** False while the list and watch of any kind are interrupted. */
   get isWatching(): boolean {
-    return this.#sources.every(({ isWatching }) => isWatching);
+    return [...this.#feeds, this.#options.pods].every(({ isWatching }) => isWatching);
   }
 
   get listed(): Promise<unknown> {
-    return Promise.all(this.#sources.map(({ listed }) => listed));
+    return Promise.all([...this.#feeds.map(({ listed }) => listed), this.#options.pods.refresh()]);
   }
 
   async follow(signal: AbortSignal): Promise<void> {
@@ -96,10 +96,6 @@ export class ApplicationFeed {
   /** Who wishes for this pool; of a foreign application one of its pods. */
   wishing(key: string): WishingApplication | undefined {
     return this.#wishing.get(key)?.values().next().value;
-  }
-
-  get #sources(): readonly Pick<WishingPods, 'isWatching' | 'listed'>[] {
-    return [...this.#feeds, this.#options.pods];
   }
 
   #changed(before: WishingApplication | undefined, after: WishingApplication | undefined): void {

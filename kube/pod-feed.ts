@@ -68,6 +68,11 @@ export class PodFeed implements PodNames, WishingPods {
     return this.#feed.rows.has(`${namespace}/${name}`);
   }
 
+  /** Resolves when all pods are known as they are now: at once while a watch says so. */
+  refresh(): Promise<void> {
+    return this.#feed.refresh();
+  }
+
   *wishing(): Iterable<WishingApplication> {
     for (const { wish } of this.#feed.rows.values()) if (wish !== undefined) yield wish;
   }

@@ -52,11 +52,15 @@ interface Followed<Names> {
 }
 
 /** Undefined when it has to be listed. A process that was just started is about to know: listing besides would make that take longer. */
-async function followedNames<Names>(followed: Followed<Names> | undefined): Promise<Names | undefined> {
+async function followedNames<Names>(
+  followed: Followed<Names> | undefined,
+  start: Deadline,
+): Promise<Names | undefined> {
   if (followed === undefined) return undefined;
-  if (!followed.isWatching) {
+  const leftMs = start.remainingMs();
+  if (!followed.isWatching && leftMs > 0) {
     const waiting = new AbortController();
-    await Promise.race([followed.listed, sleep(listMs, undefined, { signal: waiting.signal }).catch(() => undefined)]);
+    await Promise.race([followed.listed, sleep(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined)]);
     waiting.abort();
   }
   return followed.isWatching ? followed.names() : undefined;
@@ -72,13 +76,14 @@ export function createSuspectReader(
   stickiness: Stickiness = everythingSticks,
   followed?: FollowedNames,
 ) {
+  const start = deadlineIn(startMs);
   const find = <Answer>(what: string, path: string, accept = 'application/json'): Promise<Answer | undefined> =>
     findObject(api, `read ${what}`, { method: 'GET', path, accept }, deadlineIn(readMs));
 
   return {
     claims: {
       list: async (): Promise<readonly ListedClaim[]> => {
-        const known = await followedNames(followed?.claims);
+        const known = await followedNames(followed?.claims, start);
         if (known !== undefined) return known;
         const rows = await persist('list IPClaims', deadlineIn(listMs), (timeoutMs) =>
           listTable(api, { path: claimsPath }, deadlineIn(timeoutMs)),
@@ -125,7 +130,7 @@ export function createSuspectReader(
 
     pods: {
       list: async (): Promise<PodNames> => {
-        const known = await followedNames(followed?.pods);
+        const known = await followedNames(followed?.pods, start);
         if (known !== undefined) return known;
         return await persist('list pods', deadlineIn(listMs), (timeoutMs) => listPodNames(api, deadlineIn(timeoutMs)));
       },
@@ -176,6 +181,8 @@ function asSuspect(claim: IPClaim): IPClaim {
 
 const claimsPath = '/apis/orbweaver.io/v1alpha1/ipclaims';
 const listMs = 20_000;
+/** How long the first lists of a process are waited for, in all: a sweep has a minute. */
+const startMs = 20_000;
 const readMs = 3000;
 
 /** A pod without its spec and status. */

@@ -100,7 +100,7 @@ beforeAll(async () => {
     whoAt(v4, nodePorts.behind),
   ];
   await eventually('Services answer', 60, async () => {
-    const left = await cluster.stack.outside.exec(missed(urls));
+    const left = await cluster.stack.outside.exec(missed(urls, 3));
     return left === '' ? { value: true } : { state: left };
   });
 }, 300_000);
@@ -113,13 +113,13 @@ const tied = (settings: object = {}, more: object = {}): Record<string, unknown>
   coordinator: settings,
 });
 
-/** What does not answer, in order: an address a ping, a URL a request. All are asked at once. */
-const missed = (targets: readonly string[]): string[] => [
+/** What does not answer in time, in order: an address a ping, a URL a request. All are asked at once. */
+const missed = (targets: readonly string[], seconds = 20): string[] => [
   'sh',
   '-c',
   `{ for to in "$@"; do case $to in
-    http:*) busybox timeout 3 busybox wget -q -O /dev/null "$to" ;;
-    *) busybox ping -c 1 -W 3 "$to" >/dev/null ;;
+    http:*) busybox timeout ${seconds} busybox wget -q -O /dev/null "$to" ;;
+    *) busybox ping -c 1 -W ${seconds} "$to" >/dev/null ;;
   esac || echo "$to" & done; wait; } | sort`,
   'sh',
   ...targets,
@@ -265,7 +265,7 @@ describe('a Service', () => {
     const seen = await Promise.all([v4, v6].map((address) => client().exec(askWho(whoAt(address, nodePorts.server)))));
     expect(seen.map((line) => line.trim())).toEqual([v4, v6]); // the answer has to come by the same node
     const local = [v4, v6].map((address) => whoAt(address, nodePorts.local));
-    expect((await client().exec(missed(local))).trim().split('\n')).toEqual(local.toSorted());
+    expect((await client().exec(missed(local, 3))).trim().split('\n')).toEqual(local.toSorted());
   });
 
   it('is reached by its own pod, by nodes, and by a pod of another node', async () => {
@@ -279,7 +279,7 @@ describe('a Service', () => {
   it('of policy Local is reached by pods of its own node alone', async () => {
     const urls = localServices.map((address) => whoAt(address));
     expect(await inPod('behind').exec(missed(urls.slice(0, 1)))).toBe('');
-    expect((await inPod('far').exec(missed(urls))).trim().split('\n')).toEqual(urls.toSorted());
+    expect((await inPod('far').exec(missed(urls, 3))).trim().split('\n')).toEqual(urls.toSorted());
   });
 });
 

@@ -50,5 +50,6 @@ export const serviceOf = (
 export const whoAt = (address: string, nodePort = 80): string =>
   `http://${address.includes(':') ? `[${address}]` : address}:${nodePort}/cgi-bin/who`;
 
-/** Asks there. It fails when nobody answers within 3 s; the limit is not wget's own, which crashes in Debian's static BusyBox 1.35. */
-export const askWho = (url: string): string[] => `busybox timeout 3 busybox wget -q -O - ${url}`.split(' ');
+/** Asks there. It fails when nobody answers in time; the limit is not wget's own, which crashes in Debian's static BusyBox 1.35. */
+export const askWho = (url: string, seconds = 20): string[] =>
+  `busybox timeout ${seconds} busybox wget -q -O - ${url}`.split(' ');

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openApiClient } from '../../kube/api-client.ts';
 import { ClaimFeed } from '../../kube/claim-feed.ts';
 import { EndpointFeed } from '../../kube/endpoint-feed.ts';
@@ -18,13 +19,16 @@ import type { ControlWorkerConfig } from './config.ts';
 import { looksAtOnce, startControlTemporal } from './temporal/control-temporal.ts';
 import { startWebhooks } from './webhooks/webhooks.ts';
 
+/** For the lists of claims and endpoints, 100,000 of each: one that fails for good must not keep sweeps and automatic pools. */
+const podsWaitMs = 30_000;
+
 /** One replica of the control worker. The leader publishes the views; the others wait for its end. Ends with SIGTERM. */
 export async function runControlWorker(config: ControlWorkerConfig): Promise<void> {
   const log = createLogger(config.logLevel, { process: 'control-worker', replica: config.name });
   const endpoint = await endpointOf(config.kubeconfig === '' ? undefined : config.kubeconfig);
   const api = openApiClient(endpoint);
   const leaseApi = openApiClient(endpoint); // renewing waits for no connection that others use
-  const subnetApi = openApiClient(endpoint); // nine watches hold a connection each, and what is written meanwhile needs others
+  const subnetApi = openApiClient(endpoint); // eight watches hold a connection each, and what is written meanwhile needs others
   const lookApi = openApiClient(endpoint, looksAtOnce + 4); // looks at pools wait for admission, and the book of Subnets not for them
   const webhookApi = openApiClient(endpoint); // nor does somebody who waits for a verdict
   const feedApi = openApiClient(endpoint);
@@ -35,8 +39,9 @@ export async function runControlWorker(config: ControlWorkerConfig): Promise<voi
   const endpoints = new EndpointFeed(feedOptions);
   const pods = new PodFeed(feedOptions);
   for (const feed of [claims, endpoints]) void feed.follow(stopped.signal);
-  // After what the views need: the API server would work on all three lists at once, and none would be soon.
-  void Promise.all([claims.listed, endpoints.listed]).then(() => pods.follow(stopped.signal));
+  // After what the views need: the API server would work on all three lists at once, and none would be soon. Never for good, though.
+  const patience = sleep(podsWaitMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+  void Promise.race([Promise.all([claims.listed, endpoints.listed]), patience]).then(() => pods.follow(stopped.signal));
   const lease = new LeaderLease({
     api: leaseApi,
     namespace: config.cluster.namespace,
