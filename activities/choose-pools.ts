@@ -48,7 +48,8 @@ export async function choosePools(
   patience: Patience,
 ): Promise<Choice> {
   const log = stepLog(ports.log, request);
-  requireOneNicOfClaim(ports, request, pod);
+  const shared = claimOfSeveralNics(pod, request.attachment.ifName, ports.cluster);
+  if (shared !== undefined) throw new ProvisionError(shared);
   const { selection, catalogue } = await untilSelected(ports, request, pod, patience);
   const isSticky = nicIdentities(pod, request.attachment.ifName, ports.cluster).length > 0;
   if (selection.outcome === 'refused' && selection.named !== undefined && isSticky) {
@@ -155,19 +156,26 @@ async function wishesOfPod(
   ];
 }
 
-/** Also of a NIC whose pools may give no new address: it could still get what is kept for the IPAMClaim. */
-function requireOneNicOfClaim({ cluster }: ChoosePorts, { attachment: { ifName } }: AddRequest, pod: Pod): void {
+/**
+ * `InvalidAnnotation` for a NIC whose IPAMClaim another NIC of the pod names, too. Also when its pools may give no new address: it could
+ * still get what is kept for the IPAMClaim.
+ */
+export function claimOfSeveralNics(
+  pod: Pick<Pod, 'namespace' | 'annotations'>,
+  ifName: string,
+  cluster: ClusterSettings,
+): Failure | undefined {
   const reading = readPodNetworks(pod, cluster);
   const networks = reading.outcome === 'networks' ? reading.networks : [];
   const nic = networks.find((network) => network.ifName === ifName);
   const claim = nic?.ipamClaimReference;
   const other = networks.find((network) => network !== nic && network.ipamClaimReference === claim);
-  if (claim === undefined || other === undefined) return;
-  throw new ProvisionError({
+  if (claim === undefined || other === undefined) return undefined;
+  return {
     type: 'InvalidAnnotation',
     message: `Cannot give ${ifName} the addresses of IPAMClaim "${claim}": ${other.ifName} of the pod names it too, and its addresses are of one interface`,
     remedy: `Make an IPAMClaim for each interface, and name it in pod annotation ${networksAnnotation}`,
-  });
+  };
 }
 
 /** A route of the pod goes to one NIC: the first that has its gateway in its network. The kernel takes no second one. */

@@ -1,4 +1,4 @@
-import type { Candidates } from '../activities/choose-pools.ts';
+import { type Candidates, claimOfSeveralNics } from '../activities/choose-pools.ts';
 import { keptPool } from '../activities/sticky-claim.ts';
 import { wayIn } from '../activities/take-over.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
@@ -51,6 +51,8 @@ export interface ExpectationEvidence {
  */
 export async function expectAddresses(evidence: ExpectationEvidence): Promise<ExpectedAddresses> {
   const { request, wishes, catalogue } = evidence;
+  const shared = claimOfSeveralNics(request.pod, request.ifName, request.cluster);
+  if (shared !== undefined) return { outcome: 'refused', failure: shared };
   const selection = selectPools(request, catalogue);
   const kept = keptOf(evidence);
   if (selection.outcome === 'refused' && selection.named !== undefined && kept.some(({ identity }) => identity)) {
@@ -65,11 +67,27 @@ export async function expectAddresses(evidence: ExpectationEvidence): Promise<Ex
   return await expectEach({ ...evidence, kept }, narrowing.families, selection.warnings);
 }
 
-const keptOf = ({ request: { pod, ifName, cluster }, pod: { uid, ownerReferences }, claims }: ExpectationEvidence) =>
-  keptClaims(claims, { podUID: uid, ifName, identities: nicIdentities({ ...pod, ownerReferences }, ifName, cluster) });
+interface Kept extends KeptClaim {
+  /** Absent: the pod may have it now. */
+  readonly whyNotYet?: string | undefined;
+}
 
 interface KeptEvidence extends ExpectationEvidence {
-  readonly kept: readonly KeptClaim[];
+  readonly kept: readonly Kept[];
+}
+
+/** In the order in which an ADD takes them: of one identity it waits for what is in use only when nothing else is kept. */
+function keptOf(evidence: ExpectationEvidence): readonly Kept[] {
+  const { request, pod, claims } = evidence;
+  const { ifName, cluster } = request;
+  const identities = nicIdentities({ ...request.pod, ownerReferences: pod.ownerReferences }, ifName, cluster);
+  const kept = keptClaims(claims, { podUID: pod.uid, ifName, identities }).map(
+    (one): Kept => ({ ...one, whyNotYet: whyNotYet(one, evidence) }),
+  );
+  const isLast = (one: Kept): number => (one.whyNotYet === undefined ? 0 : 1);
+  return [...Map.groupBy(kept, ({ identity }) => identity).values()].flatMap((ofOne) =>
+    ofOne.toSorted((one, other) => isLast(one) - isLast(other)),
+  );
 }
 
 async function expectEach(
@@ -81,9 +99,9 @@ async function expectEach(
   const all = [...warnings];
   try {
     for (const candidates of families) {
-      const { warning, ...expected } = await expectOne(evidence, candidates);
+      const { warnings: own, ...expected } = await expectOne(evidence, candidates);
       addresses.push(expected);
-      if (warning !== undefined) all.push(warning);
+      all.push(...own);
     }
   } catch (error) {
     return { outcome: 'refused', failure: toFailure(error) };
@@ -94,7 +112,7 @@ async function expectEach(
 async function expectOne(
   evidence: KeptEvidence,
   candidates: Candidates,
-): Promise<ExpectedAddress & { readonly warning?: string }> {
+): Promise<ExpectedAddress & { readonly warnings: readonly string[] }> {
   const { request, pod, claims, others, kept, catalogue } = evidence;
   const { family, pools, skipped, wanted, refusal } = candidates;
   const routes = {
@@ -107,17 +125,22 @@ async function expectOne(
         ),
     ),
   };
-  for (const one of kept) {
-    const { claim, identity } = one;
+  const warnings: string[] = [];
+  for (const { claim, identity, whyNotYet: why } of kept) {
     const address = fromClaimName(claim.metadata.name);
     if (address?.family !== family) continue;
     const pool =
       identity === undefined
         ? pools.find((candidate) => contains(candidate.candidates, address.value))
         : await keptPool(claim.spec.pool, address, { candidates, identity }, readOnce(catalogue));
-    if (pool === undefined) continue;
-    const warning = whyNotYet(one, evidence);
-    return { ...toClaimedAddress(pool, address, routes), isKnown: true, ...(warning === undefined ? {} : { warning }) };
+    if (pool !== undefined) {
+      if (why !== undefined) warnings.push(`${claim.spec.address} is ${why}`);
+      return { ...toClaimedAddress(pool, address, routes), isKnown: true, warnings };
+    }
+    // An ADD that cannot have it cannot give it up either, and ends there.
+    if (identity !== undefined && why !== undefined) {
+      warnings.push(`${claim.spec.address}, which the pod gives up, is ${why}`);
+    }
   }
   if (refusal !== undefined) throw new ProvisionError(refusal);
   const names = new Set([...claims.map(({ metadata }) => metadata.name), ...others.map(claimNameOf)]);
@@ -125,7 +148,7 @@ async function expectOne(
   for (const pool of pools) {
     const pick = pickAddress(pool, taken, { podUID: pod.uid, ifName: request.ifName });
     if (pick.outcome === 'picked') {
-      return { ...toClaimedAddress(pool, pick.address, routes), isKnown: wanted !== undefined };
+      return { ...toClaimedAddress(pool, pick.address, routes), isKnown: wanted !== undefined, warnings };
     }
   }
   throw poolExhausted(family, pools, skipped);
@@ -133,7 +156,7 @@ async function expectOne(
 
 const readOnce = ({ pools }: PoolCatalogue) => ({ pools: { fresh: async (name: string) => pools.get(name) } });
 
-/** An address that this pod gets only when another sandbox has let go of it. */
+/** Of an address that this pod gets only when another sandbox has let go of it. */
 function whyNotYet(
   { claim: { spec }, identity }: KeptClaim,
   { request, pod }: ExpectationEvidence,
@@ -148,7 +171,7 @@ function whyNotYet(
   const holder = { ...first, podUID: pod.uid, interface: request.ifName, node: request.node.name, containerID: '' };
   const found = wayIn(spec, { holder, identity: identity && identityText(identity), migrating });
   const isWaiting = found.way === 'wait' || (found.way === 'proof' && found.of.podUID !== pod.uid);
-  return isWaiting ? `${spec.address} is not free for this pod yet: ${found.why}` : undefined;
+  return isWaiting ? `not free for this pod yet: ${found.why}` : undefined;
 }
 
 const claimNameOf = ({ address }: ClaimedAddress): string => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readClusterSettings } from '../contracts/cluster-settings.ts';
 import type { CoordinationSettings } from '../contracts/coordination.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
+import { ProvisionError } from '../contracts/failures.ts';
 import type { AddressWish } from '../contracts/pod-network.ts';
 import { readPoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
@@ -251,18 +252,111 @@ describe('the plan of a pod', () => {
       ]);
     });
 
-    it('says so while another sandbox has it', async () => {
+    describe('and which another sandbox still has', () => {
       const identity = 'StatefulSet/pay/api/0';
-      const [before] = held('10.70.8.33/22', 'rack7-v4', 'u-1').spec.holders;
-      if (before === undefined) throw new Error('no holder');
-      const holders = [{ ...before, node: 'r7-n2' }];
-      const claims = [held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity, phase: 'Bound', holders })];
-      const { addresses, notes } = await planned({ pod: ordinal, claims });
-      expect(addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
-      expect(notes).toContain(
-        '10.70.8.33/22 is not free for this pod yet: it is in use by pod pay/api-0 on node "r7-n2" (sandbox c1)',
-      );
+      const inUse = (address: string, pool: string): IPClaim => {
+        const { holders } = held(address, pool, 'u-1').spec;
+        const elsewhere = holders.map((holder) => ({ ...holder, node: 'r7-n2' }));
+        return held(address, pool, 'u-1', { identity, phase: 'Bound', holders: elsewhere });
+      };
+      const user = 'pod pay/api-0 on node "r7-n2" (sandbox c1)';
+      const givenUp = `10.71.0.33/16, which the pod gives up, is not free for this pod yet: it is in use by ${user}`;
+
+      it('says so', async () => {
+        const { addresses, notes } = await planned({ pod: ordinal, claims: [inUse('10.70.8.33/22', 'rack7-v4')] });
+        expect(addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
+        expect(notes).toContain(`10.70.8.33/22 is not free for this pod yet: it is in use by ${user}`);
+      });
+
+      it('says so also when the pod is to have a new one: its ADD must give up the old first', async () => {
+        const claims = [inUse('10.71.0.33/16', 'storage')];
+        const { addresses, notes } = await planned({ pod: ordinal, claims });
+        expect(addresses).toEqual([{ address: '<eth0:rack7-v4>/22', pool: 'rack7-v4', isKnown: false }]);
+        expect(notes).toContain(givenUp);
+      });
+
+      it('says so also when the pod asks for another exact address', async () => {
+        const asking = network('eth0', whole({}), [{ source: 'a test', ips: ['10.70.8.44'] }]);
+        const { nics } = await planNetworks(
+          evidence([asking], { pod: ordinal, claims: [inUse('10.70.8.33/22', 'rack7-v4')] }),
+          ports(),
+        );
+        expect(nics[0]?.addresses).toEqual([{ address: '10.70.8.44/22', pool: 'rack7-v4', isKnown: true }]);
+        expect(nics[0]?.steps.flatMap(({ notes }) => notes)).toContain(
+          `10.70.8.33/22, which the pod gives up, is not free for this pod yet: it is in use by ${user}`,
+        );
+      });
+
+      it('is passed over for a free one of the same identity, whichever is found first', async () => {
+        const free = held('10.70.8.34/22', 'rack7-v4', 'u-1', { identity });
+        for (const busy of [inUse('10.71.0.33/16', 'storage'), inUse('10.70.8.33/22', 'rack7-v4')]) {
+          for (const claims of [
+            [busy, free],
+            [free, busy],
+          ]) {
+            expect(await planned({ pod: ordinal, claims })).toMatchObject({
+              addresses: [{ address: '10.70.8.34/22', pool: 'rack7-v4', isKnown: true }],
+              notes: [],
+            });
+          }
+        }
+      });
+
+      it('comes before what the next identity has', async () => {
+        const naming = {
+          'v1.multus-cni.io/default-network': '[{"name": "lan", "ipam-claim-reference": "api-0.lan"}]',
+        };
+        const { standing } = evidence([]);
+        const named = { ...inUse('10.71.0.33/16', 'storage').spec, identity: 'IPAMClaim/pay/api-0.lan' };
+        const asking = network('eth0', whole({}), [{ source: 'a test', ips: ['10.70.8.33'] }]);
+        const { nics } = await planNetworks(
+          evidence([asking], {
+            pod: ordinal,
+            claims: [
+              held('10.71.0.33/16', 'storage', 'u-1', named),
+              held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity }),
+            ],
+            standing: { ...standing, pod: { ...standing.pod, annotations: naming } },
+          }),
+          ports(),
+        );
+        expect(nics[0]?.addresses).toEqual([{ address: '10.70.8.33/22', pool: 'rack7-v4', isKnown: true }]);
+        expect(nics[0]?.steps.flatMap(({ notes }) => notes)).toContain(givenUp);
+      });
     });
+  });
+
+  it('of two interfaces that name one IPAMClaim ends at the first, as its ADD', async () => {
+    const networks = {
+      'v1.multus-cni.io/default-network': '[{"name": "lan", "ipam-claim-reference": "vm-1.lan"}]',
+      'k8s.v1.cni.cncf.io/networks': '[{"name": "lan", "ipam-claim-reference": "vm-1.lan"}]',
+    };
+    const claims = [held('10.70.8.33/22', 'rack7-v4', 'u-1', { identity: 'IPAMClaim/pay/vm-1.lan' })];
+    const { standing } = evidence([]);
+    const { nics } = await planNetworks(
+      evidence([network('eth0', whole({})), network('net1', whole({}))], {
+        claims,
+        standing: { ...standing, pod: { ...standing.pod, annotations: networks } },
+      }),
+      ports(),
+    );
+    expect(nics).toMatchObject([
+      {
+        ifName: 'eth0',
+        addresses: [],
+        steps: [
+          {
+            does: 'its addresses',
+            failure: {
+              type: 'InvalidAnnotation',
+              message: expect.stringMatching(
+                /^Cannot give eth0 the addresses of IPAMClaim "vm-1\.lan": net1 of the pod/,
+              ),
+            },
+          },
+        ],
+      },
+    ]);
   });
 
   describe('of a VF whose network matches the subnet of its PF', () => {
@@ -293,6 +387,27 @@ describe('the plan of a pod', () => {
       const bound = held('10.70.8.33/22', 'rack7-v4', 'u-1', { phase: 'Bound' });
       expect(await outcome(vf, [bound])).toEqual({ pool: 'rack7-v4', failure: undefined });
       expect(asked.pop()).toMatchObject({ ifName: 'eth0', netns: '' });
+    });
+
+    it('is not known when the sandbox that had the VF is gone, and says so', async () => {
+      const message = 'Cannot work in network namespace /run/netns/c1: there is no such file';
+      const gone = ports({
+        masterAddresses: async () => {
+          throw new ProvisionError({ type: 'InvalidNamespace', message });
+        },
+      });
+      const bound = held('10.70.8.33/22', 'rack7-v4', 'u-1', { phase: 'Bound' });
+      const { nics } = await planNetworks(evidence([network('eth0', whole(vf))], { claims: [bound] }), gone);
+      expect(nics[0]?.steps[0]?.failure).toMatchObject({
+        type: 'NoPool',
+        message: expect.stringContaining(`cannot be compared with the PF, as match_master_subnet asks: ${message}`),
+      });
+    });
+
+    it('breaks off when the node is looked at in vain for another reason', async () => {
+      const broken = ports({ masterAddresses: () => Promise.reject(new TypeError('a mistake')) });
+      const named = network('eth0', whole({ ...vf, deviceID: '0000:01:10.0' }));
+      await expect(planNetworks(evidence([named]), broken)).rejects.toThrow('a mistake');
     });
 
     it('is not known while it has no VF, and says so', async () => {

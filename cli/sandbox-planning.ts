@@ -3,7 +3,7 @@ import type { CoordinationSettings } from '../contracts/coordination.ts';
 import type { IPClaim } from '../contracts/crds/ipclaim.ts';
 import type { SpiderCoordinator } from '../contracts/crds/spidercoordinator.ts';
 import type { DeviceConf } from '../contracts/device.ts';
-import type { Failure } from '../contracts/failures.ts';
+import { type Failure, ProvisionError } from '../contracts/failures.ts';
 import type { AddressWish, NetworkConf } from '../contracts/pod-network.ts';
 import type { PoolCatalogue } from '../ipam/pool-catalogue.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -181,7 +181,13 @@ class Drafts {
       .find((holder) => holder.podUID === pod.uid && holder.interface === ifName && holder.node === standing.node.name);
     const isNamed = device?.kind === 'sriov' && device.pciAddress !== deviceChosenLater;
     const conf = { ...(madeBy === undefined ? {} : { madeBy }), ...(isNamed ? { device } : {}) };
-    return await addressesOfMaster(this.#ports, conf, place && { ...place, ifName });
+    try {
+      return await addressesOfMaster(this.#ports, conf, place && { ...place, ifName });
+    } catch (error) {
+      // The claim of a sandbox outlives it: until its DEL, or the sweep, comes.
+      if (error instanceof ProvisionError) return { problem: error.message };
+      throw error;
+    }
   }
 
   #nameAddress(ifName: string, { address, pool, isKnown }: ExpectedAddress): void {
