@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from '@temporalio/client';
 import type { SpiderIPPool } from '../../contracts/crds/spiderippool.ts';
@@ -7,6 +8,7 @@ import { underlay } from '../../deploy/dev/layout.ts';
 import { orbweaverNetwork } from '../../deploy/dev/multus.ts';
 import { labelText } from '../../ipam/auto-pools/pool-identity.ts';
 import { automaticPoolLabels } from '../../ipam/automatic-pool.ts';
+import { poolMemoryMs } from '../../kube/pool-reader.ts';
 import { controlNamespace } from '../../temporal-config/queues.ts';
 import { poolsOf, type RunningPod, RunningPods, sleepingContainer, sleepingPod } from './running-pods.ts';
 import { TestCluster } from './test-cluster.ts';
@@ -439,6 +441,7 @@ describe('D00008: a pool of the same CIDR as a SpiderSubnet', () => {
         const { spec } = await cluster.api.request<SpiderIPPool>({ method: 'GET', path, timeoutMs: 5000 });
         return spec.gateway === '10.76.0.254' ? { value: true } : { state: `gateway ${spec.gateway}` };
       });
+      await sleep(poolMemoryMs); // a node may have read the pool before that
       await cluster.stack.apply(sleepingPod('d8-first', fromPool('d8-first')));
       const routes = await routesOf('d8-first');
       expect(routes).toContain('default via 10.76.0.254 dev eth0');

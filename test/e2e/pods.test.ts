@@ -254,7 +254,7 @@ describe('a Deployment of 6 pods', () => {
     const text = await orb('pools');
     expect(text).toMatch(/^web-v4\s.*\b250\b/m);
     const pools = JSON.parse(await orb('pools', '-o', 'json')) as { items: readonly object[] };
-    expect(pools.items).toHaveLength(3);
+    expect(pools.items).toHaveLength(4);
     const one = await orb('pools', 'web-v4');
     for (const { name, addresses } of pods) {
       expect(one).toContain(name);
