@@ -1,6 +1,7 @@
 /**
  * For `node --import`: makes every effect of a node worker's steps a moment at which its process can die, in whichever thread. An
- * effect is a change that the kernel acknowledged, a file that was written, renamed or removed, a write that the API server answered.
+ * effect is a change that the kernel acknowledged, a file or folder that was made, written, renamed or removed, a write that the API
+ * server answered.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -17,7 +18,7 @@ const log = fs.openSync(file, 'a'); // appendFileSync would be an effect itself
 export function moment(effect: string): void {
   fs.writeSync(log, `${effect}\n`);
   const count = fs.readFileSync(file, 'utf8').split('\n').length - 1;
-  if (count === killAt()) process.kill(process.pid, 'SIGKILL');
+  if (count >= (killAt() ?? Infinity)) process.kill(process.pid, 'SIGKILL');
 }
 
 function killAt(): number | undefined {
@@ -35,7 +36,7 @@ NetlinkSocket.prototype.transact = function (operation, requests) {
   moment(operation);
 };
 
-const { writeFileSync, renameSync, rmSync } = fs;
+const { writeFileSync, renameSync, rmSync, mkdirSync, rmdirSync } = fs;
 fs.writeFileSync = (file, ...rest) => {
   writeFileSync(file, ...rest);
   moment(`write ${String(file).replace(/[\da-f-]{36}$/, '…')}`);
@@ -47,5 +48,14 @@ fs.renameSync = (from, to) => {
 fs.rmSync = (path, options) => {
   rmSync(path, options);
   moment(`remove ${String(path)}`);
+};
+fs.mkdirSync = (path, options) => {
+  const made = mkdirSync(path, options);
+  moment(`make folder ${String(path)}`);
+  return made;
+};
+fs.rmdirSync = (path, ...rest) => {
+  rmdirSync(path, ...rest);
+  moment(`remove folder ${String(path)}`);
 };
 syncBuiltinESMExports(); // for those who import them by name

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { AddRequest } from '../../contracts/pod-network.ts';
 import { eventually } from '../../deploy/dev/eventually.ts';
 import { ApiError } from '../../kube/api-error.ts';
@@ -42,7 +41,7 @@ export interface Scene {
 
 /**
  * A pod gets all its interfaces and loses them again, first undisturbed, then with a worker that dies after an effect of one call. How
- * everything was after each call the first time is what it must come to be every time.
+ * everything was after each call undisturbed is what it must come to be every time.
  */
 export class WorkerDeaths {
   readonly #scene: Scene;
@@ -70,9 +69,13 @@ export class WorkerDeaths {
     await this.#worker.end();
   }
 
-  /** Plays all calls undisturbed. Throws when they leave anything. */
+  /** Plays all calls undisturbed, on a node without pods so far and on one that has had some. Throws when they leave anything. */
   async rehearse(): Promise<void> {
-    await this.#inPod(() => this.#play(this.#calls)); // what serves all pods of the node stays from now on
+    await this.#inPod(async () => {
+      this.#states = [await this.#look()];
+      await this.#play(this.#calls);
+      await this.#becomes(this.#states[0]);
+    });
     await this.#inPod(async () => {
       this.#states = [await this.#look()];
       for (const call of this.#calls) {
@@ -85,8 +88,8 @@ export class WorkerDeaths {
     });
   }
 
-  /** So many of the deaths that can be died, or one after each effect. */
-  choose(count: number | 'all', random: SeededRandom): readonly Death[] {
+  /** So many of the deaths that can be died, or after each effect one (`all`). Throws `RangeError` when that would be none. */
+  choose(asked: string, random: SeededRandom): readonly Death[] {
     const all = this.#effects.flatMap((names, callIndex) =>
       names.map((name, index): Death => {
         const { command, request } = this.#call(callIndex);
@@ -95,10 +98,11 @@ export class WorkerDeaths {
         return { callIndex, count: index + 1, sequel, title: command === 'DEL' ? effect : `${effect}, ${sequel}` };
       }),
     );
+    const count = asked === 'all' ? all.length : Number(asked);
+    if (!Number.isInteger(count) || count < 1) throw new RangeError(`"${asked}" is no number of deaths`);
+    if (count >= all.length) return all;
     const left = [...all];
-    return count === 'all'
-      ? all
-      : Array.from({ length: count }, () => left.splice(random.index(left.length), 1)).flat();
+    return Array.from({ length: count }, () => left.splice(random.index(left.length), 1)).flat();
   }
 
   /** Throws unless the attachments come to be whole, or nothing is left of them, and in the end nothing at all. */
@@ -137,8 +141,10 @@ export class WorkerDeaths {
     for (const call of calls) await this.#worker.does(call);
   }
 
+  /** A new pod. No run directory is there, as after a boot: whether its folders have to be made is the same each time. */
   async #inPod(work: () => Promise<void>): Promise<void> {
     const { pod } = this.#scene;
+    rmSync(this.#site.runDirectory, { recursive: true, force: true });
     execFileSync('ip', ['netns', 'add', basename(pod)]);
     try {
       ip(pod, 'link set lo up');
@@ -148,30 +154,30 @@ export class WorkerDeaths {
     }
   }
 
-  /** All that an attachment may leave: a line each, in no order of the kernel's, less what each interface gets anew. */
+  /** All that an attachment may leave: a line each, less what each interface gets by its turn. */
   async #look(): Promise<readonly string[]> {
     const { node, pod, alsoSeen } = this.#scene;
     const claims = this.#api.all().map(({ metadata, spec }) => `claim ${metadata.name} ${spec.phase}`);
-    const root = join(this.#site.runDirectory, 'attachments');
-    const records = existsSync(root) ? readdirSync(root, { recursive: true }) : [];
+    const { runDirectory } = this.#site;
+    const files = existsSync(runDirectory) ? readdirSync(runDirectory, { recursive: true }).map(String) : [];
+    const records = files.filter((name) => name.includes('/')).map((name) => `record ${name}`); // not the folders themselves
     const namespaces = Object.entries({ node, pod }).flatMap(([role, netns]) => {
       const { lists, nftables } = kernelDump(netns) as { readonly lists: unknown[][][]; readonly nftables: unknown };
-      return [...lists.flat(2), nftables].map((fact) => `${role} ${JSON.stringify(fact, nameless)}`);
+      const facts = [...lists.flat(2), nftables].map((fact) => JSON.stringify(fact, lasting));
+      return [...facts, ...settingsOf(netns)].map((fact) => `${role} ${fact}`);
     });
-    const others = (await alsoSeen?.()) ?? [];
-    return [...claims, ...records.map((name) => `record ${String(name)}`), ...namespaces, ...others].sort();
+    return [...claims, ...records, ...namespaces, ...((await alsoSeen?.()) ?? [])];
   }
 
   /** One of these; carriers and namespaces that come and go take the kernel a moment. Throws what the first of them has less or more. */
   async #becomes(...expected: readonly (readonly string[] | undefined)[]): Promise<void> {
     await eventually('Everything is as it should be', 60, async () => {
       const now = await this.#look();
-      if (expected.some((one) => isDeepStrictEqual(now, one))) return { value: undefined };
-      const [first = []] = expected;
-      const missing = first.filter((fact) => !now.includes(fact)).map((fact) => `- ${fact}`);
-      return {
-        state: ['', ...missing, ...now.filter((fact) => !first.includes(fact)).map((fact) => `+ ${fact}`)].join('\n'),
-      };
+      const differences = expected.map((state = []) =>
+        difference(state, now).filter((fact) => state !== this.#states[0] || !mayStay.test(fact)),
+      );
+      if (differences.some(({ length }) => length === 0)) return { value: undefined };
+      return { state: ['', ...(differences[0] ?? [])].join('\n') };
     });
   }
 
@@ -188,16 +194,36 @@ export class WorkerDeaths {
   }
 }
 
-/** Leaves out what a new interface gets by chance or by its turn. */
-function nameless(key: string, value: unknown): unknown {
+/** What serves all pods of the node, and what is the pod's own and carries no mark. */
+const mayStay =
+  /^\+ node \{"priority":1000,"src":"all","table":"500","protocol":"79"\}$|^[-+] pod \/proc\/sys\/net\/ipv[46]\/conf\/(all|default|lo)\//;
+
+/** What is missing and what is new, in no order, each as often as it is. */
+function difference(before: readonly string[], now: readonly string[]): readonly string[] {
+  const added = [...now];
+  const missing = before.filter((fact) => {
+    const index = added.indexOf(fact);
+    if (index !== -1) added.splice(index, 1);
+    return index === -1;
+  });
+  return [...missing.map((fact) => `- ${fact}`), ...added.map((fact) => `+ ${fact}`)];
+}
+
+/** Of all interfaces of a namespace, `/proc/sys/net/ipv4/conf/eth0/rp_filter:0`. One may go while they are read. */
+function settingsOf(netns: string): readonly string[] {
+  const script = 'grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf || true';
+  const shown = execFileSync('ip', ['netns', 'exec', basename(netns), 'sh', '-c', script], { encoding: 'utf8' });
+  return shown.trim().split('\n');
+}
+
+/** Leaves out what a new interface gets by its turn, and the order of lists. */
+function lasting(key: string, value: unknown): unknown {
   if (byTurn.has(key)) return undefined;
-  if (typeof value === 'string') return byChance.test(value) ? 'any' : value;
+  if (typeof value === 'string') return /^if\d+$/.test(value) ? 'of another namespace' : value;
   return Array.isArray(value) ? value.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : value;
 }
 
 const byTurn = new Set(['ifindex', 'link_index', 'link_netnsid', 'link_failure_count', 'mii_status', 'active_slave']);
-/** MACs but those of the prefix that is asked for, link-local addresses, interfaces of other namespaces. */
-const byChance = /^((?!0a:1b)[\da-f]{2}(:[\da-f]{2}){5}|fe80::.*|if\d+)$/;
 
 function requestOf(ifName: string, netns: string, json: { readonly name: string }): AddRequest {
   const conf = { cniVersion: '1.1.0', type: 'orbweaver', ...json };
