@@ -383,13 +383,14 @@ export class ClaimStore {
   }
 
   async #get(name: string, timeoutMs: number): Promise<IPClaim | undefined> {
+    const sentAt = this.#own.moment();
     try {
       const claim = await this.#api.request<IPClaim>({ method: 'GET', path: `${collection}/${name}`, timeoutMs });
       this.#own.see(claim);
       return claim;
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
-      this.#own.seeAbsent(name);
+      this.#own.seeAbsent(name, sentAt);
       return undefined;
     }
   }
@@ -407,14 +408,15 @@ export class ClaimStore {
   /** False when there is no such claim any more. */
   async #delete({ metadata: { name, uid, resourceVersion } }: IPClaim, timeoutMs: number): Promise<boolean> {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } };
+    const sentAt = this.#own.moment();
     try {
       await this.#api.request({ method: 'DELETE', path: `${collection}/${name}`, body, timeoutMs });
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
-      this.#own.seeAbsent(name);
+      this.#own.seeAbsent(name, sentAt);
       return false;
     }
-    this.#own.seeAbsent(name);
+    this.#own.seeAbsent(name, sentAt);
     return true;
   }
 

@@ -39,6 +39,28 @@ describe('the claims that a node remembers', () => {
     expect(held()).toEqual(['first', 'second?']);
   });
 
+  it('are not forgotten for the answer to a request that was sent before the claim was seen', () => {
+    own.see(claimOf('first'));
+    const deletedAt = own.moment();
+    own.see(claimOf('second')); // created between the deletion and its answer
+    own.seeAbsent(name, deletedAt);
+    expect(held()).toEqual(['second']);
+    own.seeAbsent(name, own.moment());
+    expect(held()).toEqual([]);
+  });
+
+  it('are as the last write left them, in whichever order the answers come', () => {
+    const at = (resourceVersion: string, containerID: string): IPClaim => ({
+      ...claimOf(containerID),
+      metadata: { name, resourceVersion },
+    });
+    own.see(at('10', 'second'));
+    own.see(at('9', 'first'));
+    expect(held()).toEqual(['second']);
+    own.see(at('11', 'third'));
+    expect(held()).toEqual(['third']);
+  });
+
   it.each(['Cooling', 'Conflicted'] as const)(
     'are none that is %s: nobody has it, and its end is not told here',
     (phase) => {
@@ -56,7 +78,7 @@ describe('the claims that a node remembers', () => {
   });
 
   it.each([
-    ['is absent', () => own.seeAbsent(name), []],
+    ['is absent', () => own.seeAbsent(name, own.moment()), []],
     ['is of another sandbox', () => own.see(claimOf('second')), ['second']],
   ])('end a doubt when the claim %s for as long as the server may still work on the write', (_, look, left) => {
     own.doubt(name, holderOf('first'));
@@ -71,10 +93,10 @@ describe('the claims that a node remembers', () => {
 
   it('begin a doubt anew with each write that gets no answer', () => {
     own.doubt(name, holderOf('first'));
-    own.seeAbsent(name);
+    own.seeAbsent(name, own.moment());
     nowMs = writeLimitSeconds * 1000 + 1;
     own.doubt(name, holderOf('first'));
-    own.seeAbsent(name);
+    own.seeAbsent(name, own.moment());
     expect(held()).toEqual(['first?']);
   });
 });

@@ -30,6 +30,10 @@ export class OwnClaims {
   readonly #byName = new Map<string, OwnClaim>();
   /** Those of them that were written or read whole. */
   readonly #objects = new Map<string, IPClaim>();
+  /** Counts what was seen. */
+  #moment = 0;
+  /** When each was seen last. */
+  readonly #seenAt = new Map<string, number>();
   /** Writes of unknown outcome, beside what is known: two sandboxes may want one address, and only one has it. */
   #doubts: readonly Doubt[] = [];
   readonly #now: () => number;
@@ -54,9 +58,18 @@ export class OwnClaims {
     if (!this.#byName.has(claim.name) && !isNobodys(claim.phase)) this.#byName.set(claim.name, claim);
   }
 
-  /** The claim as just written or read. */
+  /** For `seeAbsent`: taken when the request is sent. */
+  moment(): number {
+    return this.#moment;
+  }
+
+  /** The claim as just written or read. Answers may come in another order than the writes: an older one says nothing. */
   see(claim: IPClaim): void {
     const { name } = claim.metadata;
+    const known = this.#objects.get(name);
+    if (known !== undefined && isOlder(claim, known)) return;
+    this.#moment += 1;
+    this.#seenAt.set(name, this.#moment);
     const holder = claim.spec.holders.find(({ node }) => node === this.#node);
     const { phase, pool, identity = '' } = claim.spec;
     if (holder && !isNobodys(phase)) {
@@ -76,15 +89,19 @@ export class OwnClaims {
     this.#doubts = [...others, { claim }];
   }
 
-  /** The claim was looked for and is not there. */
-  seeAbsent(name: string): void {
-    this.#forget(name);
+  /**
+   * The claim was deleted, or looked for and is not there, by a request that was sent at that moment. What was seen since then may be
+   * another sandbox's new claim: that is not forgotten.
+   */
+  seeAbsent(name: string, sentAt: number): void {
+    if ((this.#seenAt.get(name) ?? 0) <= sentAt) this.#forget(name);
     this.#judgeDoubts(name, undefined);
   }
 
   #forget(name: string): void {
     this.#byName.delete(name);
     this.#objects.delete(name);
+    this.#seenAt.delete(name);
   }
 
   /**
@@ -100,6 +117,10 @@ export class OwnClaims {
     });
   }
 }
+
+/** Versions of one kind of object are numbers that grow (Kubernetes' API concepts, "Resource versions"). */
+const isOlder = (claim: IPClaim, than: IPClaim): boolean =>
+  Number(claim.metadata.resourceVersion) < Number(than.metadata.resourceVersion);
 
 /** Its last holder is still named, and has no part in it any more: the control worker ends it, and nobody here is told. */
 const isNobodys = (phase: ClaimPhase): boolean => phase === 'Cooling' || phase === 'Conflicted';

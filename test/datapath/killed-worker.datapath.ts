@@ -77,7 +77,6 @@ async function layNode(leftovers: AsyncDisposableStack): Promise<string> {
   leftovers.defer(() => removeVirtualFunctions(physicalFunctions.node));
   const [vf] = await createVirtualFunctions(physicalFunctions.node, 1);
   if (vf === undefined) throw new Error('The NIC made no VF');
-  inHost(`link set ${vf.link} up`, `link set ${vf.link} down`); // has its queueing discipline from now on, as after a pod
   if (hasRdma) addRdmaDevice(ownNamespace, 'rxe', 'rdma0', vf.link);
   return vf.pci;
 }
