@@ -1,6 +1,6 @@
 import { ProvisionError } from '../contracts/failures.ts';
 import { asCommands } from '../network/coordination/coordination-commands.ts';
-import type { CoordinationOperation, CreateVeth } from '../network/coordination/coordination-operation.ts';
+import type { CoordinationOperation } from '../network/coordination/coordination-operation.ts';
 import type { CoordinationRequest } from '../network/coordination/coordination-site.ts';
 import type { ObservedNode } from '../network/coordination/observed-coordination.ts';
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
@@ -13,9 +13,7 @@ import {
   undoCoordination,
 } from './coordination-apply.ts';
 import { observeCoordination, observeNode } from './coordination-observe.ts';
-import { deleteLink } from './link-message.ts';
 import { findSandbox } from './namespace-search.ts';
-import { NetlinkError } from './netlink-error.ts';
 import {
   closing,
   type NetworkNamespace,
@@ -23,7 +21,7 @@ import {
   openNodeNamespace,
   openPodNamespace,
 } from './network-namespace.ts';
-import { observeLink } from './observe.ts';
+import { removeNodeEnd } from './remove-unless-gone.ts';
 import { systemCalls } from './system-calls.ts';
 
 /** Which interface of which sandbox is to be tied to this node, and how. */
@@ -96,7 +94,11 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
     const found = findSandbox(systemCalls, netns, netnsCookie);
     if (found === undefined) {
       const pairs = operations.filter((operation) => operation.op === 'create-veth');
-      return { commands: pairs.flatMap(({ nodeEnd }) => removeNodeEnd(hostNetns, nodeEnd)) };
+      // Known by name and MAC, which are made of the container ID; its routes and neighbours go with it.
+      const commands = pairs.flatMap(({ nodeEnd: { ifName, mac } }) =>
+        removeNodeEnd(hostNetns, ifName, (link) => link.kind === 'veth' && link.mac === mac),
+      );
+      return { commands };
     }
     return atWorkplace(hostNetns, netns, found, (workplace) => ({
       commands: asCommands(undoCoordination(workplace, operations), netns),
@@ -131,22 +133,6 @@ export const createCoordinationTasks = (hostNetns: string | undefined) => ({
       );
     }),
 });
-
-/** By name and MAC, which are made of the container ID. Routes and neighbours of the node go with it. */
-const removeNodeEnd = (hostNetns: string | undefined, { ifName, mac }: CreateVeth['nodeEnd']): string[] =>
-  closing(openNodeNamespace(systemCalls, hostNetns), (namespace) =>
-    closing(namespace.netlink(), (node) => {
-      const link = observeLink(node, ifName);
-      if (link?.kind !== 'veth' || link.mac !== mac) return [];
-      try {
-        node.change('RTM_DELLINK', deleteLink(link.ifIndex));
-        return [`ip link del dev ${ifName}`];
-      } catch (error) {
-        if (error instanceof NetlinkError && error.code === 'ENODEV') return []; // its namespace has just gone
-        throw error;
-      }
-    }),
-  );
 
 function planned(workplace: CoordinationWorkplace, spec: CoordinateSpec) {
   const { ifName, settings } = spec;

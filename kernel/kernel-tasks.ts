@@ -8,7 +8,7 @@ import type { ObservedCoordination } from '../network/coordination/observed-coor
 import { planCoordination } from '../network/coordination/plan-coordination.ts';
 import { asNamespace, foresee } from '../network/foresee.ts';
 import { formatAddress, parseAddress, parsePrefix } from '../network/ip-prefix.ts';
-import { asIpCommand, asIpCommands, type LinkOperation } from '../network/link-operation.ts';
+import { asIpCommands } from '../network/link-operation.ts';
 import { type NodeSysctl, sysctlsToSet } from '../network/node-sysctls.ts';
 import { type ObservedNamespace, parentAmong } from '../network/observed-namespace.ts';
 import { markOf, type OwnershipMark } from '../network/ownership-mark.ts';
@@ -25,7 +25,6 @@ import { createCleanTasks } from './clean-tasks.ts';
 import { observeCoordination } from './coordination-observe.ts';
 import { type CoordinateSpec, createCoordinationTasks } from './coordination-tasks.ts';
 import { createDeviceTasks } from './device-tasks.ts';
-import { kernelRefused } from './kernel-refused.ts';
 import { deleteLink } from './link-message.ts';
 import { namespaceMountsInSight } from './namespace-mounts.ts';
 import { searchNamespace } from './namespace-search.ts';
@@ -42,6 +41,7 @@ import {
 } from './network-namespace.ts';
 import { observeLink, observeLinks, observeNamespace, observeParent } from './observe.ts';
 import { oneProcessOfEach } from './process-namespaces.ts';
+import { removeNodeEnd, removeUnlessGone } from './remove-unless-gone.ts';
 import { readSysctls, writeSysctl } from './sysctl.ts';
 import { SystemCallError, systemCalls } from './system-calls.ts';
 
@@ -171,7 +171,10 @@ export const createKernelTasks = (hostNetns: string | undefined) => ({
       });
     });
     // Looked for in any case: a pod that may change links can have put our mark on another one.
-    const commands = [...asIpCommands(removed ?? [], spec.netns), ...removeNodeEnd(hostNetns, spec)];
+    const commands = [
+      ...asIpCommands(removed ?? [], spec.netns),
+      ...removeNodeEnd(hostNetns, nodeEndOf(spec), (link) => isNodeEnd(link, spec)),
+    ];
     return { removed: commands.length > 0, commands };
   },
 
@@ -346,18 +349,6 @@ function surroundings({ node, links }: PlanSite, spec: PlumbSpec): ObservedSurro
   };
 }
 
-/** Of a pair whose other end is not in sight: its namespace is hidden, or going and not gone. Both ends go. */
-const removeNodeEnd = (hostNetns: string | undefined, spec: UnplumbSpec): string[] =>
-  lookInto(hostNetns, undefined, (node) => {
-    const link = observeLink(node, nodeEndOf(spec));
-    if (link === undefined || !isNodeEnd(link, spec)) return [];
-    const operation = { op: 'delete-link', ifName: link.ifName } as const;
-    const isRemoved = removeUnlessGone(operation, undefined, () =>
-      node.change('RTM_DELLINK', deleteLink(link.ifIndex)),
-    );
-    return isRemoved ? [asIpCommand(operation, undefined)] : [];
-  });
-
 const desired = ({
   containerID,
   ifName,
@@ -396,16 +387,4 @@ function wantedOf(found: ObservedCoordination, { shared, plumb, coordination }: 
     else if (plan.outcome === 'plan') wanted = foresee(wanted, plan.operations);
   }
   return { wanted, obstacles };
-}
-
-/** Removing what is gone already is success, and is not counted. */
-function removeUnlessGone(operation: LinkOperation, netns: string | undefined, remove: () => void): boolean {
-  try {
-    remove();
-    return true;
-  } catch (error) {
-    if (!(error instanceof NetlinkError)) throw error;
-    if (error.code === 'ENODEV' || error.code === 'EADDRNOTAVAIL') return false;
-    throw kernelRefused(operation, netns, error);
-  }
 }
