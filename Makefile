@@ -4,7 +4,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
-tests := static unit replay conformance live datapath integration e2e load
+tests := static unit replay conformance live datapath integration e2e reclaim load
 
 ##@ Start here
 help: ## this list
@@ -59,6 +59,9 @@ test-integration: setup ## a Temporal server and a kube-apiserver
 
 test-e2e: setup ## the dev stack's cluster
 	@node test/run.ts e2e
+
+test-reclaim: setup ## how soon addresses come back whose DEL never came
+	@node test/run.ts reclaim
 
 test-load: setup ## 2,000 pods on two nodes, kills, and a pool too small for all; LOAD_SEED=1 plays another schedule
 	@node test/run.ts load
