@@ -289,16 +289,16 @@ export class ClaimStore {
     await this.#freeHeld(name, podUID);
   }
 
-  /**
-   * The taken addresses of a pool, by the name of their claims, from a list that began after `notBeforeMs` (Unix time). One
-   * list per pool runs at a time and is shared by everybody who waits for it.
-   */
   /** Names of the pool's claims as its last list showed them, if it began at most 30 s ago; no read. */
   recallTaken(pool: string): ReadonlySet<string> | undefined {
     const last = this.#taken.get(pool)?.last;
     return last && last.beganAtMs > this.#now() - recallMs ? last.value.names : undefined;
   }
 
+  /**
+   * The taken addresses of a pool, by the name of their claims, from a list that began after `notBeforeMs` (Unix time). One
+   * list per pool runs at a time and is shared by everybody who waits for it.
+   */
   async takenNames(pool: string, { notBeforeMs }: { readonly notBeforeMs: number }): Promise<TakenNames> {
     const read = this.#taken.get(pool) ?? new SharedRead(() => this.#listTaken(pool), this.#now);
     this.#taken.set(pool, read);

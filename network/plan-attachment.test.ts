@@ -13,6 +13,7 @@ import {
 } from './plan-attachment.ts';
 import { planRemoval } from './plan-removal.ts';
 import { NamespaceModel } from './testing/namespace-model.ts';
+import { plannedOperations } from './testing/planned-operations.ts';
 
 const netns = '/run/netns/cni-1';
 
@@ -61,14 +62,8 @@ const desired = {
 const emptyPod = (): NamespaceModel => new NamespaceModel(eth1, [lo]);
 const podOnBridge = (): NamespaceModel => new NamespaceModel({ ...eth1, kind: 'bridge' }, [lo]);
 
-function operationsFor(
-  observed: ObservedSurroundings,
-  wanted: DesiredAttachment = desired,
-): readonly ReversibleOperation[] {
-  const plan = planAttachment(observed, wanted);
-  if (plan.outcome === 'refused') throw new Error(plan.failure.message);
-  return plan.operations;
-}
+const operationsFor = (observed: ObservedSurroundings, wanted: DesiredAttachment = desired) =>
+  plannedOperations(observed, wanted);
 
 const commandsFor = (observed: ObservedSurroundings, wanted?: DesiredAttachment): string[] =>
   asIpCommands(operationsFor(observed, wanted), netns);

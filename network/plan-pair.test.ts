@@ -9,6 +9,7 @@ import { type DesiredAttachment, type ObservedSurroundings, planAttachment } fro
 import { isNodeEnd, nodeEndMac, nodeEndOf } from './plan-pair.ts';
 import { NamespaceModel } from './testing/namespace-model.ts';
 import { observedLink } from './testing/observed-link.ts';
+import { plannedOperations } from './testing/planned-operations.ts';
 
 const mark = { containerID: '5b1e', ifName: 'eth0' };
 const end = nodeEndOf(mark);
@@ -16,14 +17,8 @@ const bridge = observedLink(7, 'br0', { kind: 'bridge' });
 const desired = { ...mark, kind: 'veth', master: 'br0', addresses: [] } as const satisfies DesiredAttachment;
 const newPod = (): NamespaceModel => new NamespaceModel(bridge);
 
-function operationsFor(
-  observed: ObservedSurroundings,
-  wanted: DesiredAttachment = desired,
-): readonly ReversibleOperation[] {
-  const plan = planAttachment(observed, wanted);
-  if (plan.outcome === 'refused') throw new Error(plan.failure.message);
-  return plan.operations;
-}
+const operationsFor = (observed: ObservedSurroundings, wanted: DesiredAttachment = desired) =>
+  plannedOperations(observed, wanted);
 const commandsFor = (observed: ObservedSurroundings, wanted?: DesiredAttachment): string[] =>
   asIpCommands(operationsFor(observed, wanted), '/run/netns/cni-1');
 
